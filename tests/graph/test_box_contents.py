@@ -71,14 +71,24 @@ class Spoiled(nn.Identity):
         return x * 2 + 1
 
 
+def line_of_forward(number: int) -> str:
+    """Where something comes up in it."""
+    return f"test_box_contents.py:{Spoiled.forward.__code__.co_firstlineno + number}"
+
+
 @pytest.mark.parametrize(
     ("how", "given", "told", "alarmed"),
     [
         ("fine", 1.0, None, False),
-        ("born", 1.0, NotFinite(4, 0, 0, "log", True), True),  # two in the logarithm, two in the product
+        (
+            "born",
+            1.0,
+            NotFinite(4, 0, 0, "log", True, "NaN", line_of_forward(2)),
+            True,
+        ),  # two in the logarithm, two in the product
         ("masked", 1.0, NotFinite(0, 0, 2, None, False), False),  # in the mask and in the sum
-        ("stays", 1.0, NotFinite(2, 0, 0, "log", False), False),
-        ("fine", NAN, NotFinite(4, 0, 0, None, True), True),
+        ("stays", 1.0, NotFinite(2, 0, 0, "log", False, "−∞", line_of_forward(7)), False),
+        ("fine", NAN, NotFinite(4, 0, 0, None, True, "NaN"), True),
     ],
 )
 def test_what_is_not_finite_in_a_box(how: str, given: float, told: NotFinite | None, alarmed: bool) -> None:

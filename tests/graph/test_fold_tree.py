@@ -188,11 +188,36 @@ def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
     np.testing.assert_allclose(box.copies.norms, each, rtol=1e-12)
     assert box.copies.least == f"blocks.{1 + int(np.argmin(each))}"
     assert box.copies.most == f"blocks.{1 + int(np.argmax(each))}"
+    whole = box.copies.whole
+    assert (whole.count, whole.called, whole.measure, whole.norms[1:]) == (20, "Block", "parameters", box.copies.norms)
+    one = [graph.find(f"blocks.0.{name}").grad.norm for name, _ in model.blocks[0].named_parameters()]
+    assert whole.norms[0] == pytest.approx(np.linalg.norm(one))
+    (told,) = dict(folded.notes[-1].facts)["copies"]
+    assert told == (20, "Block", "parameters", whole.least, min(whole.norms), whole.most, max(whole.norms), False)
     assert box.parameters == 19 * sum(one.numel() for one in model.blocks[0].parameters())
     last = graph.in_edges(graph.find("head").key)[0].tail
     assert (box.ports[0].value, box.ports[0].grad) == (graph.nodes[last].value, graph.nodes[last].grad)
     assert wrong_sums(folded) == []
     assert {"up", "norm", "down"} <= {(title or "").rpartition(".")[2] for title in titles(folded)}  # one is open
+
+
+def test_gradients_that_all_but_vanish_are_a_finding() -> None:
+    def program(x: Tensor, w: Tensor) -> Tensor:
+        for _ in range(70):
+            x = torch.tanh(x * w)
+        return x.sum()
+
+    graph = gad.trace(
+        program, torch.ones(3, dtype=torch.float64, requires_grad=True), torch.tensor(0.01, dtype=torch.float64)
+    )
+    folded = shown(graph)
+    (box,) = (node for node in folded.node_list if node.copies is not None)
+    assert box.copies.measure == "result"  # of each, as none has a parameter of its own
+    assert box.copies.is_uneven
+    assert [each.warning for each in folded.plot().scene.boxes if each.key == box.key] == [True]
+    ratio = box.copies.extremes[1] / box.copies.extremes[0]
+    assert ratio > 1e100
+    assert folded.notices[-1].count("⚠") == 1
 
 
 def test_a_copy_in_which_something_goes_wrong_stands_alone() -> None:

@@ -4,7 +4,7 @@ be seen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import pairwise
@@ -111,7 +111,16 @@ class Subject:
         boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
         scene = scene if asked.legend else replace(scene, ramp=None)
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
-        return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
+        if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
+            return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
+        own = scene.legend if legend else ()
+        roles = [role for role in roles_of_folds(self.graph) if role != "norm" or "gradient" not in own]
+        return replace(scene, boxes=boxes, legend=(*own, *roles))
+
+    @property
+    def words_left_out(self) -> Mapping[str, str]:
+        """What may be missing, in words; in a picture of folds in few, and its legend is only short."""
+        return LEFT_OUT_OF_FOLDS if self.is_part else LEFT_OUT
 
     @property
     def manners(self) -> Sequence[Manner]:
@@ -151,7 +160,7 @@ class Subject:
         first = self.manners[0]
         return {
             name: words.format(digits=manner.digits)
-            for name, words in LEFT_OUT.items()
+            for name, words in self.words_left_out.items()
             if getattr(first, name) != getattr(manner, name)
         }
 
@@ -159,9 +168,9 @@ class Subject:
         """What a manner leaves out of this very picture."""
         found: dict[str, str] = {}
         for more, less in pairwise(self.manners[: self.manners.index(manner) + 1]):
-            fact = next((name for name in LEFT_OUT if getattr(more, name) != getattr(less, name)), None)
+            fact = next((name for name in self.words_left_out if getattr(more, name) != getattr(less, name)), None)
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
-                found[fact] = LEFT_OUT[fact].format(digits=less.digits)
+                found[fact] = self.words_left_out[fact].format(digits=less.digits)
         return list(found.values())
 
 
@@ -182,9 +191,39 @@ LEFT_OUT = {
 }
 
 
+LEFT_OUT_OF_FOLDS = {
+    "single": "gradients on arrows",
+    "digits": "more than {digits} digits",
+    "local": "derivatives",
+    "statistics": "ranges",
+    "examples": "examples",
+    "on_edges": "elements",
+    "of_gradients": "elements",
+    "of_values": "elements",
+    "images": "images",
+    "facts": "sizes",
+    "flows": "gradients on arrows",
+}
+
+
+def roles_of_folds(graph: Graph) -> Iterator[str]:
+    """What stands in the legend of a picture of folds, however short it is: the two gradients of a box, and its
+    border.
+    """
+    boxes = [node for node in graph.node_list if node.kind == "module"]
+    if any(port.grad is not None for node in boxes for port in node.ports):
+        yield "norm"
+    if any(node.parameter_norm is not None for node in boxes):
+        yield "inside"
+    seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
+    if seeds and boxes:
+        yield "no loss" if any(seed.shape != () for seed in seeds) else "start"
+
+
 def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
     """The scene with a note of what is missing, if anything is."""
-    return replace(scene, notes=(*scene.notes, f"Left out to fit: {'; '.join(missing)}.")) if missing else scene
+    parts = "; ".join(dict.fromkeys(missing))
+    return replace(scene, notes=(*scene.notes, f"Left out to fit: {parts}.")) if missing else scene
 
 
 def texts_in(scene: Scene) -> list[str]:

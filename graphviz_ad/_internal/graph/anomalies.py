@@ -9,6 +9,7 @@ import numpy as np
 
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 FAR = 1e4  # times as large, or as small, as the gradients of what is built alike and stands close by
@@ -105,6 +106,17 @@ def norm_of(graph: Graph, keys: Sequence[str]) -> float | None:
     grads = [node.ports[0].grad for node in leaves] if leaves else [last_gradient(graph, keys)]
     norms = [grad.norm for grad in grads if grad is not None and grad.norm is not None]
     return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
+
+
+def norms_of(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[str, list[float | None]]:
+    """What is measured of copies, and how large it is in each: the gradients of its parameters where each has some of
+    its own, else, of each, that of its last result.
+    """
+    own = [[key for key in keys if graph.nodes[key].kind == "leaf"] for keys in copies]
+    if all(own):
+        return PARAMETERS, [norm_of(graph, keys) for keys in own]
+    results = [last_gradient(graph, [key for key in keys if graph.nodes[key].kind != "leaf"]) for keys in copies]
+    return RESULT, [grad.norm if grad is not None else None for grad in results]
 
 
 def norm_of_step(graph: Graph, keys: Sequence[str]) -> float | None:

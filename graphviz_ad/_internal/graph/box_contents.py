@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+import numpy as np
+
 from graphviz_ad._internal.graph.alarms import alarming_values
 from graphviz_ad._internal.graph.anomalies import nonfinite_from_here, norm_of
-from graphviz_ad._internal.graph.box_facts import NotFinite, Part
+from graphviz_ad._internal.graph.box_facts import MIXED, NotFinite, Part
 from graphviz_ad._internal.graph.contraction import results_of_group
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.repeats import copies_named
+from graphviz_ad._internal.graph.repeats import PARAMETERS, copies_named
+from graphviz_ad._internal.graph.snapshot import Snapshot
 
 DEEPEST = 3  # levels of modules in a box that are told
 
@@ -61,7 +65,7 @@ def together(graph: Graph, members: Iterable[Node], run: Sequence[tuple[str, Par
         run[0][1],
         copies=len(run),
         operations=sum(part.operations for _, part in run),
-        differ=copies_named([name for name, _ in run], norms),
+        differ=copies_named([name for name, _ in run], norms, PARAMETERS),
     )
 
 
@@ -89,4 +93,24 @@ def not_finite_of(graph: Graph, node: Node, *, leaves: bool) -> NotFinite:
     bad = values if alarming_values(graph, node) else 0
     born = (node.op or node.name or node.key,) if nonfinite_from_here(graph, node) and (bad or gradients) else ()
     spreads = bool(gradients or (bad and (node.requires_grad or leaves)))
-    return NotFinite(bad, gradients, values - bad, born[0] if born else None, spreads)
+    snaps = [port.value for port in node.ports] if bad else [port.grad for port in node.ports] if gradients else []
+    where = node.source if born else None
+    return NotFinite(bad, gradients, values - bad, born[0] if born else None, spreads, what_in(snaps), where)
+
+
+def what_in(snaps: Iterable[Snapshot | None]) -> str | None:
+    """What is not finite in tensors: "NaN", "∞", "−∞", or several of these; None where all is finite."""
+    kinds = {kind for snap in snaps if snap is not None and snap.nonfinite for kind in kinds_in(snap)}
+    return kinds.pop() if len(kinds) == 1 else MIXED if kinds else None
+
+
+def kinds_in(snap: Snapshot) -> set[str]:
+    """What is not finite in a tensor that has something like that."""
+    array = snap.array
+    if array is None or np.iscomplexobj(array):
+        low, high = snap.min, snap.max
+        if low is None or high is None or math.isnan(low) or math.isnan(high):
+            return {MIXED}
+        return {kind for kind, end in (("−∞", -math.inf), ("∞", math.inf)) if end in (low, high)}
+    tests = ("NaN", np.isnan), ("∞", np.isposinf), ("−∞", np.isneginf)
+    return {kind for kind, test in tests if test(array).any()}

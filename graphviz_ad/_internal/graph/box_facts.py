@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.repeats import Copies
 
+MIXED = "NaN/∞"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -24,7 +26,9 @@ class Part:
 class NotFinite:
     """Numbers of elements: ``values`` and ``gradients`` that are not finite, of all results in the box; ``masked`` are
     −∞, written there as by a mask. ``born`` is the first operation at which some came up; None where they all came from
-    elsewhere. ``spreads``: some are in what takes a gradient, or in what the box returns.
+    elsewhere. ``spreads``: some are in what takes a gradient, or in what the box returns. ``kind``: they are NaN, ∞, −∞
+    or several of these, of values where there are some; ``where`` is the line of the program at which the first came
+    up.
     """
 
     values: int = 0
@@ -32,13 +36,19 @@ class NotFinite:
     masked: int = 0
     born: str | None = None
     spreads: bool = False
+    kind: str | None = None
+    where: str | None = None
 
     def with_more(self, other: NotFinite) -> NotFinite:
         """Both together."""
+        birth = self if self.born is not None else other
+        known = [kind for kind in (self.kind, other.kind) if kind is not None]
         return NotFinite(
             self.values + other.values,
             self.gradients + other.gradients,
             self.masked + other.masked,
-            self.born if self.born is not None else other.born,
+            birth.born,
             self.spreads or other.spreads,
+            known[0] if len({*known}) == 1 else MIXED if known else None,
+            birth.where,
         )

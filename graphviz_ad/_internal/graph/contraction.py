@@ -153,7 +153,7 @@ def notice_of_flows_inside(graph: Graph, groups: dict[str, list[Node]], nodes: l
         results = results_of_group(graph, groups[node.key]) if flows_inside(node) else []
         for port, (key, number) in zip(node.ports, results, strict=False):
             if port.arrived is not None:
-                names.append(port.name or node.name or node.op or node.key)
+                names.append(graph.nodes[key].ports[number].name or node.name or node.op or node.key)
                 users |= dict.fromkeys(users_inside(graph, groups[node.key], key, number))
     return [notice("flows inside", names, users=tuple(users))] if names else []
 

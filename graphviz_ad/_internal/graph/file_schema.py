@@ -29,6 +29,7 @@ from graphviz_ad._internal.graph.notices import (
     TIED_TOO,
     WRITTEN_LINES,
 )
+from graphviz_ad._internal.graph.repeats import MEASURES
 
 Schema = Mapping[str, Any]
 
@@ -113,6 +114,7 @@ TEXTS, COUNTS = some(TEXT), some(COUNT)
 SHAPE = some(COUNT, maxItems=64)  # as many dimensions as torch has
 # where a shape has lengths that differ from part to part, and how many elements there are
 RAGGED = record_schema({"places": some(COUNT, minItems=1, maxItems=64), "elements": COUNT})
+MEASURE: Schema = {"enum": list(MEASURES)}
 REAL = {"anyOf": [{"type": "number"}, {"enum": list(SPECIAL)}]}
 NUMBER = {"anyOf": [{"type": ["number", "boolean"]}, {"enum": list(SPECIAL)}, record_schema({"re": REAL, "im": REAL})]}
 # the smallest of truth values is one
@@ -142,8 +144,17 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
-    "parts folded": {"inside": COUNT},
-    "in all boxes": {"parameters": COUNT, "gradients": TRUTH, "finite": TRUTH, "wrong": COUNT, "unread": TRUTH},
+    "parts folded": {"inside": COUNT, "operations": COUNT, "opens": TEXT},
+    "in all boxes": {
+        "parameters": COUNT,
+        "gradients": TRUTH,
+        "finite": TRUTH,
+        "wrong": COUNT,
+        "unread": TRUTH,
+        "what": TEXT,
+        # how many copies of what are measured how; which has the least, the most, and whether that is a finding
+        "copies": some(pair(COUNT, TEXT, MEASURE, TEXT, REAL, TEXT, REAL, TRUTH)),
+    },
     "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},
     "no lines": {"count": COUNT},
@@ -294,10 +305,26 @@ OF_EVERY_VERSION: Mapping[str, Schema] = {
     "saved_bytes": maybe(COUNT),
 }
 NORM = {"anyOf": [{"type": "number"}, record_schema({"number": REAL})]}
-COPIES = record_schema(
-    {"count": COUNT}, norms=some(maybe(NORM)), first=TEXT, last=TEXT, least=maybe(TEXT), most=maybe(TEXT)
+OF_COPIES: Mapping[str, Schema] = {
+    "norms": some(maybe(NORM)),
+    "first": TEXT,
+    "last": TEXT,
+    "least": maybe(TEXT),
+    "most": maybe(TEXT),
+    "measure": maybe(MEASURE),
+    "called": TEXT,
+}
+COPIES = record_schema({"count": COUNT}, **OF_COPIES, whole=maybe(record_schema({"count": COUNT}, **OF_COPIES)))
+NOT_FINITE = record_schema(
+    {},
+    values=COUNT,
+    gradients=COUNT,
+    masked=COUNT,
+    born=maybe(TEXT),
+    spreads=TRUTH,
+    kind=maybe(TEXT),
+    where=maybe(TEXT),
 )
-NOT_FINITE = record_schema({}, values=COUNT, gradients=COUNT, masked=COUNT, born=maybe(TEXT), spreads=TRUTH)
 PART = record_schema({"name": TEXT}, copies=COUNT, operations=COUNT, parts=some(ref("part")), differ=maybe(COPIES))
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-from graphviz_ad._internal.graph.anomalies import anomalous, has_nonfinite, norm_of, norm_of_step, odd_ones
-from graphviz_ad._internal.graph.box_contents import parts_of
+from graphviz_ad._internal.graph.anomalies import anomalous, has_nonfinite, norm_of_step, norms_of, odd_ones
+from graphviz_ad._internal.graph.box_contents import parts_of, what_in
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
@@ -31,7 +31,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import Notice, notice, unread_parameters
 from graphviz_ad._internal.graph.ragged import numel_of_shape
-from graphviz_ad._internal.graph.repeats import Copies, copies_named
+from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 MANY_STEPS = 4  # of optimizers
@@ -57,7 +57,7 @@ def fold_to_boxes(
     named = tuple([name for name in focus if name != AUTO])
     near = tuple(sorted(alone)) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
-    return with_folds(graph, cut_of(tree, wish))
+    return with_folds(graph, cut_of(tree, wish), tree)
 
 
 def with_strips(graph: Graph) -> Graph:
@@ -65,14 +65,15 @@ def with_strips(graph: Graph) -> Graph:
     if sum(node.is_step for node in graph.node_list) < MANY_STEPS:
         return graph
     found: list[Fold] = []
-    waiting = [fold_tree(graph)]
+    tree = fold_tree(graph)
+    waiting = [tree]
     while waiting:
         fold = waiting.pop()
         if fold.children and not is_of_steps(fold):
             waiting += reversed(fold.children)
         else:
             found.append(fold)
-    return with_folds(graph, found)
+    return with_folds(graph, found, tree)
 
 
 def is_of_steps(fold: Fold) -> bool:
@@ -107,30 +108,44 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
     found = []
     for fold in tree.walk():
         if fold.kind == REPEAT:
-            norms = [norm_of(graph, copy.keys()) for copy in fold.children]
+            _, norms = norms_of(graph, [copy.keys() for copy in fold.children])
             found += [fold.children[i].first for i in odd_ones(norms)]
     return found
 
 
-def with_folds(graph: Graph, shown: Sequence[Fold]) -> Graph:
-    """The graph with each of these folds as one node."""
+def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) -> Graph:
+    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows."""
     if all(fold.kind == NODE for fold in shown):
         return graph
-    result = with_boxes(graph, shown)
+    result = with_boxes(graph, shown, tree)
     folded = [fold for fold in shown if fold.kind != NODE]
-    hidden = sum(fold.size for fold in folded) - len(folded)
-    names = [result.nodes[fold.keys()[-1]].op or fold.keys()[-1] for fold in folded]
-    whole = notice_of_all(graph)
-    return renumbered(result).saying(notice("parts folded", names, inside=hidden), *([whole] if whole else []))
+    boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
+    whole = notice_of_all(graph, [node.copies for node in boxes if node.copies is not None])
+    parts = notice(
+        "parts folded",
+        [node.op or node.key for node in boxes],
+        inside=sum(fold.size for fold in folded) - len(folded),
+        operations=sum(node.inside for node in boxes),
+        opens=name_that_opens(folded),
+    )
+    return renumbered(result).saying(parts, *([whole] if whole else []))
 
 
-def with_boxes(graph: Graph, shown: Sequence[Fold]) -> Graph:
+def name_that_opens(folded: Sequence[Fold]) -> str:
+    """The name by which the largest of the modules can be opened, of copies the first; "" where there is none."""
+    modules = [fold.loop.children[0] if fold.loop is not None else fold for fold in folded]
+    named = [fold for fold in modules if fold.kind == MODULE and fold.children]
+    return max(named, key=lambda fold: fold.operations).name if named else ""
+
+
+def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) -> Graph:
     """The same; each box has the key of the last node in it."""
     folds = {fold.keys()[-1]: fold for fold in shown if fold.kind != NODE}
     groups = {key: [graph.nodes[each] for each in [*fold.keys()]] for key, fold in folds.items()}
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
     graph = without_reads_of_steps(graph, {key for key, fold in folds.items() if fold.operations}, owner)
-    return with_buses(contract(graph, groups, owner, partial(box_of_fold, folds)), groups)
+    wholes = {key: all_copies(graph, tree, fold.loop) for key, fold in folds.items() if fold.loop is not None}
+    return with_buses(contract(graph, groups, owner, partial(box_of_fold, folds, wholes)), groups)
 
 
 def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
@@ -148,9 +163,9 @@ def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: M
     return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
 
 
-def notice_of_all(graph: Graph) -> Notice | None:
-    """How many parameters there are, which of them get no gradient, and whether all numbers are finite; None where
-    there is nothing of that to say.
+def notice_of_all(graph: Graph, copies: Sequence[Copies] = ()) -> Notice | None:
+    """How many parameters there are, which of them get no gradient, and whether all numbers are finite; how the
+    gradients of all ``copies`` differ. None where there is nothing of that to say.
     """
     parameters: dict[int | str, list[Node]] = {}
     for node in filter(is_parameter, graph.node_list):
@@ -158,6 +173,7 @@ def notice_of_all(graph: Graph) -> Notice | None:
         parameters.setdefault(node.key if tensor is None else tensor, []).append(node)
     count = sum(numel_of_shape(first.ports[0].shape or ()) for first, *_ in parameters.values())
     without = [uses[0].name or uses[0].key for uses in parameters.values() if all(use.grad is None for use in uses)]
+    snaps = [snap for node in graph.node_list for port in node.ports for snap in (port.value, port.grad)]
     wrong = [has_nonfinite(port.value) or has_nonfinite(port.grad) for node in graph.node_list for port in node.ports]
     finite = all(is_known_to_be_finite(port) for node in graph.node_list for port in node.ports)
     if not count and not finite and not any(wrong):
@@ -171,7 +187,21 @@ def notice_of_all(graph: Graph) -> Notice | None:
         finite=finite,
         wrong=sum(wrong),
         unread=unread,
+        what=what_in(snaps) or "",
+        copies=tuple(dict.fromkeys(fact for one in copies for fact in facts_of_copies(one))),
     )
+
+
+def facts_of_copies(copies: Copies) -> Iterator[tuple[Any, ...]]:
+    """How the gradients differ of all copies of which some are in a box; nothing of steps of an optimizer, and where
+    it is not known.
+    """
+    whole = copies.whole or copies
+    extremes = whole.extremes
+    if extremes is not None and whole.measure not in (GIVEN, None) and whole.count > 1:
+        least, most = extremes
+        called = whole.called or copies.called
+        yield whole.count, called, whole.measure, whole.least, least, whole.most, most, copies.is_uneven
 
 
 def is_known_to_be_finite(port: Port) -> bool:
@@ -187,7 +217,12 @@ def is_parameter(node: Node) -> bool:
 
 
 def box_of_fold(
-    folds: dict[str, Fold], graph: Graph, members: list[Node], operands: list[Edge], ports: Ports
+    folds: Mapping[str, Fold],
+    wholes: Mapping[str, Sequence[Fold]],
+    graph: Graph,
+    members: list[Node],
+    operands: list[Edge],
+    ports: Ports,
 ) -> tuple[Node, list[Edge]]:
     """One node for a fold."""
     fold = folds[members[-1].key]
@@ -200,7 +235,7 @@ def box_of_fold(
         arguments=layer_facts(graph, members) if fold.kind == MODULE else (),
         module=path,
         raised=any(member.raised for member in members),
-        copies=copies_in(graph, fold.loop) if fold.loop is not None else None,
+        copies=copies_in(graph, fold.loop, wholes[members[-1].key]) if fold.loop is not None else None,
         parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
         if fold.loop
         else node.parts,
@@ -222,6 +257,11 @@ def class_of(graph: Graph, fold: Fold) -> str | None:
     if named.kind != MODULE:
         return None
     return graph.class_of_module.get(named.name) or named.called or None
+
+
+def class_of_node(graph: Graph, fold: Fold) -> str | None:
+    """The class of the module that a node is all of."""
+    return graph.class_of_module.get(fold.name) if fold.kind == NODE and is_of_module(graph, fold) else None
 
 
 def module_around(members: Sequence[Node], fold: Fold) -> tuple[str, ...]:
@@ -335,11 +375,43 @@ def is_of_module(graph: Graph, fold: Fold) -> bool:
     return fold.kind == MODULE or (fold.kind == NODE and fold.name in graph.nodes[fold.key].module)
 
 
-def copies_in(graph: Graph, fold: Fold) -> Copies:
-    """How often a repeat is there, and how its copies differ."""
-    measure = norm_of_step if is_of_steps(fold) else norm_of
-    norms = [measure(graph, copy.keys()) for copy in fold.children]
-    names = [copy.name for copy in fold.children]
+def copies_in(graph: Graph, fold: Fold, every: Sequence[Fold]) -> Copies:
+    """How often a repeat is there, and how its copies differ, and ``every`` one that there is of them."""
+    keys = [copy.keys() for copy in every]
+    of_steps = is_of_steps(fold)
+    measure, norms = (GIVEN, [norm_of_step(graph, each) for each in keys]) if of_steps else norms_of(graph, keys)
+    names = [copy.name for copy in every]
     if len(set(names)) < len(names):
         names = [f"{i + 1} of {len(names)}" for i in range(len(names))]
-    return copies_named(names, norms)
+    called = class_of(graph, every[0]) or class_of_node(graph, every[0]) or title_of(graph, every[0])
+    whole = copies_named(names, norms, measure, called)
+    here = {id(copy) for copy in fold.children}
+    places = [i for i, copy in enumerate(every) if id(copy) in here]
+    if len(places) == len(every):
+        return whole
+    return copies_named([names[i] for i in places], [norms[i] for i in places], measure, called, whole)
+
+
+def all_copies(graph: Graph, tree: Fold | None, repeat: Fold) -> Sequence[Fold]:
+    """All that a repeat is a part of: the modules of its class that have a number, or all that is repeated there."""
+    first = repeat.children[0]
+    called = graph.class_of_module.get(first.name) if first.kind == MODULE else None
+    if tree is None or is_of_steps(repeat):
+        return repeat.children
+    if called is not None and is_numbered(first):
+        modules = [fold for fold in tree.walk() if fold.kind == MODULE and is_numbered(fold)]
+        alike = [fold for fold in modules if graph.class_of_module.get(fold.name) == called]
+        if len({fold.name for fold in alike}) == len(alike) and is_all_in(repeat.children, alike):
+            return alike
+    around = [fold for fold in tree.walk() if fold.kind == REPEAT and is_all_in(repeat.children, fold.children)]
+    return around[0].children if around else repeat.children
+
+
+def is_numbered(fold: Fold) -> bool:
+    """Whether a module has a number as its name, as one in a list does."""
+    return fold.name.rpartition(".")[2].isdigit()
+
+
+def is_all_in(folds: Sequence[Fold], others: Sequence[Fold]) -> bool:
+    """Whether these folds are among the others."""
+    return {id(fold) for fold in folds} <= {id(fold) for fold in others}

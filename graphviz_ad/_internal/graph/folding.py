@@ -11,8 +11,16 @@ import numpy as np
 from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.graph.box_contents import not_finite_in, parts_of
 from graphviz_ad._internal.graph.calls import bytes_of
-from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, is_convex, renumbered, shown_ports
-from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
+from graphviz_ad._internal.graph.contraction import (
+    Ports,
+    contract,
+    cut_of_group,
+    is_convex,
+    renumbered,
+    results_of_group,
+    shown_ports,
+)
+from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
@@ -87,10 +95,19 @@ def sources_of(graph: Graph, run: list[Node], inside: set[str]) -> list[Node]:
     return list(found.values())
 
 
+def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) -> tuple[Port, ...]:
+    """The results of a group, of several each as the program calls it, where it does."""
+    if len(shown) < 2:
+        return shown
+    tails = [graph.nodes[key] for key, _ in results_of_group(graph, members)]
+    names = [node.name if node.kind == "op" and not node.ports[1:] else None for node in tails]
+    return tuple([replace(port, name=port.name or name) for port, name in zip(shown, names, strict=True)])
+
+
 def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:
     """One node for a call of a module."""
     last = members[-1]
-    shown = shown_ports(graph, members)
+    shown = named_results(graph, members, shown_ports(graph, members))
     shared = common_path([node.module for node in members if node.module]) or ("",)
     parameters = sum(
         (0 if node.ports[0].shape is None else int(np.prod(node.ports[0].shape)))

@@ -151,6 +151,14 @@ def with_types(note: Notice) -> str:
     return names_in_short([f"{name} ({kind})" for name, kind in zip(note.subjects, note["types"], strict=False)])
 
 
+def with_insides(note: Notice) -> str:
+    """ "with 2,005 operations inside: expand="layers.1" opens one." """
+    operations = note["operations"]
+    inside = counted_noun(operations, "operation") if operations else counted_noun(note["inside"], "more node")
+    opens = f': expand="{note["opens"]}", or a click in a page, opens one' if note["opens"] else ""
+    return f"with {inside} inside{opens}."
+
+
 def in_all_boxes(note: Notice) -> str:
     """What is true of all that boxes hold: "In all: 1,200 parameters; each gets a gradient. Nothing is NaN or ∞." """
     read = " that something reads" if note["unread"] else ""
@@ -159,11 +167,34 @@ def in_all_boxes(note: Notice) -> str:
         without = note.subjects
         said.append(f"no gradient comes to {names_in_short(without)}" if without else "each gets a gradient")
     text = f"{'; '.join(said)}." if said else ""
-    wrong = note["wrong"]
-    finite = (
-        "Nothing is NaN or ∞." if note["finite"] else f"NaN or ∞ in {counted_noun(wrong, 'result')}." if wrong else ""
+    wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
+    finite = "Nothing is NaN or ∞." if note["finite"] else wrong
+    return " ".join(part for part in (text, *map(gradients_of_copies, note["copies"]), finite) if part)
+
+
+def gradients_of_copies(fact: tuple[Any, ...]) -> str:
+    """ "‖grad of parameters‖ of 32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)." """
+    count, called, measure, where, least, there, most, uneven = fact
+    said = (
+        f"‖grad of {measure}‖ of {count:,} × {called}: least {two_digits(least)} ({end_of_name(where)}),"
+        f" most {two_digits(most)} ({end_of_name(there)})"
     )
-    return f"{text} {finite}".strip()
+    times = f"{two_digits(most / least)} × the least" if least else "beside 0"
+    return f"⚠ {said}, {times}." if uneven else f"{said}."
+
+
+def two_digits(number: float) -> str:
+    """A number in a few characters: "1.4", "230", "1.1e−40", "2.4e5"."""
+    if 1 <= abs(number) < 10_000:
+        return f"{float(f'{number:.2g}'):,.0f}" if abs(number) >= 10 else f"{number:.1f}".removesuffix(".0")
+    digits, _, power = f"{number:.1e}".partition("e")
+    plain = f"{number:.2g}"
+    return (plain if "e" not in plain else f"{digits.removesuffix('.0')}e{int(power)}").replace("-", "−")
+
+
+def end_of_name(name: str) -> str:
+    """The end of a dotted name: "layers.30"."""
+    return ".".join(name.split(".")[-2:])
 
 
 def started_alone(note: Notice) -> str:
@@ -337,10 +368,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f" {counted_noun(note['inside'], 'more node')} inside."
     ),
     "parts folded": lambda note: (
-        f"{len(note.subjects)} boxes stand for parts of the program, with"
-        f" {counted_noun(note['inside'], 'more node')} inside."
+        f"{len(note.subjects)} boxes stand for parts of the program, {with_insides(note)}"
         if len(note.subjects) > 1
-        else f"One box stands for a part of the program, with {counted_noun(note['inside'], 'more node')} inside."
+        else f"One box stands for a part of the program, {with_insides(note)}"
     ),
     "in all boxes": lambda note: in_all_boxes(note),
     "left out": lambda note: (

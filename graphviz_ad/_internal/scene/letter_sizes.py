@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from graphviz_ad._internal.scene import grids
-from graphviz_ad._internal.scene.paint import SMALL, TEXT, TYPES
+from graphviz_ad._internal.scene.paint import OF_FOLDS, SMALL, TEXT, TYPES
 from graphviz_ad._internal.scene.scene import Line, Scene
 
 
@@ -19,7 +19,8 @@ def letter_sizes(scene: Scene) -> Counter[float]:
             found[TYPES["badge"].size] += 1
     for arrow in scene.arrows:
         count_lines(arrow.lines, found)
-    found[SMALL] += 2 * len(scene.legend) + len(scene.notes) + len(scene.groups)
+    explained = [role for role in scene.legend if role not in OF_FOLDS]  # those below make no picture smaller
+    found[SMALL] += 2 * len(explained) + len(scene.notes) + len(scene.groups)
     found[SMALL] += 2 + len(scene.ramp.others) if scene.ramp is not None else 0
     return +found
 

@@ -57,12 +57,17 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         *room(said.lines, said.badge, node.is_output, texts),
         said.badge,
         node.is_output,
-        warning=(warns := alarms(words.graph, node)),
+        warning=(warns := alarms(words.graph, node)) or is_uneven(node),
         passed_on=warns and not is_born(words.graph, node),
         name=shortened_text(words.names.of[node.key] if node.kind == "module" else said.results, NAME_ROOM),
         hover=said.hover,
         gradless=(not node.requires_grad and node.kind not in ("leaf", "data")) or is_unread(words.graph, node),
     )
+
+
+def is_uneven(node: Node) -> bool:
+    """Whether the gradients of the copies in a box differ as they should not."""
+    return node.copies is not None and node.copies.is_uneven
 
 
 def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool, gradless: bool = True) -> Box:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from graphviz_ad._internal.graph.graph import Graph, Node, Port, readable_bytes
+from graphviz_ad._internal.graph.repeats import PARAMETERS
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import (
@@ -117,7 +118,7 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
     """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
-    facts = [f"{node.inside} op{'s' if node.inside != 1 else ''}"] if node.inside else []
+    facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     if node.saved_bytes:
@@ -173,7 +174,7 @@ def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]
     """The lines of several results, of a folded module one for all that are called the same."""
     found: list[Line] = []
     for places in alike(node)[:MOST_RESULTS]:
-        i, ports = places[0], [node.ports[place] for place in places]
+        i, ports = places[0], [named_result(node, place) for place in places]
         if len(ports) == 1:
             found.append(result_line(ports[0], i, tensors, typed=typed))
         else:
@@ -181,6 +182,12 @@ def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]
             said = f": mean {means}" if means and has_only_type(ports[0]) else ""
             found.append(Line("statistic" if said else "value", f"{len(ports)} × {ports[0].name}{said}", number=i))
     return found
+
+
+def named_result(node: Node, place: int) -> Port:
+    """One of several results, of a box with at least its number as its name."""
+    port = node.ports[place]
+    return replace(port, name=f"result {place}") if node.kind == "module" and not port.name else port
 
 
 def extent(numbers: Sequence[float | None]) -> str:
@@ -345,7 +352,7 @@ def gradients(
         return [Line("gradient", f"{label} {NO_GRADIENT}", "none")]
     if node.ports[1:]:
         found = [
-            gradient_line(node.ports[places[0]], places[0], label, tensors)
+            gradient_line(named_result(node, places[0]), places[0], label, tensors)
             if len(places) == 1
             else gradient_of_alike([node.ports[place] for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
@@ -383,8 +390,13 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
 
 def of_parameters(node: Node, *, brief: bool = False) -> list[str]:
     """The gradients of the parameters in a box, and how those of copies differ."""
-    own = [] if node.parameter_norm is None else [short_number(node.parameter_norm)]
-    return [*(f"‖grad of param{'s' if brief else 'eters'}‖ {norm}" for norm in own), *lines_of_copies(node)]
+    if node.parameter_norm is None:
+        return lines_of_copies(node)
+    copies = node.copies
+    each_has_its_own = copies is not None and copies.measure == PARAMETERS
+    several = f" of {copies.count:,} together:" if copies is not None and each_has_its_own else ""
+    said = f"‖grad of param{'s' if brief else 'eters'}‖{several} {short_number(node.parameter_norm)}"
+    return [said, *lines_of_copies(node)]
 
 
 def gradient_label(node: Node) -> str:
@@ -498,7 +510,9 @@ def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
 
 def seed_text(seed: Snapshot) -> str:
     """What is fed in at an output."""
-    return "seed 1 each" if is_ones(seed) else f"seed {short_elements(seed) or type_label(seed)}"
+    if is_ones(seed):
+        return "gradients start from 1 in each element"
+    return f"seed {short_elements(seed) or type_label(seed)}"
 
 
 def kink(claim: Claim) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 from graphviz_ad._internal.graph.arguments import Argument
-from graphviz_ad._internal.graph.box_facts import Part
+from graphviz_ad._internal.graph.box_facts import MIXED, Part
 from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import short_number, snapshot_parts
 from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
 
+# what a copy is, by what is measured of it, and what that is
+UNITS = {PARAMETERS: "a layer", RESULT: "a step", GIVEN: "a step", None: "each"}
+MEASURED = {RESULT: "‖grad of result‖ ", GIVEN: "‖grad‖ "}
 LEVELS = "▁▂▃▄▅▆▇█"
 LONGEST_CURVE = 24  # characters
 LEAST_SPAN = 1.0  # of powers of ten, from the lowest to the highest column
@@ -36,17 +39,20 @@ def statistic(snap: Snapshot | None) -> str:
 
 
 def not_finite_lines(node: Node) -> list[str]:
-    """What in a box is NaN or infinite, and whether it came up there: "⚠ 12 NaN/∞ inside, from log"; −∞ that is meant,
-    as in a mask, is said to be that.
+    """What in a box is NaN or infinite, and whether it came up there: "⚠ 12 NaN inside", "from log (net.py:4)"; −∞
+    that is meant, as in a mask, is said to be that.
     """
     found = node.not_finite
     if found is None:
         return []
-    came = f"from {found.born}" if found.born is not None else "passed on"
-    inside = f"{found.values} NaN/∞ inside, {came}"
+    what = found.kind or MIXED
+    line = f" ({found.where})" if found.where else ""
+    came = [f"from {found.born}{line}"] if found.born is not None else ["passed on"]
+    inside = f"{found.values} × {what} inside"
     return [
-        *([f"⚠ {inside}" if found.spreads else f"{inside}, and no further"] if found.values else []),
-        *([f"⚠ {found.gradients} NaN/∞ in gradients{'' if found.values else f', {came}'}"] if found.gradients else []),
+        *([f"⚠ {inside}," if found.spreads else f"{inside}, goes no further,"] if found.values else []),
+        *([f"⚠ {found.gradients} × {MIXED if found.values else what} in gradients,"] if found.gradients else []),
+        *(came if found.values or found.gradients else []),
         *([f"{found.masked} masked (−∞)"] if found.masked else []),
     ]
 
@@ -74,7 +80,7 @@ def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
     """The modules in a box in which most is done: "4 × WhisperEncoderLayer: self_attn, …"; of copies, those in each;
     ``brief``: those alone that have modules in them, too, where these do most.
     """
-    if node.statement is not None:  # its name says what it calls
+    if node.statement is not None and node.call_op is None:  # a line, whose name says what it calls
         return []
     whole = max(node.inside // (node.copies.count if node.copies is not None else 1), 1)
     shown = chosen_parts(node.parts, whole)
@@ -135,21 +141,44 @@ def lines_of_copies(node: Node) -> list[str]:
         ("least", copies.least, min(known, default=None)),
         ("most", copies.most, max(known, default=None)),
     )
+    mark = {"least": "⚠ "} if copies.is_uneven else {}
+    whose = " of these" if copies.whole is not None else ""
     words: dict[tuple[str, float], list[str]] = {}
     for word, name, norm in told:
         if name is not None and norm is not None:
             words.setdefault((name, norm), []).append(word)
-    lines = [f"{', '.join(which)}: {short_number(norm)} at {short_name(name)}" for (name, norm), which in words.items()]
-    return [f"each {curve(copies.norms)}", *lines]
+    lines = [
+        f"{mark.get(which[-1], '')}{', '.join(which)}{whose}: {short_number(norm)} at {short_name(name)}"
+        for (name, norm), which in words.items()
+    ]
+    return [*lines_of_curve(copies), *lines]
+
+
+def lines_of_curve(copies: Copies) -> list[str]:
+    """What a curve shows, on which scale, and the curve: "‖grad of result‖ a step, log ▁▂▃"; of many copies in lines
+    of their own, with how many a column stands for.
+    """
+    said = f"{MEASURED.get(copies.measure, '')}{UNITS[copies.measure]}, log"
+    size = copies_in_column(copies.count)
+    if size > 1:
+        return [f"{said}; a column: least of {size}", curve(copies.norms)]
+    return [said, curve(copies.norms)] if copies.measure in MEASURED else [f"{said} {curve(copies.norms)}"]
+
+
+def copies_in_column(count: int) -> int:
+    """How many copies one column of a curve stands for, or the last for fewer."""
+    return -(-count // LONGEST_CURVE)
 
 
 def lines_of_neighbours(node: Node) -> list[str]:
-    """How the gradients of the layers differ that are most of a box, in a line: "each ▃▅▅▄, least 0.07 at layers.0"."""
+    """How the gradients of the layers differ that are most of a box: "a layer, log ▃▅▅▄, least 0.07 at h.0"."""
     main = max(node.parts, key=lambda part: part.operations, default=None)
     if main is None or main.differ is None or main.differ.least is None or 2 * main.operations < node.inside:
         return []
     least = min(norm for norm in main.differ.norms if norm is not None and math.isfinite(norm))
-    return [f"each {curve(main.differ.norms)}, least {short_number(least)} at {short_name(main.differ.least)}"]
+    mark = "⚠ " if main.differ.is_uneven else ""
+    *before, shown = lines_of_curve(main.differ)
+    return [*before, f"{shown}, {mark}least {short_number(least)} at {short_name(main.differ.least)}"]
 
 
 def short_name(name: str) -> str:
@@ -159,13 +188,11 @@ def short_name(name: str) -> str:
 
 def curve(norms: Sequence[float | None]) -> str:
     """Norms as columns of which each is as high as its logarithm is large; of many, the least of those side by side."""
-    count = min(len(norms), LONGEST_CURVE)
-    bounds = [len(norms) * i // count for i in range(count + 1)]
-    groups = [norms[a:b] for a, b in pairwise(bounds)]
-    logs = [least_of(group) for group in groups]
+    size = copies_in_column(len(norms))
+    logs = [least_of(norms[i : i + size]) for i in range(0, len(norms), size)]
     known = [value for value in logs if value is not None and math.isfinite(value)]
     if not known:
-        return UNKNOWN * count
+        return UNKNOWN * len(logs)
     low, high = min(known), max(known)
     if high - low < LEAST_SPAN:  # what differs little is to look so
         low, high = (low + high - LEAST_SPAN) / 2, (low + high + LEAST_SPAN) / 2

@@ -317,7 +317,7 @@ class Describer:
         if node.kind == "module":
             return box_lines.module_title(
                 node,
-                within_frame(node.op or self.names.of[node.key], node.module, self.frames),
+                within_frame(title_of_module(node, self.names.of[node.key]), node.module, self.frames),
                 brief=self.options.brief,
             )
         if self.options.labels == autograd_labels.AUTOGRAD:
@@ -382,3 +382,8 @@ class Describer:
             return Line("local", edge_labels.factor_label(text), "factor")
         above, below = self.names.of[edge.head], self.names.carried(edge)
         return edge_labels.local_line(above, below, is_only_a_part(self.graph, edge), text)
+
+
+def title_of_module(node: Node, name: str) -> str:
+    """What stands on a folded module: its name, a number without the brackets that it has in formulas."""
+    return node.op if node.op is not None and node.op.isdigit() else name

@@ -105,12 +105,12 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
     numbers = (name for name in map("v{}".format, count(1)) if name not in taken)
     seen: dict[str, int] = {}
     names: dict[str, str] = {}
-    nameless = {node.key for node in numbered_nodes(graph)}
+    nameless, modules = {node.key for node in numbered_nodes(graph)}, names_of_modules(graph)
     for node in graph.node_list:
         if node.key in nameless:
             names[node.key] = called.get(node.key) or next(numbers)
-        elif node.kind == "module":  # as its box says, not as the variable that takes its result
-            names[node.key] = child_name(node.op or "module")
+        elif node.kind == "module":  # not as the variable that takes its result
+            names[node.key] = modules[node.key]
         elif node.name and often[node.name] > 1:
             if node.name not in seen:
                 seen[node.name] = first_number(node.name, often[node.name], taken)
@@ -123,6 +123,21 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
         else:
             names[node.key] = function_name(graph)
     return names
+
+
+def names_of_modules(graph: Graph) -> dict[str, str]:
+    """Key -> what a folded module is called: as its box says, of several calls of one each with its number, where its
+    name is none itself.
+    """
+    modules = [node for node in graph.node_list if node.kind == "module"]
+    plain = {node.key: child_name(node.op or "module") for node in modules}
+    calls = [node for node in modules if node.call_op and not node.is_of_steps and plain[node.key][-1:].isalpha()]
+    often, seen = Counter(node.op for node in calls), Counter[str | None]()
+    for node in calls:
+        if often[node.op] > 1:
+            plain[node.key] = numbered_name(plain[node.key], seen[node.op])
+            seen[node.op] += 1
+    return plain
 
 
 def first_number(name: str, often: int, taken: Collection[str | None]) -> int:
