@@ -46,7 +46,7 @@ def fit_of_chart(film: Film, size: tuple[int, int]) -> Fit:
 
 
 def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
-    """The chart when so many losses are known, where the corner says."""
+    """The chart when so many losses are known, where the corner says; what belongs to one has its number as owner."""
     x, y = curve.corner or (0.0, 0.0)
     last = curve.numbers[max(seen - 1, 0)]
     yield Rect(x, y, WIDTH, HEIGHT, 8, None, "group.line", 1.0, part=PART)  # hides no line, whatever is painted first
@@ -63,10 +63,12 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
             continue
         role = ROLES[series.index(name) % len(ROLES)]
         if name in before:
-            yield Curve(line_between(before[name], place), role, 2.0, part=PART)
+            yield Curve(line_between(before[name], place), role, 2.0, owner=str(n), part=PART)
         before[name] = place
         radius = DOT * (1.5 if n == seen - 1 else 1.0)
-        yield Rect(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, role, None, 0, part=PART)
+        yield Rect(
+            place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, role, None, 0, owner=str(n), part=PART
+        )
     yield from numbers_below(curve.numbers, places, (left, right), y + HEIGHT - 9)
 
 

@@ -13,12 +13,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from itertools import accumulate
 from types import MappingProxyType
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.film.chapters import chapters_of
 from graphviz_ad._internal.film.flights import Flight, Motion, border_of, chip_size, motions
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
+from graphviz_ad._internal.renderers.html.losses import losses_data, losses_svg
 from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
@@ -171,6 +173,7 @@ def film_widget(film: Film, theme: Theme) -> str:
         page_transcript(film.steps),
         overview_svg(film.stage, theme) if film.views else "",
         page_program(film.program),
+        losses_svg(film, theme),
     )
 
 
@@ -192,6 +195,7 @@ def widget(
     below: str = "",
     overview: str = "",
     beside: str = "",
+    losses: str = "",
 ) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
     stage = stage_svg(scene, theme)
@@ -202,21 +206,24 @@ def widget(
     moving = isinstance(steps, list) and any("moves" in step for step in steps)
     script = asset("player.js").replace("CAMERA;\n", asset("camera.js") if overview else "")
     script = script.replace("MOTION;\n", asset("motion.js") if moving else "")
-    styles = (asset("camera.css") if overview else "") + (asset("program.css") if beside else "")
+    extras = {"camera.css": overview, "program.css": beside, "losses.css": losses}
+    styles = "".join(asset(sheet) for sheet, there in extras.items() if there)
+    own = {"program.js": beside, "losses.js": losses}
+    scripts = "".join(tag("script", {}, asset(name)) for name, there in own.items() if there)
     size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
     sheet, legend = asset("player.css"), page_legend(scene)
     return f"""<div class="gad{size}" id="{name}">
 <style>
-{css(theme, scene, name, "".join([sheet, styles, legend, stage, overview, beside]))}{sheet}{styles}</style>
+{css(theme, scene, name, "".join([sheet, styles, legend, stage, overview, beside, losses]))}{sheet}{styles}</style>
 <div class="gad-screen">
 <header><h1>{escaped_xml(visible(title or short_title(scene.alt)))}</h1><span class="gad-counter"></span></header>
 {beside}<div class="gad-stage">
 {stage}
 <div class="gad-card" hidden></div>
-{overview}{ZOOM}</div>{"</div>" if beside else ""}
+{overview}{losses}{ZOOM}</div>{"</div>" if beside else ""}
 {legend}{player}</div>
 {below}<script type="application/json" class="gad-data">{payload}</script>
-{tag("script", {}, asset("program.js")) if beside else ""}<script>
+{scripts}<script>
 {script}</script>
 </div>
 """
@@ -360,14 +367,16 @@ def film_data(film: Film) -> dict[str, object]:
             "changes": listed(step.changes),
             **seen_in(film, i),
             **({"lit": lit} if (lit := lit_in_page(film.program, step)) else {}),
+            **({"known": known[i]} if film.curve else {}),
             **motion_data(motion, numbers),
             **({"sentence": prose(step.sentence)} if step.sentence else {}),
         }
 
+    known = list(accumulate(one.losses for one in film.steps))
     opening = listed(opening_states(film))  # before the steps, which tell only what is new
     steps = [step(i, one, motion) for i, (one, motion) in enumerate(zip(film.steps, motions(film), strict=True))]
     starts = [chapter.first for chapter in chapters_of(film.steps)]
-    return {"opening": opening, "steps": steps, "chapters": starts}
+    return {"opening": opening, "steps": steps, "chapters": starts, **losses_data(film)}
 
 
 def seen_in(film: Film, index: int) -> dict[str, object]:

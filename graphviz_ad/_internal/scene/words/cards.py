@@ -158,7 +158,7 @@ def lines_of_curve(copies: Copies) -> list[str]:
     """What a curve shows, on which scale, and the curve: "‖grad of result‖ a step, log ▁▂▃"; of many copies in lines
     of their own, with how many a column stands for.
     """
-    said = f"{MEASURED.get(copies.measure, '')}{UNITS[copies.measure]}, log"
+    said = f"{MEASURED.get(copies.measure or '', '')}{UNITS[copies.measure]}, log"
     size = copies_in_column(copies.count)
     if size > 1:
         return [f"{said}; a column: least of {size}", curve(copies.norms)]

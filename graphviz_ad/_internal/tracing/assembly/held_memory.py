@@ -23,7 +23,10 @@ def with_holders(memory: Memory, draft: Draft) -> Memory:
 def pieces_kept(draft: Draft, nodes: Mapping[str, Node]) -> Iterator[Kept]:
     """Each piece of memory that the operations keep that ran in this pass, or all of them where none did."""
     units, autograd = draft.units, draft.units.recorded.autograd
-    own = {memory_of_tensor(leaf) for leaf in autograd.variables.values()}
+    own = {memory_of_tensor(leaf) for leaf in autograd.variables.values() if leaf is not None}
+    own |= {
+        value.memory for value in units.recorded.leaf_values.values()
+    }  # of a pass that is made late, leaves have gone
     keepers: dict[int, list[Keeper]] = {}
     sizes: dict[int, int] = {}
     for unit, i in sorted(units.links.node_of.items(), key=lambda item: item[0].order):
