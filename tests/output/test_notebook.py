@@ -119,8 +119,8 @@ def test_letters_that_the_font_of_a_page_lacks_give_no_warning_in_a_cell() -> No
 @pytest.mark.parametrize("name", ["colah", "seed"])
 def test_an_output_of_the_classroom_is_small(name: str) -> None:
     program = graph(name)
-    assert sum(len(str(data).encode()) for data in program.animate()._repr_mimebundle_().values()) < 100_000
-    assert sum(len(str(data).encode()) for data in program.plot()._repr_mimebundle_().values()) < 100_000
+    assert sum(len(str(data).encode()) for data in program.animate()._repr_mimebundle_().values()) < 100 * 1024
+    assert sum(len(str(data).encode()) for data in program.plot()._repr_mimebundle_().values()) < 100 * 1024
 
 
 # ---- in what nbconvert makes of a notebook
