@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from torch import Tensor, nn
 from training_programs import Net
 
 import graphviz_ad as gad
-from graphviz_ad._internal.base.errors import OptionError, TraceError
+from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, TraceError
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
 from graphviz_ad._internal.diagnosis.findings import SEVERITIES
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad.testing import assert_gradients_reach, assert_healthy
 
 DOCS = Path(__file__).parents[2] / "docs" / "diagnosis.md"
@@ -153,8 +155,87 @@ def test_a_history_has_the_norms_that_torch_has_and_the_first_bad_step() -> None
     for one in history[:3]:
         assert one.gradient == pytest.approx(norms[one.number - 1][0], rel=1e-5)
         assert one.update == pytest.approx(norms[one.number - 1][1], rel=1e-3)
-    with pytest.raises(TraceError, match="summaries"):
-        _ = recording.graph
+    assert history.first_bad is None
+    assert history.changes == ()
+
+
+def test_the_last_pass_that_was_looked_at_has_a_graph_of_its_structure() -> None:
+    m = net()
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.01)
+    with gad.record(m, every=3) as recording:
+        with pytest.raises(TraceError, match="no backward pass was looked at yet"):
+            _ = recording.graph
+        for _ in range(4):
+            step(m, optimizer, 1.0)
+    graph = recording.graph
+    assert recording.passes == (graph,)
+    assert {node.name for node in graph.node_list if node.kind == "leaf"} == {
+        name for name, p in m.named_parameters() if p.grad is not None
+    }
+    assert graph.memory is not None
+    assert graph.memory.saved > 0
+    assert not graph.has_gradients
+    assert "× 1<" not in graph.to_svg()  # nobody knows of how many numbers a mean was taken
+
+
+def test_a_killed_run_leaves_a_history(tmp_path: Path) -> None:
+    m, path = net(), tmp_path / "run.jsonl"
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.01)
+    with gad.record(m, every=2, file=path) as recording:
+        for i in range(6):
+            step(m, optimizer, float("nan") if i == 4 else 1.0)
+        so_far = gad.read_history(path)  # as if the process had ended here
+        assert [one.number for one in so_far] == [1, 3, 5]
+    kept = gad.read_history(path)
+    assert repr(kept) == repr(recording.history)
+    assert repr([one.parameters for one in kept]) == repr([one.parameters for one in recording.history])
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) + lines[-1][:20])
+    assert len(gad.read_history(path)) == 3
+    assert gad.read_history(path)[-1].update is None
+    path.write_text("{}\n")
+    with pytest.raises(GraphFormatError, match="no history"):
+        gad.read_history(path)
+    with pytest.raises(OptionError, match="every=1"), gad.record(m, file=path):
+        pass
+    with pytest.raises(GraphvizADError, match="cannot write to"), gad.record(m, every=1, file=tmp_path):
+        pass
+
+
+def test_what_changed_before_the_first_bad_step_is_told() -> None:
+    m = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
+    optimizer, x = torch.optim.SGD(m.parameters(), lr=0.01), torch.randn(8, 4)
+    with gad.record(m, every=1) as recording:
+        for i in range(8):
+            optimizer.param_groups[0]["lr"] = 1e10 if i == 4 else 0.01
+            optimizer.zero_grad()
+            m(x).square().mean().backward()
+            optimizer.step()
+    history = recording.history
+    assert history.first_bad is not None
+    assert history.first_bad.number == 5
+    first = history.changes[0]
+    assert (first.step, first.what) == (5, "update")
+    assert 1e11 < first.times < 1e13
+    assert f"step 5: the update of {first.name} went from " in str(history)
+
+
+def test_a_history_is_drawn_as_curves() -> None:
+    m = net()
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.01)
+    with gad.record(m, every=1) as recording:
+        for i in range(6):
+            step(m, optimizer, float("nan") if i == 4 else 1.0)
+    picture = recording.history.plot()
+    panels = [mark for mark in picture.canvas.marks if mark.part == "chart"]
+    assert len(panels) == 3
+    assert "step 5: loss-not-finite, gradient-not-finite" in picture.canvas.alt
+    assert [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "not finite"] == [
+        "NaN"
+    ] * 3
+    with gad.record(m, every=1) as empty:
+        pass
+    assert "No backward pass" in empty.history.plot().to_svg()
 
 
 def test_steps_that_are_too_many_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,3 +313,20 @@ def test_a_script_that_trains_nothing_is_not_called_healthy(
     (tmp_path / "idle.py").write_text(script)
     assert main(["diagnose", str(tmp_path / "idle.py")]) == 1
     assert "not examined" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize("where", ["x", "y", "written"])
+def test_data_that_is_not_finite_is_found_in_a_loop_of_one_line(where: str, passes: int) -> None:
+    layer, x, y = torch.nn.Linear(4, 1), torch.ones(16, 4), torch.ones(16, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.01)
+    if where != "written":
+        (x if where == "x" else y)[3] = math.nan
+    with gad.record(layer) as recorded:
+        if where == "written":
+            x[3, 2] = math.nan
+        for _ in range(passes):
+            optimizer.zero_grad(); loss = ((layer(x) - y) ** 2).mean(); loss.backward(); optimizer.step()  # fmt: skip  # noqa: E702
+    found = recorded.graph.diagnose().findings[0]
+    assert found.kind == ("nan-value" if where == "written" else "data-not-finite")
+    assert where == "written" or found.evidence["element"] == [3, 0]

@@ -1,14 +1,22 @@
-"""Two runs of one program: where they part is found, and runs that only round otherwise are equal."""
+"""Two runs of one program: where they part is found, and runs that only round otherwise are equal.
+
+The suite takes every fourth planted difference; ``FUZZ=1`` takes all.
+"""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from diagnosis import planted
+from diagnosis.planted import Step
 from torch import Tensor, nn
 from training_programs import Net
 
@@ -154,3 +162,61 @@ def test_graphs_without_numbers_are_not_called_equal() -> None:
         assert "Nothing was compared by numbers" in str(found)
     assert "x value: [1, 1, 1] ≠ not recorded" in str(gad.compare(whole, b))
     assert gad.compare(whole, whole).equal is True
+
+
+# --- planted differences in six architectures
+
+EACH = 1 if int(os.environ.get("FUZZ", "0")) else 4
+standard = cache(planted.run)
+
+
+@pytest.mark.parametrize(("name", "step", "put", "op"), planted.FORWARD[::EACH])
+def test_the_first_operation_that_was_put_otherwise_is_found(name: str, step: str, put: Step, op: str) -> None:
+    a, b = standard(name), planted.run(name, **{step: put})
+    pair = diverging(a, b).first_forward
+    assert pair is not None
+    steps = [put, planted.ARCHITECTURES[name].steps[step]]
+    assert any(planted.is_planted(g, node, op, steps, last=False) for g, node in zip((a, b), pair, strict=True)), pair
+
+
+@pytest.mark.parametrize(("name", "step", "put", "op"), planted.BACKWARD[::EACH])
+def test_what_only_goes_back_otherwise_is_found(name: str, step: str, put: Step, op: str) -> None:
+    a, b = standard(name), planted.run(name, **{step: put})
+    found = diverging(a, b)
+    assert found.first_forward is None
+    pair = found.first_backward
+    assert pair is not None
+    if op == "hooked":
+        assert pair[1].ports[0].arrived is not None
+        return
+    steps = [put, planted.ARCHITECTURES[name].steps[step]]
+    assert any(planted.is_planted(g, node, op, steps, last=True) for g, node in zip((a, b), pair, strict=True)), pair
+
+
+@pytest.mark.parametrize(("name", "how"), planted.EQUAL[::EACH])
+def test_the_same_computation_in_other_words_is_equal(name: str, how: dict[str, Any]) -> None:
+    found = diverging(standard(name), planted.run(name, **how))
+    assert found.equal, (found.first_forward, found.first_backward)
+
+
+def test_a_parameter_without_gradient_and_another_beginning_are_found() -> None:
+    frozen = planted.run("passing", lambda m: m.own.weight.requires_grad_(False))
+    pair = diverging(standard("passing"), frozen).first_backward
+    assert pair is not None
+    assert [node.name for node in pair] == ["own.weight", "own.weight"]
+    scaled = planted.run("passing", end=lambda m, loss: loss.backward(torch.tensor(2.0)))
+    found = diverging(standard("passing"), scaled)
+    assert found.first_forward is None
+    assert found.first_backward is not None
+    assert found.first_backward[1].is_output
+
+
+def test_runs_of_two_processes_are_compared_by_their_files(tmp_path: Path) -> None:
+    changed = planted.run("gated", act=lambda h: F.gelu(h))
+    files = [graph.save(tmp_path / f"{i}.json") for i, graph in enumerate((standard("gated"), changed))]
+    loaded = [Graph.load(file) for file in files]
+    found, kept = diverging(standard("gated"), changed).first_forward, diverging(*loaded).first_forward
+    assert found is not None
+    assert kept is not None
+    assert [node.key for node in found] == [node.key for node in kept]
+    assert [node.op for node in kept] == ["silu", "gelu"]

@@ -9,6 +9,7 @@ import os
 
 import pytest
 import torch
+from corpus import pretrained
 from diagnosis.zoo import FAULTS, TWINS, Fault, diagnosed, diagnosed_twin
 from training_programs import HEALTHY, Program, Truth
 
@@ -45,6 +46,51 @@ def test_a_healthy_program_in_the_manner_of_public_examples_alarms_nobody(progra
         program(truth.model, truth, torch.rand(6, 4))
     found = recording.graph.diagnose()
     assert [one for one in found.findings if one.severity != NOTE] == [], str(found)
+
+
+# models whose gradients truly are 0 at these sizes: in one layer, what the token that is read makes of numbers that
+# begin at 0; and where of experts whose gates are far apart one is taken for certain
+TRULY_ZERO = ("DeiT", "AST", "ViT-MAE", "PhiMoE")
+SAMPLE = ("BERT", "GPT-2", "Llama", "ViT")
+REAL = [name for name in pretrained.ENTRIES if name not in TRULY_ZERO and (WHOLE or name in SAMPLE)]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_healthy_model_of_transformers_alarms_nobody(name: str) -> None:
+    torch.manual_seed(0)
+    model, _, inputs = pretrained.ENTRIES[name]()
+    assert isinstance(model, torch.nn.Module)
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-4)
+    with gad.record(model) as recording:
+        loss = getattr(model(**inputs), "loss", None)
+        if loss is None:
+            pytest.skip("has no loss of its own")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found = recording.graph.diagnose()
+    assert [one for one in found.findings if one.severity != NOTE] == [], str(found)
+
+
+def test_a_nan_that_is_left_out_is_a_note_and_one_in_the_loss_an_error() -> None:
+    w, x = torch.nn.Parameter(torch.ones(3)), torch.tensor([0.0, 1.0, 2.0])
+    for mask, severity in ((x > 0, NOTE), (x > -1, "error")):
+        with gad.record() as recording:
+            (w * torch.where(mask, x * x.log(), x)).sum().backward()
+        (found,) = (one for one in recording.graph.diagnose().findings if one.kind == "nan-value")
+        assert found.severity == severity
+
+
+def test_a_branch_that_is_left_out_by_chance_is_a_note() -> None:
+    m = torch.nn.ModuleDict({"a": torch.nn.Linear(3, 3), "b": torch.nn.Linear(3, 3)})
+    x = torch.randn(4, 3)
+    for mask, severity in ((torch.rand, NOTE), (torch.full, "error")):
+        with gad.record(m) as recording:
+            drawn = (mask((4, 1)) if mask is torch.rand else torch.full((4, 1), 0.5)) - 2
+            y = m["a"](x)
+            (y + m["b"](y) * drawn.ceil().clamp(min=0)).square().sum().backward()
+        (found,) = (one for one in recording.graph.diagnose().findings if one.kind == "zero-gradient")
+        assert found.severity == severity
 
 
 def test_there_are_sixty_faults_of_all_architectures() -> None:

@@ -21,7 +21,7 @@ from graphviz_ad._internal.film.film_frames import film_moments
 from graphviz_ad._internal.film.timeline import Cameras, timeline
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
-from graphviz_ad._internal.scene.film_frame import Area, Fit, FrameRooms, Panel, seen_at
+from graphviz_ad._internal.scene.film_frame import EDGE, Area, Fit, FrameRooms, Panel, seen_at
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes
 from graphviz_ad._internal.scene.overview import bounds, in_sight
 from graphviz_ad._internal.scene.paint import moved_marks, paint_frame, stage_marks
@@ -195,16 +195,23 @@ def test_moments_are_the_frames_with_pictures_between_and_last_as_long_as_the_fi
 # --- what is in the way of nothing
 
 
-@pytest.mark.parametrize("panel", [None, Panel("left", 0.3), Panel("right", 0.4)])
+@pytest.mark.parametrize(
+    "panel",
+    [None, Panel("left", 0.3), Panel("right", 0.4), Panel("left", 0.3, chart=160), Panel("right", 0.22, chart=160)],
+)
 @pytest.mark.parametrize("whole", [(4000.0, 300.0), (900.0, 2000.0), (1500.0, 1400.0)])
 def test_no_two_rooms_of_a_frame_overlap(panel: Panel | None, whole: tuple[float, float]) -> None:
     rooms = FrameRooms.of((1280, 720), panel)
     inset, clear = rooms.overview(whole), rooms.clear(whole)
-    assert rooms.stage.holds(inset)
+    assert (rooms.panel if rooms.above_chart(whole) and rooms.panel else rooms.stage).holds(inset)
     assert rooms.stage.holds(clear)
     apart = [rooms.head, rooms.foot, rooms.stage, *([rooms.panel] if rooms.panel else [])]
     assert not any(a.meets(b) for i, a in enumerate(apart) for b in apart[:i])
     assert not inset.meets(clear)
+    if rooms.chart is not None and rooms.panel is not None and rooms.program is not None:
+        assert rooms.panel.holds(rooms.chart)
+        assert not rooms.chart.meets(inset.grown(EDGE))
+        assert not rooms.chart.meets(rooms.program)
     assert min(clear.width / rooms.stage.width, clear.height / rooms.stage.height) > 0.6
 
 

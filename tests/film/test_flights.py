@@ -245,3 +245,17 @@ def test_points_along_a_chain_are_evenly_spaced() -> None:
     chain = ((0.0, 0.0), (0.0, 0.0), (90.0, 0.0), (90.0, 0.0))
     assert [round(x, 1) for x, _ in along(chain, [0, 0.25, 0.5, 1])] == [0, 22.5, 45, 90]
     assert along(straight((3.0, 4.0), (3.0, 4.0)), [0.0, 0.5, 1.0]) == [(3.0, 4.0)] * 3
+
+
+def test_a_number_that_leaves_a_line_hides_nothing_that_stands_before_it() -> None:
+    made, seen = film("colah"), 0
+    for index, step in enumerate(made.steps):
+        for arrow in (arrow for arrow in made.scene(index).arrows if arrow.key in [move.arrow for move in step.moves]):
+            local = next((line for line in arrow.lines if line.stacked is not None), None)
+            for flight in flights.flights(made, index):
+                if flight.line.role == "local" and local is not None:
+                    left = flight.path[0][0] - flights.chip_size(flight.line)[0] / 2
+                    rest = paint.middles_of_lines(arrow)["local"][0] + paint.begin_of_rest(local)
+                    assert left >= rest - flights.BORDER - 1e-6
+                    seen += 1
+    assert seen

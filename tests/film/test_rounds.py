@@ -15,12 +15,18 @@ from torch import Tensor, nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number_in_one_line
+from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
+from graphviz_ad._internal.scene.loss_curve import PART
+from graphviz_ad._internal.scene.overview import bounds
+from graphviz_ad._internal.scene.paint import paint_frame
+from graphviz_ad._internal.scene.program_panel import OWNER
 from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
@@ -267,7 +273,7 @@ def test_passes_choose(passes: Any, numbers: list[int]) -> None:
     assert sorted(map(int, said)) == numbers
 
 
-@pytest.mark.parametrize("passes", [3, [], [0, 7], slice(5, None)])
+@pytest.mark.parametrize("passes", [3, [], [0, 7], slice(5, None), slice(None, None, 0), slice("w", 1.5)])
 def test_passes_that_were_not_recorded_are_refused(passes: Any) -> None:
     with pytest.raises(OptionError, match="the 3 recorded backward passes"):
         trained().animate(passes=passes)
@@ -305,6 +311,29 @@ def test_the_losses_are_a_curve_that_grows_with_the_passes() -> None:
     ]
 
 
+@pytest.mark.parametrize(("aspect", "code"), [("16:9", False), ("16:9", True), ("4:3", False), ("4:3", True)])
+def test_where_a_camera_looks_the_losses_stand_beside_the_stage(aspect: Any, code: bool) -> None:
+    w = torch.tensor(0.5, requires_grad=True)
+    with gad.record() as recorded:
+        for _ in range(2):
+            y = w
+            for _ in range(12):
+                y = torch.tanh(y * w) + w
+            y.backward()
+    film = recorded.graph.animate(layout="layered", aspect=aspect, code=code).film
+    room = film.rooms().chart
+    assert film.views
+    assert room is not None
+    for i, frame in enumerate(film_frames(film)):
+        chart = [mark for mark in frame.marks if mark.part == "curve"]
+        assert chart
+        assert all(room.holds(bounds(mark)) for mark in chart)
+        assert all(mark.size >= 14 for mark in chart if isinstance(mark, Label))
+        boxes = [mark for mark in paint_frame(film, i).marks if mark.part == "frame"]
+        assert film.is_close(film.fit(film.view(i))) or not any(room.meets(bounds(mark)) for mark in boxes)
+        assert not any(room.meets(bounds(mark)) for mark in frame.marks if mark.owner == OWNER)
+
+
 def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
     def loop(capture: gad.Capture | None = None) -> Graph:
         net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
@@ -322,3 +351,18 @@ def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
     without = loop(gad.Capture(gradients="none")).animate(passes=True, layout="layered").steps
     assert {step.phase for step in without} == {"start", "forward", "end"}
     assert without[-1].caption[0] == "The forward pass is complete"
+
+
+def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
+    made = trained().animate().film
+    lines = [line for i in range(len(made.steps)) for arrow in made.scene(i).arrows for line in arrow.lines]
+    said = [line for line in lines if line.key == "local" and line.text]
+    assert len({line.text for line in said}) > 3
+    assert all(line.stacked is not None for line in said)
+
+
+def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:
+    made = trained().animate().film
+    marks = [mark for mark in paint_frame(made, -1).marks if mark.part == PART]
+    assert len([mark for mark in marks if isinstance(mark, Curve)]) == 3  # the axis, and between three losses
+    assert not [mark for mark in marks if isinstance(mark, Rect) and mark.fill is not None and mark.width > 20]

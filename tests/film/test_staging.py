@@ -246,3 +246,20 @@ def test_wrapping_a_chain_is_work_that_grows_with_its_length():
     scenes = {count: dag_of_a_chain(count) for count in (120, 240)}
     assert growth(lambda count: wrapped(scenes[count], scale_of), 120, 240) < 2.5
     assert frame_scale(wrapped(scenes[240], scale_of)) > 3 * frame_scale(scenes[240])
+
+
+def recurrent(x1, x2, x3, h0, u, w, b):
+    h1 = torch.tanh(u * x1 + w * h0 + b)
+    h2 = torch.tanh(u * x2 + w * h1 + b)
+    h3 = torch.tanh(u * x3 + w * h2 + b)
+    return (h3 - 1) ** 2
+
+
+def test_a_whole_whose_letters_have_14_pixels_is_shown_without_a_camera():
+    traced = gad.trace(recurrent, 1.0, 0.5, -1.0, 0.0, 0.5, 0.8, 0.1)
+    whole = traced.animate(detail="line").film
+    assert not whole.views
+    assert whole.fit(whole.whole)[0] * TYPES["value"].size >= 14
+    beside = traced.animate(code=True).film  # too small whatever is done: in the direction in which it is larger
+    assert beside.views
+    assert beside.stage.direction == "TB"

@@ -151,6 +151,96 @@ def test_a_small_llama_has_the_memory_that_it_would_have() -> None:
     assert traced.memory.saved > 0
 
 
+# --- who keeps what, until when
+
+
+def conv(inputs: int, outputs: int) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+MODELS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
+    "perceptron": lambda: (perceptron(torch.float32), torch.ones(BATCH, IN)),
+    "convolutions": lambda: (
+        nn.Sequential(conv(2, 4), nn.ReLU(), nn.MaxPool2d(2), conv(4, 4), nn.SiLU(), nn.Flatten(), nn.Linear(64, 3)),
+        torch.randn(2, 2, 8, 8),
+    ),
+    "batch norm": lambda: (nn.Sequential(conv(2, 4), nn.BatchNorm2d(4), nn.LeakyReLU()), torch.randn(4, 2, 8, 8)),
+    "group norm": lambda: (nn.Sequential(conv(2, 4), nn.GroupNorm(2, 4), nn.ELU(1.0, True)), torch.randn(2, 2, 8, 8)),
+    "dropout": lambda: (nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.4), nn.Sigmoid()), torch.randn(9, 6)),
+    "embedding": lambda: (nn.Sequential(nn.Embedding(9, 6), nn.LayerNorm(6), nn.Linear(6, 9)), torch.arange(8)),
+    "gated": lambda: (nn.Sequential(nn.Linear(6, 8), nn.GLU(), nn.Softplus(), nn.Linear(4, 2)), torch.randn(7, 6)),
+    "softmax": lambda: (nn.Sequential(nn.Linear(6, 6), nn.Softmax(-1), nn.Linear(6, 2)), torch.randn(7, 6)),
+    "transformer": lambda: (
+        nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True, activation="gelu"), torch.randn(2, 5, 8)
+    ),
+    "upsampling": lambda: (
+        nn.Sequential(nn.ConvTranspose2d(2, 3, 2, 2), nn.Hardswish(), nn.Upsample(scale_factor=2), conv(3, 1)),
+        torch.randn(2, 2, 4, 4),
+    ),
+}  # fmt: skip
+
+
+def seen_by_hooks(model: nn.Module, run: Callable[[], Tensor]) -> int:
+    """Bytes that torch's own hooks are shown of what is kept, each piece of memory once; not of parameters."""
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    held: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda kept: held.append(kept) or kept, lambda kept: kept):
+        _ = run()
+    sizes = {kept.untyped_storage().data_ptr(): kept.untyped_storage().nbytes() for kept in held}
+    return sum(size for where, size in sizes.items() if where not in own)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_memory_is_what_the_hooks_of_torch_are_shown(name: str) -> None:
+    torch.manual_seed(0)
+    model, x = MODELS[name]()
+    expected = seen_by_hooks(model, lambda: model(x).square().mean())
+    with gad.record(model) as recorded:
+        model(x).square().mean().backward()
+    found = recorded.graph.memory
+    assert found is not None
+    assert found.saved == pytest.approx(expected, rel=0.05)
+    assert sum(piece.bytes for piece in found.kept) == found.saved
+    assert sum(found.by_module.values()) == sum(found.by_line.values()) == found.saved
+    first, last = found.steps[0], found.steps[-1]
+    assert (first.saved, first.gradients) == (found.saved, 0)
+    assert (last.saved, last.gradients) == (0, found.leaves)
+    assert [step.saved for step in found.steps] == sorted((step.saved for step in found.steps), reverse=True)
+
+
+@pytest.mark.parametrize("place", [(0, 2), (1, 3), (2, 5), (0, 5)])
+def test_what_a_checkpoint_would_spare_is_what_it_spares(place: tuple[int, int]) -> None:
+    parts = [nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 8), nn.GELU(), nn.LayerNorm(8)]
+    inner = nn.Sequential(*parts[slice(*place)])
+    model = nn.Sequential(nn.Linear(6, 6), nn.Sigmoid(), *parts[: place[0]], inner, *parts[place[1] :], nn.GELU())
+    at, x = 2 + place[0], torch.randn(9, 6)
+
+    def spared(y: Tensor) -> Tensor:
+        for part in model:
+            y = checkpoint(part, y, use_reentrant=False) if part is inner else part(y)
+        return y.sum()
+
+    expected = seen_by_hooks(model, lambda: model(x).sum()) - seen_by_hooks(model, lambda: spared(x))
+    with gad.record(model) as recorded:
+        model(x).sum().backward()
+    assert recorded.graph.memory is not None
+    module = next(each for each in recorded.graph.memory.modules if each.name == str(at))
+    assert module.spare == expected
+    assert module.recomputed >= place[1] - place[0]
+    assert module.name in recorded.graph.memory.table()
+
+
+def test_who_pins_a_piece_and_until_when_is_told() -> None:
+    traced = gad.trace(lambda x: ((y := x.exp()) * y.tanh()).sum(), torch.ones(100, dtype=F64, requires_grad=True))
+    assert traced.memory is not None
+    pieces = {tuple(keeper.op for keeper in piece.by): piece for piece in traced.memory.kept}
+    shared = pieces["exp", "mul"]
+    assert (shared.bytes, shared.until and shared.until.op) == (800, "exp")
+    assert pieces["tanh", "mul"].made_by == next(node.key for node in traced.node_list if node.op == "tanh")
+    assert traced.memory.peak == traced.memory.steps[0]
+    assert str(shared).startswith("800 B kept by exp, mul until exp (test_memory.py:")
+
+
 # --- what only the user's hooks know
 
 

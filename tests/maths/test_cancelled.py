@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphviz_ad as gad
+from graphviz_ad._internal.graph.contraction import renumbered
 from graphviz_ad._internal.maths.cancelled import with_noise_told
+from graphviz_ad._internal.maths.detail_levels import lines_as_boxes
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 TERMS = st.lists(st.integers(-40, 40).filter(bool), min_size=1, max_size=5)
@@ -102,3 +105,20 @@ def test_lines_of_the_program_tell_it_as_their_operations_do():
     scene = gad.trace(spread, torch.tensor([1.0, 2, 4], requires_grad=True)).plot(detail="line", fit="slide").scene
     (flow,) = [line.text for arrow in scene.arrows for line in arrow.lines if line.text.endswith("≈ 0")]
     assert flow == "← ≈ 0"
+
+
+def test_keys_of_a_folded_graph_are_those_of_the_lines_that_it_was_made_of():
+    layer = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    with gad.record(layer) as recorded:
+        for _ in range(2):
+            loss = (layer(torch.ones(2, 2)) - torch.zeros(2, 1)).square().mean()
+            loss.backward()
+            optimizer.step()
+    lines = lines_as_boxes(recorded.graph)
+    folded = renumbered(replace(lines, node_list=lines.node_list[1:], edges=()))
+    assert [node.key for node in folded.node_list] != [node.key for node in lines.node_list[1:]]
+    for before, node in zip(lines.node_list[1:], folded.node_list, strict=True):
+        kept = [folded.finer.nodes[key] for key in node.members or (node.key,)]
+        assert [one.ports for one in kept] == [lines.finer.nodes[key].ports for key in before.members or (before.key,)]
+    assert recorded.graph.plot(fit="slide").scene.boxes

@@ -21,7 +21,10 @@ from graphviz_ad._internal.scene.scene import Film
 from graphviz_ad._internal.scene.themes import THEMES
 
 LIGHT = THEMES["light"]
-GO_TO = "(seconds) => document.getAnimations().forEach((one) => { one.pause(); one.currentTime = (seconds + one.effect.getTiming().delay / 1000) * 1000; })"
+GO_TO = (
+    "(seconds) => document.getAnimations().forEach((one) => "
+    "{ one.pause(); one.currentTime = seconds * 1000 + one.effect.getTiming().delay; })"
+)
 PART = """(number) => {
   const box = document.querySelector(`.gad-picture [data-part="${number}"] .frame`).getBoundingClientRect();
   const stage = document.querySelector(".gad-stage").getBoundingClientRect();

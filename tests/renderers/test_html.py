@@ -210,6 +210,16 @@ def test_the_head_is_at_the_tail_only_while_gradients_flow(visit: Open) -> None:
         tab.keyboard.press("ArrowRight")
 
 
+def test_the_first_step_forward_from_the_finished_picture_leads_to_the_beginning(visit: Open) -> None:
+    tab = visit(player_page(film(), LIGHT))
+    last = counter(tab)
+    tab.keyboard.press("ArrowRight")
+    assert counter(tab).startswith("step 1/")
+    tab.keyboard.press("End")
+    tab.keyboard.press("ArrowRight")
+    assert counter(tab) == last
+
+
 def test_keys_step_and_jump(visit: Open) -> None:
     tab = visit(player_page(film(), LIGHT))
     seen = []
@@ -229,9 +239,9 @@ def test_a_key_that_does_nothing_is_left_to_the_page_around(visit: Open) -> None
         "() => { window.taken = []; addEventListener('keydown', (event) =>"
         " window.taken.push(event.defaultPrevented)); }"
     )
-    for key in ("PageDown", "ArrowRight", "PageUp", "PageDown", "Tab", "x", "Control+ArrowLeft"):
+    for key in ("End", "PageDown", "ArrowRight", "PageUp", "PageDown", "Tab", "x", "Control+ArrowLeft"):
         tab.keyboard.press(key)
-    assert tab.evaluate("taken.filter((_, i) => i !== 6)") == [False, False, True, True, False, False, False]
+    assert tab.evaluate("taken.filter((_, i) => i !== 7)") == [True, False, False, True, True, False, False, False]
 
 
 def test_buttons_do_what_they_are_called(visit: Open) -> None:

@@ -12,12 +12,14 @@ from graphviz_ad._internal.operations.lessons import LESSON_OF, LESSONS
 from graphviz_ad._internal.operations.rules import rule
 from graphviz_ad._internal.scene.canvas import Label, Rect
 from graphviz_ad._internal.scene.captions import CAPTION, LEAST, SENTENCE, SIDE, SLOTS, caption_marks, caption_rows
+from graphviz_ad._internal.scene.film_frame import BAR_ROOM, FOOT
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.scene import Step
 from graphviz_ad._internal.scene.set_text import Fraction, with_fractions
 
 NAMES = st.text(min_size=1, max_size=60)
+TOP, BOTTOM = 720 - FOOT + 2, 720 - BAR_ROOM
 WIDTHS = st.sampled_from([1280.0, 960.0, 640.0])
 
 
@@ -30,7 +32,7 @@ def extent(label: Label) -> tuple[float, float]:
 @given(NAMES, NAMES, st.text(max_size=200), st.sampled_from(["", *LESSONS.values()]), WIDTHS)
 def test_whatever_is_said_stays_in_the_frame(above: str, below: str, said: str, sentence: str, width: float) -> None:
     caption = (f"d {above}/d {below} = {said}", f"= {said}", f"= {above}")
-    marks = list(caption_marks(Step("backward", caption, (), sentence=sentence), width, 590, 695))
+    marks = list(caption_marks(Step("backward", caption, (), sentence=sentence), width, TOP, BOTTOM))
     for mark in marks:
         assert isinstance(mark, Label | Rect)
         if isinstance(mark, Label):
@@ -38,8 +40,8 @@ def test_whatever_is_said_stays_in_the_frame(above: str, below: str, said: str, 
             assert left >= SIDE - 1
             assert right <= width - SIDE + 1
             assert mark.size >= LEAST
-            assert mark.y - 0.76 * mark.size >= 590
-            assert mark.y + 0.24 * mark.size <= 695
+            assert mark.y - 0.76 * mark.size >= TOP
+            assert mark.y + 0.24 * mark.size <= BOTTOM
         else:
             assert mark.x >= SIDE - 1
             assert mark.x + mark.width <= width - SIDE + 1
@@ -58,6 +60,7 @@ def test_what_captions_say_is_whole_and_each_rule_is_said_once(name: str) -> Non
         used |= {*step.lessons}
         rows = caption_rows(step, shown.size[0] - 2 * SIDE)
         assert not any(row.text.endswith("…") for row in rows)
+        assert all(row.height <= slot for row, slot in zip(rows, SLOTS, strict=False))  # none touches the next
         painted = [m.text for m in paint_frame(shown, index).marks if isinstance(m, Label) and m.part == CAPTION]
         bars = {"/": "", " ": ""}  # a fraction has a bar for its slash
         written = "".join(row.text for row in rows if not row.stacked)
@@ -92,4 +95,4 @@ def test_derivatives_are_told_from_what_stands_between_them() -> None:
         Fraction("d loss", "dw"), " gets ", Fraction("d loss", "d v₁"), " · ", Fraction("∂v₁", "∂w"),
     )  # fmt: skip
     assert with_fractions("p = e / total") == ("p = e / total",)
-    assert sum(SLOTS) <= 105
+    assert sum(SLOTS) <= FOOT - 2 - BAR_ROOM

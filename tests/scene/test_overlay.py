@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Literal
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.renderers.html.player import inspection_page, player_page
 from graphviz_ad._internal.scene.canvas import Label, Rect
+from graphviz_ad._internal.scene.captions import CAPTION
 from graphviz_ad._internal.scene.overlay import BORN, MEANT, NOTHING, PASSED_ON, STEPS
+from graphviz_ad._internal.scene.overview import bounds
 from graphviz_ad._internal.scene.paint import box_look
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.themes import THEMES
@@ -93,6 +96,19 @@ def test_the_legend_has_a_swatch_for_each_fill_and_the_values_at_both_ends() -> 
     assert "Filled by norm of the gradient" in picture.to_dot()
     plain = graph.plot(layout="layered", overlay="gradient", legend=False)
     assert not [mark for mark in plain.canvas.marks if isinstance(mark, Rect) and mark.part == "swatch"]
+
+
+@pytest.mark.parametrize("aspect", ["16:9", "4:3"])
+def test_what_fills_mean_is_read_on_a_film_and_in_the_way_of_nothing(aspect: Literal["16:9", "4:3"]) -> None:
+    film = gad.trace(shrinking, [1.0, 2.0]).animate(overlay="gradient", layout="layered", aspect=aspect)
+    for i in range(len(film.steps)):
+        marks = film.frame(i).canvas.marks
+        marks = marks[max((n for n, mark in enumerate(marks) if mark.part == "cover"), default=0) :]  # before the stage
+        legend = [mark for mark in marks if mark.part in ("legend", "swatch")]
+        others = [bounds(mark) for mark in marks if mark not in legend and mark.part in (CAPTION, "frame")]
+        assert legend
+        assert all(mark.size >= 14 for mark in legend if isinstance(mark, Label))
+        assert not any(bounds(mark).meets(other) for mark in legend for other in others)
 
 
 def test_films_and_pages_have_the_same_fills() -> None:

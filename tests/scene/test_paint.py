@@ -12,7 +12,7 @@ import pytest
 from small_programs import PROGRAMS, film, graph, network, picture
 
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Polygon, Rect
-from graphviz_ad._internal.scene.captions import FORMULA, LEAST, NUMBERS, caption_rows
+from graphviz_ad._internal.scene.captions import FRACTIONS, LEAST, NUMBERS, caption_rows
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.paint import (
     ARROW_LOOKS,
@@ -233,7 +233,7 @@ def test_a_legend_that_is_too_wide_goes_on_in_the_next_row() -> None:
 
 def test_a_caption_that_is_much_too_long_is_cut_at_the_smallest_size() -> None:
     rows = caption_rows(Step("end", ("∂e/∂b = 3", "= 3", "= 3"), ()), 1000)
-    assert [(row.text, row.em) for row in rows] == [("∂e/∂b = 3", FORMULA), ("= 3 = 3", NUMBERS)]
+    assert [(row.text, row.em) for row in rows] == [("∂e/∂b = 3", FRACTIONS), ("= 3 = 3", NUMBERS)]
     formula, numbers = caption_rows(Step("end", ("x" * 900, "= 2 × " + "3" * 90, "= 6"), ()), 1000)
     assert (formula.text[-1], formula.em) == ("…", LEAST)
     assert numbers.text == "= 6"

@@ -191,6 +191,21 @@ def test_two_statements_in_one_line_are_two_and_one_in_several_lines_is_one() ->
     assert runs(gad.trace(program, 1.0)) == [("x * 2", 0, 1), ("y + x", 0, 1), ("y * z + x", 0, 2)]
 
 
+def test_a_loop_in_one_line_and_the_same_twice_in_a_line_are_as_many_statements() -> None:
+    def looping(x: Tensor) -> Tensor:
+        for _ in range(3): x = x * 2 + x  # fmt: skip  # noqa: E701
+        return x
+
+    def repeating(x: Tensor) -> Tensor:
+        x = x * 2 + x; x = x * 2 + x  # fmt: skip  # noqa: E702
+        return sum([x * i for i in range(2)])  # type: ignore[return-value]
+
+    assert runs(gad.trace(looping, 1.0)) == [("x * 2 + x", time, 2) for time in range(3)]
+    assert [text for text, *_ in runs(gad.trace(repeating, 1.0))][:2] == ["x * 2 + x"] * 2
+    shown = gad.trace(looping, 1.0).plot(detail="line").scene
+    assert [box.lines[1].text for box in shown.boxes if box.kind == "line"] == ["3", "9", "27"]
+
+
 def test_a_recorded_step_has_the_lines_of_the_block() -> None:
     w = torch.tensor(2.0, requires_grad=True)
     with gad.record() as rec:

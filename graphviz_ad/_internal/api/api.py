@@ -23,16 +23,17 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependen
 from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.diagnosis.history import history_of_graph, history_of_steps
+from graphviz_ad._internal.diagnosis.history import History, history_of_graph, history_of_steps
 from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, rounds_of
-from graphviz_ad._internal.film.staging import Screen, best_stage
+from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.history_files import steps_of_file
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
@@ -57,12 +58,13 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.loss_curve import size_with_panel
+from graphviz_ad._internal.scene.loss_curve import panel_with_chart, size_with_panel
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import paint_frame, scale_of
 from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.program_panel import panel_for
+from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
@@ -163,6 +165,9 @@ def record(
     every: Annotated[
         int | None, Says("keep summaries alone, of every so manieth backward pass; None: record everything", least=1)
     ] = None,
+    file: Annotated[
+        StrPath | None, Says("with every=: write each summary here as it comes, to be read by read_history()")
+    ] = None,
 ) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
@@ -173,11 +178,22 @@ def record(
 
     ``rec.history`` has norms of weights and gradients, and what was found, a step for each backward pass. With
     ``every=100`` it is all that is kept, of every hundredth pass: no operation is recorded, so that a whole training
-    run can stand in the block; how far the step after that pass took each parameter is noted, too.
+    run can stand in the block; how far the step after that pass took each parameter is noted, too. ``rec.graph`` then
+    is the structure of the last pass that was looked at, without values. With ``file="run.jsonl"`` each summary is
+    written as it comes, so that a run that was killed leaves a history: ``read_history("run.jsonl")``.
     """
+    if file is not None and every is None:
+        raise OptionError(f"file={file!r} is for summaries; say of how many passes: record(model, every=1, file=…)")
     names = _module_level_names(sys._getframe(1))
     judges = (history_of_graph, history_of_steps)
-    return RECORDERS["torch"](module, capture or Capture(), names, every, judges)  # type: ignore[no-any-return]
+    path = Path(file) if file is not None else None
+    return RECORDERS["torch"](module, capture or Capture(), names, every, judges, path)  # type: ignore[no-any-return]
+
+
+@checking_arguments
+def read_history(path: StrPath) -> History:
+    """The history of a training run from the file that ``record(model, every=…, file=…)`` wrote, or is writing."""
+    return history_of_steps(steps_of_file(Path(path)))
 
 
 def _module_level_names(frame: FrameType) -> Mapping[str, Any]:
@@ -332,10 +348,13 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
     panel = panel_for(listing, size)
+    panel = panel_with_legend(panel) if asked.overlay is not None else panel
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
-    staged = best_stage(words, choice, screen)
+    staged, screen = staged_with_curve(words, choice, screen)
     stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
-    film = Film(stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=panel, program=listing)
+    film = Film(
+        stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing
+    )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
     return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
@@ -351,11 +370,20 @@ def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
 
 
 def with_curve(film: Film, curve: LossCurve | None) -> Film:
-    """The film with the chart of its losses, if it has any, and room for that on its stage."""
-    if curve is None or film.stage.size is None:
-        return film
+    """The film with the chart of its losses, if it has any, and room for that on its stage, if not beside it."""
+    if curve is None or film.stage.size is None or (film.panel and film.panel.chart):
+        return replace(film, curve=curve)
     size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size, panel=film.panel))
     return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
+
+
+def staged_with_curve(words: Words, choice: Choice, screen: Screen) -> tuple[Staged, Screen]:
+    """The stage, and what it is made for: where a camera shows a part of it, the chart of the losses stands beside."""
+    staged = best_stage(words, choice, screen)
+    if not staged.camera or staged.story.curve is None:
+        return staged, screen
+    screen = replace(screen, panel=panel_with_chart(screen.panel, screen.size))
+    return best_stage(words, choice, screen), screen
 
 
 def program_beside(choice: Choice, words: Words) -> Listing | None:

@@ -18,6 +18,7 @@ from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
 from graphviz_ad._internal.diagnosis import fingerprint as fingerprints
 from graphviz_ad._internal.diagnosis import parameter_table, surroundings
 from graphviz_ad._internal.diagnosis.findings import Diagnosis
+from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.diagnosis.parameter_table import Table
 from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
@@ -34,11 +35,14 @@ from graphviz_ad._internal.output.call_options import (
     PathsPicture,
     PlotOptions,
     ThemeName,
+    ThemeOptions,
 )
+from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.networkx_graph import networkx_graph
 from graphviz_ad._internal.scene.picture_options import AUTO
 from graphviz_ad._internal.scene.themes import theme as theme_named
 from graphviz_ad._internal.sheets import method_comparison
+from graphviz_ad._internal.sheets.history_chart import history_chart
 from graphviz_ad._internal.sheets.method_comparison import Comparison
 
 MOST_SHOWN = 1000  # nodes of a graph that shows itself unasked
@@ -258,6 +262,15 @@ def save_solution(explanation: Explanation, path: Destination, asked: Explanatio
     )
 
 
+# --- of a history
+
+
+@takes(ThemeOptions)
+def plot_history(history: History, asked: ThemeOptions) -> Chart:
+    """Loss, gradient and update as curves over the steps, with the first bad step marked."""
+    return Chart(history_chart(history), theme_named(asked.theme), str(history))
+
+
 METHODS: Mapping[type, Mapping[str, Any]] = {
     Graph: {
         "nx": property(networkx_graph),
@@ -282,6 +295,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "_repr_svg_": as_svg,
     },
     Diagnosis: {"plot": plot_diagnosis, "to_html": diagnosis_page},
+    History: {"plot": plot_history},
     ADNumber: {"plot": plot_number, "animate": animate_number},
     Explanation: {
         "plot": plot_paths,

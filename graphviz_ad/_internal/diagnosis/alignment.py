@@ -14,13 +14,15 @@ Token = tuple[object, ...]
 
 
 def aligned(a: Graph, b: Graph) -> Pairs:
-    """Key in a -> key in b, of what is the same thing; names may differ, and either may have more than the other."""
+    """Key in a -> key in b, of what is the same thing; names may differ, and either may have more than the other.
+
+    What only stands in the place of something else is no pair: `parting` finds it, between what belongs together.
+    """
     first, second = ([node for node in graph.node_list if is_compared(node)] for graph in (a, b))
-    found: Pairs = {}
-    for here, there in _matched(first, second):
-        found[here.key] = there.key
+    found: Pairs = {here.key: there.key for here, there in _matched(first, second)}
     found |= dict(_sources(a, b, found))
-    return found
+    found |= dict(_by_name(a, b, found))
+    return found | dict(_outputs(a, b, found))
 
 
 def is_compared(node: Node) -> bool:
@@ -34,21 +36,10 @@ def token(node: Node) -> Token:
 
 
 def _matched(first: Sequence[Node], second: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
-    """Nodes in their order, as many as there are of the same tokens; and those in whose place another stands."""
+    """Nodes in their order, as many as there are of the same tokens."""
     tokens = [token(node) for node in first], [token(node) for node in second]
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, *tokens, autojunk=False).get_opcodes():
-        if tag == "equal":
-            yield from zip(first[i1:i2], second[j1:j2], strict=True)
-        elif tag == "replace":
-            yield from _in_place_of(first[i1:i2], second[j1:j2])
-
-
-def _in_place_of(first: Sequence[Node], second: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
-    """One after the other, those whose results have the same shapes; the last ones are what goes on from there."""
-    if len(first) == len(second):
-        yield from ((a, b) for a, b in zip(first, second, strict=True) if token(a)[1:] == token(b)[1:])
-    elif token(first[-1])[1:] == token(second[-1])[1:]:
-        yield first[-1], second[-1]
+    for block in SequenceMatcher(None, *tokens, autojunk=False).get_matching_blocks():
+        yield from zip(first[block.a : block.a + block.size], second[block.b : block.b + block.size], strict=True)
 
 
 def _sources(a: Graph, b: Graph, found: Pairs) -> Iterator[tuple[str, str]]:
@@ -59,10 +50,32 @@ def _sources(a: Graph, b: Graph, found: Pairs) -> Iterator[tuple[str, str]]:
             other = others.get(edge.slot)
             if other is None:
                 continue
-            tail, twin = a.nodes[edge.tail], through_casts(b, b.nodes[other.tail])
-            tail = through_casts(a, tail)
+            tail, twin = through_casts(a, a.nodes[edge.tail]), through_casts(b, b.nodes[other.tail])
             if not is_compared(tail) and not is_compared(twin) and tail.ports[0].shape == twin.ports[0].shape:
                 yield tail.key, twin.key
+
+
+def _by_name(a: Graph, b: Graph, found: Pairs) -> Iterator[tuple[str, str]]:
+    """Leaves that are called the same, of which one or both are read by what has no pair."""
+    taken = set(found.values())
+    left = {
+        node.name: node
+        for node in reversed(b.node_list)
+        if node.kind in ("leaf", "data") and node.name and node.key not in taken
+    }
+    for node in a.node_list:
+        twin = left.get(node.name or "")
+        if node.kind == "leaf" and node.key not in found and twin and twin.ports[0].shape == node.ports[0].shape:
+            yield node.key, twin.key
+
+
+def _outputs(a: Graph, b: Graph, found: Pairs) -> Iterator[tuple[str, str]]:
+    """What both programs return, or begin their backward pass at, where as much is left of it in both."""
+    taken = set(found.values())
+    here = [node for node in a.outputs if node.key not in found]
+    there = [node for node in b.outputs if node.key not in taken]
+    if len(here) == len(there):
+        yield from ((one.key, other.key) for one, other in zip(here, there, strict=True))
 
 
 def through_casts(graph: Graph, node: Node) -> Node:

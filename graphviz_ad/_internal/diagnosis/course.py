@@ -228,14 +228,25 @@ class Course:
 
     def is_write_between(self, node: Node) -> bool:
         """Whether the program wrote this value itself, after the first backward pass."""
-        if node.is_step or node.source in self.step_lines or (node.kind == "leaf" and node.op is None):
+        if self.is_of_steps(node) or (node.kind == "leaf" and node.op is None):
             return False
         return self.order[node.key] > self._first_root
 
+    def is_of_steps(self, node: Node) -> bool:
+        """Whether an optimizer did it, or it stands where one takes steps."""
+        return node.is_step or (node.source is not None and self._place(node) in self._step_places)
+
     @cached_property
-    def step_lines(self) -> frozenset[str | None]:
-        """The lines at which optimizers take steps."""
-        return frozenset(node.source for node in self.graph.node_list if node.is_step)
+    def _step_places(self) -> frozenset[tuple[str | None, str | None]]:
+        """Where optimizers take steps; not a line in which something else is computed that cannot be told apart."""
+        nodes = self.graph.node_list
+        others = {self._place(node) for node in nodes if node.kind == "op" and node.requires_grad and not node.is_step}
+        return frozenset({self._place(node) for node in nodes if node.is_step} - others)
+
+    def _place(self, node: Node) -> tuple[str | None, str | None]:
+        """Line and statement."""
+        statement = self.graph.statements[node.statement] if node.statement is not None else None
+        return node.source, statement.text if statement is not None else None
 
     @cached_property
     def order(self) -> dict[str, int]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf, sqrt
-from typing import Literal
+from math import inf, isfinite, sqrt
+from typing import Any, Literal
+
+import numpy as np
 
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.diagnosis.alignment import aligned, is_compared, through_casts
+from graphviz_ad._internal.diagnosis.alignment import aligned, is_compared
+from graphviz_ad._internal.diagnosis.course import operation
 from graphviz_ad._internal.diagnosis.magnitudes import size_of
+from graphviz_ad._internal.diagnosis.parting import Parting, Side
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import runs_agree, tolerance_between_runs
+from graphviz_ad._internal.operations.training import OVER, TIMES
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 Tolerance = float | Literal["auto"]
@@ -54,7 +59,14 @@ class _Comparison:
         self.a, self.b, self.tolerance = a, b, checked_tolerance(tolerance)
         self.pairs = aligned(a, b)
         self.depth = self._depths()
+        self.deepest = max(self.depth.values(), default=0)
         self.numbers = 0  # that told something
+        alike = [
+            (here, there) for here, there in self.pairs.items()
+            if operation(a.nodes[here]) == operation(b.nodes[there])
+        ]  # fmt: skip
+        first, second = (frozenset(pair[i] for pair in alike) for i in (0, 1))
+        self.parting = Parting(Side(a, first, self._agree), Side(b, second, self._agree), self.pairs)
 
     def _depths(self) -> dict[str, int]:
         """Node of a -> how many operations lead to it, on the longest way."""
@@ -80,69 +92,60 @@ class _Comparison:
     def _forward(self) -> Iterator[tuple[Pair, float | None]]:
         for node in self.a.node_list:
             other = self.b.nodes.get(self.pairs.get(node.key, ""))
-            if other is None or len(node.ports) != len(other.ports) or (is_constant(node) and is_constant(other)):
+            if other is None or (is_constant(node) and is_constant(other)):
                 continue  # a number of the program is told by what reads it
+            if len(node.ports) != len(other.ports):
+                continue
             floor = self._floor_forward(node)
             for one, twin in zip(node.ports, other.ports, strict=True):
-                if self._differ(one.value, twin.value, self.depth[node.key], floor):
-                    yield self._inserted(node, other) or (node, other), apart(one.value, twin.value)
+                if not self._differ(one.value, twin.value, self.depth[node.key], floor):
+                    continue
+                if is_compared(node) or not self._exchanged(node, other):
+                    pair = self.parting.forward(node, other) if is_compared(node) else (node, other)
+                    yield pair, self._apart_forward(pair, one.value, twin.value)
+
+    def _apart_forward(self, pair: Pair, one: Snapshot | None, twin: Snapshot | None) -> float | None:
+        """How far the results that are told are apart, or those by which they were found."""
+        told = apart(pair[0].value, pair[1].value)
+        return told if told else apart(one, twin)
 
     def _floor_forward(self, node: Node) -> float:
         """The size of what was added up."""
-        sizes = [size_of(self.a.nodes[edge.tail].ports[edge.port].value) for edge in self.a.in_edges(node.key)]
-        return max((size for size in sizes if size is not None), default=0.0)
+        read = self.a.in_edges(node.key)
+        sizes = [size_of(self.a.nodes[edge.tail].ports[edge.port].value) or 0.0 for edge in read]
+        if operation(node) == TIMES and len(sizes) == 2:
+            return sizes[0] * sizes[1]
+        if operation(node) == OVER and len(sizes) == 2 and sizes[1]:
+            return sizes[0] / sizes[1]
+        return max(sizes, default=0.0)
 
-    def _inserted(self, node: Node, other: Node) -> Pair | None:
-        """What only one of the two has between the operands, which then is what makes the difference."""
-        theirs = {edge.slot: edge for edge in self.b.in_edges(other.key)}
-        known = set(self.pairs.values())
-        for edge in self.a.in_edges(node.key):
-            twin = theirs.get(edge.slot)
-            if twin is None:
-                continue
-            here, there = through_casts(self.a, self.a.nodes[edge.tail]), through_casts(self.b, self.b.nodes[twin.tail])
-            if is_compared(there) and there.key not in known and here.ports[0].shape == there.ports[0].shape:
-                return here, there
-            if is_compared(here) and here.key not in self.pairs and here.ports[0].shape == there.ports[0].shape:
-                return here, there
-        return None
+    def _exchanged(self, node: Node, other: Node) -> bool:
+        """Whether both programs have both of what was fed in, and one reads the one where the other reads the other:
+        then it is told by what reads it.
+        """
+        if node.name is not None and node.name == other.name:
+            return False
+        return self._has(self.b, node, other) and self._has(self.a, other, node)
 
-    def _inserted_behind(self, node: Node, other: Node) -> Pair | None:
-        """What only one of the two has among what reads a result, which then makes other gradients."""
-        known = set(self.pairs.values())
-        for edge in self.b.out_edges(other.key):
-            head = self.b.nodes[edge.head]
-            if is_compared(head) and head.key not in known:
-                return node, head
-        for edge in self.a.out_edges(node.key):
-            head = self.a.nodes[edge.head]
-            if is_compared(head) and head.key not in self.pairs:
-                return head, other
-        return None
+    def _has(self, graph: Graph, wanted: Node, instead: Node) -> bool:
+        known = wanted.ports[0].value
+        return known is not None and any(
+            not is_compared(each) and each.key != instead.key and each.ports[0].value is not None
+            and each.ports[0].shape == wanted.ports[0].shape and self._agree(each.ports[0].value, known)
+            for each in graph.node_list
+        )  # fmt: skip
 
     # --- backward
 
     def _backward(self) -> Iterator[tuple[Pair, float | None]]:
-        deepest = max(self.depth.values(), default=0)
         for node in reversed(self.a.node_list):
             other = self.b.nodes.get(self.pairs.get(node.key, ""))
             if other is None or len(node.ports) != len(other.ports):
                 continue
-            depth = 2 * deepest - self.depth[node.key]
+            depth = 2 * self.deepest - self.depth[node.key]
             for one, twin in zip(node.ports, other.ports, strict=True):
                 if self._differ_backward(one.grad, twin.grad, depth, self._floor_backward(node)):
-                    yield self._inserted_behind(node, other) or (node, other), apart(one.grad, twin.grad)
-            theirs = {edge.slot: edge for edge in self.b.in_edges(other.key)}
-            for edge in self.a.in_edges(node.key):
-                there = theirs.get(edge.slot)
-                if there is not None and self._edges_differ(edge, there, depth):
-                    yield self._inserted(node, other) or (node, other), apart(edge.grad, there.grad)
-
-    def _edges_differ(self, edge: Edge, there: Edge, depth: int) -> bool:
-        if not is_compared(self.a.nodes[edge.tail]) and edge.tail not in self.pairs:
-            return False
-        floor = self._reach(edge)
-        return self._differ_backward(edge.grad, there.grad, depth, floor)
+                    yield self.parting.backward(node, other), apart(one.grad, twin.grad)
 
     def _floor_backward(self, node: Node) -> float:
         return max((self._reach(edge) for edge in self.a.out_edges(node.key) if edge.grad is not None), default=0.0)
@@ -166,11 +169,20 @@ class _Comparison:
     def _differ(self, one: Snapshot | None, other: Snapshot | None, depth: int, floor: float) -> bool:
         if one is None or other is None:
             return False
-        auto = self.tolerance == "auto"
-        allowed = tolerance_between_runs((one.dtype, other.dtype), depth) if auto else float(self.tolerance)
-        told = runs_agree(one, other, allowed, floor)
+        told = runs_agree(one, other, self._allowed(one, other, depth), floor)
         self.numbers += told is not None
         return told is False
+
+    def _agree(self, one: Snapshot | None, other: Snapshot | None) -> bool:
+        """Whether nothing tells two results apart; nothing is only like nothing."""
+        if one is None or other is None:
+            return one is other
+        return runs_agree(one, other, self._allowed(one, other, 2 * self.deepest)) is not False
+
+    def _allowed(self, one: Snapshot, other: Snapshot, depth: int) -> float:
+        if self.tolerance == "auto":
+            return tolerance_between_runs((one.dtype, other.dtype), depth)
+        return float(self.tolerance)
 
     def _differ_backward(self, one: Snapshot | None, other: Snapshot | None, depth: int, floor: float) -> bool:
         if (one is None) != (other is None):
@@ -200,7 +212,15 @@ def apart(one: Snapshot | None, other: Snapshot | None) -> float | None:
         return None
     size = max(one.norm, other.norm)
     if one.array is not None and other.array is not None and one.shape == other.shape:
-        difference = float(abs(one.array.astype("complex128") - other.array.astype("complex128")).max())
-        largest = float(max(abs(one.array).max(), abs(other.array).max())) if one.numel else 0.0
-        return difference / largest if largest else 0.0
-    return abs(one.norm - other.norm) / size if size else 0.0
+        return _elements_apart(one.array, other.array)
+    return abs(one.norm - other.norm) / size if isfinite(size) and size else 0.0
+
+
+def _elements_apart(one: Any, other: Any) -> float | None:
+    """How far elements are apart, of those that are finite in both, as a part of the largest."""
+    both = np.isfinite(one) & np.isfinite(other)
+    if not both.any():
+        return None
+    here, there = (each.astype("complex128")[both] for each in (one, other))
+    largest = float(max(abs(here).max(), abs(there).max()))
+    return float(abs(here - there).max()) / largest if largest else 0.0

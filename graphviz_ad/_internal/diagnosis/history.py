@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from statistics import median
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.diagnosis.course import Course
@@ -17,10 +17,17 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
 from graphviz_ad._internal.maths.number_format import short_number
 
+if TYPE_CHECKING:
+    from graphviz_ad._internal.base.checked_calls import takes
+    from graphviz_ad._internal.output.call_options import ThemeOptions
+    from graphviz_ad._internal.output.chart import Chart
+
 JUMP = 100.0  # times the usual gradient
 GROWTH = 10.0  # times the loss of the first step
 TOO_FAR = 0.9  # of a parameter, in one step
 USUAL = 20  # steps that say what is usual
+NOTABLE = 3.0  # times as large or as small as usual
+MOST_CHANGES = 5  # that are written out
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,29 @@ class TrainingStep:
     update: float | None
     parameters: dict[str, ParameterSummary] = field(repr=False)
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """``what`` of ``name`` (a parameter, or "" for the loss), at a step: ``now``, which usually was ``before``."""
+
+    step: int
+    name: str
+    what: str
+    before: float
+    now: float
+
+    @property
+    def times(self) -> float:
+        """How many times as large, or as small, it became; infinite where it is not finite."""
+        if not isfinite(self.now) or not self.now or not self.before:
+            return inf
+        return max(abs(self.now / self.before), abs(self.before / self.now))
+
+    def __str__(self) -> str:
+        """ "step 7: the gradient of a.weight went from 0.2 to 31"."""
+        whose = f"the {self.what} of {self.name}" if self.name else f"the {self.what}"
+        return f"step {self.step}: {whose} went from {short_number(self.before)} to {short_number(self.now)}"
 
 
 @dataclass(frozen=True)
@@ -58,10 +88,26 @@ class History(Sequence[TrainingStep]):
         """The first step at which something was found; None where nothing was."""
         return next((step for step in self.steps if step.findings), None)
 
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What changed before the first bad step, and most: of each parameter, and of the loss, what was no longer as
+        usual at that step or the one before; the earliest first.
+        """
+        place = next((i for i, step in enumerate(self.steps) if step.findings), None)
+        return tuple(changes_before(self.steps[: place + 1])) if place is not None else ()
+
     def __str__(self) -> str:
-        """A line for each step, with the kinds of what was found."""
+        """A line for each step, with the kinds of what was found; below, what changed before the first bad one."""
         head = ("step", "loss", "gradient", "update", "weight", "found")
-        return "\n".join(table_lines([head, *(tuple(cells(step)) for step in self.steps)]))
+        lines = table_lines([head, *(tuple(cells(step)) for step in self.steps)])
+        return "\n".join([*lines, *map(str, self.changes[:MOST_CHANGES])])
+
+    if TYPE_CHECKING:  # what is above this room can do with a history; `api.methods` puts it here
+
+        @takes(ThemeOptions)
+        def plot(self, asked: ThemeOptions) -> Chart:
+            """Loss, gradient and update as curves over the steps."""
+            ...
 
 
 def cells(step: TrainingStep) -> Iterator[str]:
@@ -85,6 +131,32 @@ def history_of_steps(summaries: Sequence[StepSummary]) -> History:
             )
         )  # fmt: skip
     return History(tuple(made))
+
+
+def changes_before(steps: Sequence[TrainingStep]) -> Iterator[Change]:
+    """What the last of these steps, or the one before, has that is far from usual, by step and then by how far."""
+    found: list[Change] = []
+    for place in range(max(len(steps) - 2, 1), len(steps)):
+        for (name, what), now in facts_of(steps[place]).items():
+            known = [facts_of(step).get((name, what)) for step in steps[max(0, place - USUAL) : place]]
+            usual = [value for value in known if value is not None and isfinite(value)]
+            if not usual:
+                continue
+            change = Change(steps[place].number, name, what, median(usual), now)
+            is_news = (name, what) not in {(one.name, one.what) for one in found}
+            if is_news and change.now != change.before and change.times > NOTABLE:
+                found.append(change)
+    yield from sorted(found, key=lambda one: (one.step, -one.times))
+
+
+def facts_of(step: TrainingStep) -> dict[tuple[str, str], float]:
+    """(parameter or "", what) -> norm."""
+    found = {("", "loss"): step.loss} if step.loss is not None else {}
+    for name, p in step.parameters.items():
+        for what, norm in (("gradient", p.gradient), ("update", p.update), ("weight", p.weight)):
+            if norm is not None:
+                found[name, what] = norm
+    return found
 
 
 def together(norms: Sequence[float | None]) -> float | None:

@@ -15,7 +15,14 @@ from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.precision import HALVES, unit
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.operations.training import ATTENTION, BEFORE_SCORES, EMBEDDING, SOFTMAX_ITSELF, SQUASHES
+from graphviz_ad._internal.operations.training import (
+    ATTENTION,
+    BEFORE_SCORES,
+    EMBEDDING,
+    NORMALISES,
+    SOFTMAX_ITSELF,
+    SQUASHES,
+)
 
 VANISHES, VANISHED = 1e-5, 1e-9  # of what the last layers get
 EXPLODES, EXPLODED = 1e3, 1e6  # times that
@@ -128,7 +135,7 @@ def _enormous(course: Course) -> Iterator[Finding]:
         weight = p.nodes[0].ports[0].value if p.nodes else None
         if norms and weight is not None and weight.norm and len(p.shape) >= 2:
             ratio = max(norms) / weight.norm
-            if ratio > ENORMOUS:
+            if ratio > ENORMOUS and not _is_normalised(course, p):
                 found.append((ratio, p))
     if found:
         ratio, p = max(found, key=lambda each: each[0])
@@ -149,6 +156,15 @@ def _enormous(course: Course) -> Iterator[Finding]:
             weight=29,
             key=reader.key if reader is not None else None,
         )
+
+
+def _is_normalised(course: Course, parameter: Parameter) -> bool:
+    """Whether what is made of it is brought to one size at once: then the smaller the weight, the larger its gradient,
+    and only its direction matters.
+    """
+    reader = _reader(course, parameter)
+    heads = [course.graph.nodes[edge.head] for edge in course.graph.out_edges(reader.key)] if reader else []
+    return bool(heads) and all(operation(head) in NORMALISES for head in heads)
 
 
 def _along_time(course: Course) -> Iterator[Finding]:

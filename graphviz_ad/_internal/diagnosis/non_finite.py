@@ -28,7 +28,16 @@ HALF = ("float16",)
 
 
 def not_finite(course: Course) -> Iterator[Finding]:
-    """What is not finite in values and in gradients, where that came up; not what only came of it."""
+    """What is not finite in values and in gradients, where that came up, else the loss itself; not what only came of
+    it.
+    """
+    found = list(_where_it_came_up(course))
+    yield from found
+    if not found:
+        yield from (_of_value(course, root) for root in list(filter(_bad_root, course.roots))[:1])
+
+
+def _where_it_came_up(course: Course) -> Iterator[Finding]:
     births = list(_births(course))
     number = next((i for i, done in enumerate(course.passes) if any(map(_has_bad_gradient, done.node_list))), None)
     for node in births[:3]:
@@ -52,7 +61,7 @@ def _has_bad_gradient(node: Node) -> bool:
 def _by_a_step(course: Course) -> Iterator[Finding]:
     """A parameter that a step took to where no number is."""
     for node in course.graph.node_list:
-        if node.kind == "leaf" and node.source in course.step_lines and has_infinity(node.ports[0].value):
+        if node.kind == "leaf" and course.is_of_steps(node) and has_infinity(node.ports[0].value):
             yield _of_value(course, node)
             return
 
@@ -64,7 +73,7 @@ def _births(course: Course) -> Iterator[Node]:
     graph = course.graph
     for node in graph.node_list:
         values = [port.value for port in node.ports if port.value is not None and port.value.nonfinite]
-        if not values or node.source in course.step_lines or _is_for_steps(course, node):
+        if not values or course.is_of_steps(node) or _is_for_steps(course, node) or _is_written_number(node):
             continue
         if _came_with_operand(graph, node) and not _worse(graph, node, values):
             continue
@@ -77,15 +86,18 @@ def _births(course: Course) -> Iterator[Node]:
 
 def _came_with_operand(graph: Graph, node: Node) -> bool:
     tails = ((graph.nodes[edge.tail], edge.port) for edge in graph.in_edges(node.key))
-    return any(has_infinity(tail.ports[port].value) for tail, port in tails)
+    return any(has_infinity(tail.ports[port].value) for tail, port in tails if not _is_written_number(tail))
+
+
+def _is_written_number(node: Node) -> bool:
+    """Whether it is a number that stands in the program, so that what is made of it is where it came up."""
+    return node.kind == "data" and not node.name and node.op is None and node.ports[0].shape == ()
 
 
 def _is_for_steps(course: Course, node: Node) -> bool:
     """Whether only optimizers, and what clips gradients, read it."""
     uses = [course.graph.nodes[edge.head] for edge in course.graph.out_edges(node.key)]
-    return bool(uses) and all(
-        head.is_step or head.source in course.step_lines or operation(head).startswith("clip_grad") for head in uses
-    )
+    return bool(uses) and all(course.is_of_steps(head) or operation(head).startswith("clip_grad") for head in uses)
 
 
 def _is_parameter_to_be(course: Course, node: Node) -> bool:
@@ -103,6 +115,13 @@ def _worse(graph: Graph, node: Node, values: list[Snapshot]) -> bool:
 def _is_computed(node: Node) -> bool:
     """Whether −∞ is what an operation made of numbers, and not what it was told to put there."""
     return operation(node) in NO_VALUE_THERE or operation(node) in OVERFLOWS
+
+
+def _is_left_out(course: Course) -> bool:
+    """Whether what is not finite came neither into a loss nor into a gradient, as what `where` does not choose."""
+    told = [value for root in course.roots for port in root.ports if (value := port.value) is not None]
+    reached = any(_has_bad_gradient(node) for done in course.passes for node in done.node_list)
+    return bool(told) and not any(map(_bad_root, course.roots)) and not reached
 
 
 def _of_value(course: Course, node: Node) -> Finding:
@@ -128,7 +147,9 @@ def _of_value(course: Course, node: Node) -> Finding:
     elif value.dtype in HALF and not nan:
         kind = "half-overflow"
         facts["largest"] = LARGEST["float16"]
-    severity = ERROR if nan or any(map(_bad_root, course.roots)) or kind == "half-overflow" else NOTE
+    severity = ERROR if kind == "half-overflow" or any(map(_bad_root, course.roots)) else NOTE
+    if nan and (node.kind != "op" or not _is_left_out(course)):
+        severity = ERROR
     if _is_mask_of_softmax(course, node):
         kind = "row-masked-altogether"
     return Finding(

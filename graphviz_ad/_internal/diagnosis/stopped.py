@@ -57,7 +57,7 @@ def _frozen_root(course: Course, root: Node) -> Finding:
 def _overwritten(course: Course, failure: Failure, where: Node) -> Finding:
     wrote = writers(course.graph, where)
     first = wrote[0] if wrote else None
-    if wrote and all(node.is_step or node.source in course.step_lines for node in wrote):
+    if wrote and all(course.is_of_steps(node) for node in wrote):
         return _of_earlier_step(course, failure, where, wrote)
     return Finding(
         "in-place-conflict", ERROR, first.name if first is not None else where.name,

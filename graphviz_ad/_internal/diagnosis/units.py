@@ -16,6 +16,7 @@ from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.precision import HALVES
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.training import (
+    BY_CHANCE,
     BY_CHANNEL,
     LEAVES_OUT,
     RECTIFIES,
@@ -28,6 +29,7 @@ from graphviz_ad._internal.operations.traits import FLAT, PASSES_ON
 
 FEWEST = 8  # rows, before a unit that never fires is called dead
 MOSTLY, ALMOST_ALL = 0.5, 0.9
+CLOSELY = 12  # operations before a mask that are looked at
 FEW, SURELY = 0.05, ("hook", "flat")  # of all numbers that are trained; reasons that never pass
 FLATTENED = 0.02  # of the greatest derivative there is, on the average
 HOOKS = ("register_hook", "register_full_backward_hook", "register_post_accumulate_grad_hook")
@@ -154,7 +156,7 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
     return Finding(
         "zero-gradient",
         NOTE
-        if waits or (why == "left out" and share < MOSTLY)
+        if waits or (why == "left out" and share < MOSTLY) or (why == "multiplied by 0" and is_by_chance(course, about))
         else ERROR
         if share > 0.05 or why in ("hook", "flat")
         else WARNING,
@@ -175,6 +177,21 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
         weight=30 + share,
         key=fall.node.key,
     )
+
+
+def is_by_chance(course: Course, node: Node | None) -> bool:
+    """Whether something was drawn at random, or made of nothing else, as the mask of a branch that is left out in some
+    steps.
+    """
+    waiting, seen = [node] if node is not None else [], 0
+    while waiting and seen < CLOSELY:
+        one = waiting.pop()
+        seen += 1
+        if operation(one) in BY_CHANCE:
+            return True
+        if not one.requires_grad:
+            waiting += [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(one.key)]
+    return False
 
 
 def _why_zero(course: Course, fall: Rise) -> tuple[str, Node | None]:

@@ -153,8 +153,11 @@ def around(areas: Iterable[Area]) -> Area:
 
 
 def scale_of_camera(wanted: Iterable[Wanted], clear: Area, usual: float) -> float:
-    """Pixels a point, the same for all views of a film: so large that what steps light up fits."""
-    scales = [scale_in((one.boxes.width, one.boxes.height), clear, usual) for one in wanted]
+    """Pixels a point, the same for all views of a film: so large that what steps light up fits, with what it is joined
+    to.
+    """
+    areas = [area for one in wanted for area in (one.boxes, one.joined)]
+    scales = [scale_in((area.width, area.height), clear, usual) for area in areas]
     return min([scale for scale in scales if scale >= LEAST], default=usual)
 
 

@@ -210,9 +210,13 @@ def factors_meeting(move: Move, here: Stretch, meeting: Point, written: tuple[Pl
 
 
 def place_of_number(line: Line, middle: Point, number: Line) -> Point:
-    """Where the number is that a line ends with."""
-    aside = 0.0 if line.drawn is not None else (paint.line_size(line)[0] - paint.line_size(number)[0]) / 2
-    return middle[0] + max(aside, 0.0), middle[1]
+    """Where the number is that a line ends with, on its plate, which hides nothing of what stands before it."""
+    if line.drawn is not None:
+        return middle
+    if line.stacked is not None:
+        return middle[0] + paint.begin_of_rest(line) - BORDER + chip_size(number)[0] / 2, middle[1]
+    aside = (paint.line_size(line)[0] - paint.line_size(number)[0]) / 2
+    return middle[0] + max(aside, 0.0) + PAD_X / 2, middle[1]
 
 
 def arrivals(move: Move, here: Stretch) -> Iterator[Flight]:

@@ -58,7 +58,7 @@ def chosen_passes(passes: Passes, count: int) -> list[int]:
     if passes is True or isinstance(passes, str):
         return list(range(count))
     if isinstance(passes, slice):
-        found = list(range(count))[passes]
+        found = passes_in(passes, count)
     else:
         found = [passes] if isinstance(passes, int) else list(passes)
     wrong = [one for one in found if not isinstance(one, int) or not -count <= one < count]
@@ -69,6 +69,17 @@ def chosen_passes(passes: Passes, count: int) -> list[int]:
             f" {count - 1}, as for graph.passes, a slice, or True for all"
         )
     return sorted({one % count for one in found})
+
+
+def passes_in(chosen: slice, count: int) -> list[int]:
+    """The numbers, from 0, that a slice takes."""
+    try:
+        return list(range(count))[chosen]
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"passes={chosen!r} takes none of the {count} recorded backward passes: {error}; give whole numbers as in"
+            " graph.passes[1:], with a step that is not 0"
+        ) from error
 
 
 def rounds_of(graph: Graph, passes: Passes) -> tuple[Round, ...]:

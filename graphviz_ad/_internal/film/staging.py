@@ -17,13 +17,15 @@ from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows, no_longer_than
 from graphviz_ad._internal.scene.film_frame import FrameRooms, Panel
-from graphviz_ad._internal.scene.paint import scale_of
+from graphviz_ad._internal.scene.paint import TEXT, scale_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast
 from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 READABLE = 1.05  # pixels a point in a frame 720 pixels high; letters of 14 points are then readable from the back row
+ENOUGH = 14 / TEXT  # where names and numbers have 14 pixels, the whole tells more than parts with larger letters
+FEW_WIRES = 1  # arrows from row to row, beyond one at each cut, between which an eye finds its way
 IN_BOXES, SMALL = Tensors(edges=False), Tensors(edges=False, small=True)  # what flows along arrows, captions say
 MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 
@@ -52,7 +54,7 @@ MANNERS = (
 )
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
-TINY = 0.16  # pixels a point; where the whole would be smaller, the other direction is tried, too
+TINY = 0.3  # pixels a point; where the whole would be smaller, the other direction is tried, too
 MOST_ROWS = 40  # of a chain that a camera goes down
 FULLEST = 0.5  # of its room: no layout of a graph is fuller
 UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
@@ -129,30 +131,34 @@ def best_stage(words: Words, choice: Choice, screen: Screen) -> Staged:
 
 
 def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
-    """The first way to draw it that can be read as a whole; else the first of all, for a camera.
+    """The first way to draw it that can be read as a whole; else the largest whole whose letters are large enough; else
+    the way that leaves out nothing, in the direction in which it is larger, for a camera.
 
     Whatever takes more room than there is on the screen is placed only once.
     """
-    first: Candidate | None = None
+    found: list[tuple[float, Candidate]] = []
     for manner in WHOLE:
         if manner.local and not words.options.local:
             continue
         telling = choice.told(in_manner(words, manner))
-        scenes = scenes_by_direction(telling, manner, screen.flows, abreast=False)
+        scenes = scenes_by_direction(telling, manner, screen.flows)
         hopeless = bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
         for scene in scenes:
             candidate = Candidate(manner, telling, lines_of_text(place_scene(scene, screen.layout), screen))
-            if screen.scale(candidate.rows.size) >= READABLE:
+            found.append((screen.scale(candidate.rows.size), candidate))
+            if found[-1][0] >= READABLE:
                 return Staged(candidate.rows.settled(), telling.story)
-            first = first or candidate
-            if hopeless and screen.scale(candidate.rows.size) >= TINY:
+            if hopeless and found[-1][0] >= TINY:
                 break
-            first = max(first, candidate, key=lambda one: screen.scale(one.rows.size)) if hopeless else first
         if hopeless:
             break
-    if first is None:
+    if not found:
         return best_stage(words, choice, replace(screen, camera=False))
-    return for_camera(words, choice, screen, first)
+    scale, best = max(found, key=lambda pair: pair[0])
+    if scale >= ENOUGH:
+        return Staged(best.rows.settled(), best.telling.story)
+    fullest = [pair for pair in found if pair[1].manner == found[0][1].manner]
+    return for_camera(words, choice, screen, max(fullest, key=lambda pair: pair[0])[1])
 
 
 def for_camera(words: Words, choice: Choice, screen: Screen, drawn: Candidate) -> Staged:
@@ -167,14 +173,15 @@ def for_camera(words: Words, choice: Choice, screen: Screen, drawn: Candidate) -
 
 
 def lines_of_text(placed: Scene, screen: Screen) -> Rows:
-    """A chain in rows, as text stands in lines; in one row where more than one arrow would lead from row to row, for
-    that makes wires around the screen.
+    """A chain in rows, as text stands in lines; in one row where more arrows than an eye can follow would lead from row
+    to row, for that makes wires around the screen.
     """
     one = Rows(placed, placed.size or (1.0, 1.0))
     if screen.scale(one.size) >= READABLE:
         return one
     rows = best_rows(placed, screen.fits)
-    return one if rows.tangle else rows
+    readable = rows.tangle <= FEW_WIRES and screen.scale(rows.size) >= READABLE
+    return rows if readable or not rows.tangle else one
 
 
 def columns_of_text(placed: Scene, screen: Screen) -> Scene:

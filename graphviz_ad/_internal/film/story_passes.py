@@ -110,8 +110,11 @@ def with_lines_of_all(words: EdgeWords, each: Iterable[EdgeWords]) -> EdgeWords:
     return replace(words, lines=tuple([with_grids(line, lines) for line in words.lines]))
 
 
-def with_grids(line: Line, others: Iterable[Line]) -> Line:
-    """A line that can show the grids of others that stand in its place."""
+def with_grids(line: Line, others: Sequence[Line]) -> Line:
+    """A line that can show the grids and fractions of others that stand in its place."""
+    if line.ratio is not None:
+        alike = [other.ratio for other in others if other.ratio is not None and other.key == line.key]
+        line = replace(line, other_ratios=tuple(dict.fromkeys(one for one in alike if one != line.ratio)))
     found = {
         other.grid.said: other.grid
         for other in (*others, line)
@@ -147,10 +150,12 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         *teller.ledger_changes(teller.held, None),
         *(Change(key, None, texts) for key, texts in teller.moved.items()),
     )
-    told = [*steps, replace(end, caption=caption, changes=changes)]
     known = Counter(teller.points)
-    told = [replace(step, losses=known[i]) if i in known else step for i, step in enumerate(told)]
-    return Story(tuple(opening), tuple(told), teller.curve(each))
+    whole = [
+        replace(step, losses=known[i]) if i in known else step
+        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes)])
+    ]
+    return Story(tuple(opening), tuple(whole), teller.curve(each))
 
 
 @dataclass

@@ -37,7 +37,7 @@ def parts_of(graph: Graph, members: Sequence[Node], levels: int = DEEPEST) -> tu
 
 def path_of(graph: Graph, node: Node) -> tuple[str, ...]:
     """The modules that a node ran in, with the one that it is itself."""
-    own = (node.op,) if node.kind == "module" and node.op in graph.class_of_module else ()
+    own = (node.op,) if node.kind == "module" and node.op and node.op in graph.class_of_module else ()
     return (*node.module, *own)
 
 

@@ -4,8 +4,10 @@ common.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
+from types import MappingProxyType
 
 from graphviz_ad._internal.base.stable_order import stable_order
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM
@@ -178,8 +180,23 @@ def contracted_edge(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:
 
 
 def renumbered(graph: Graph) -> Graph:
-    """The same graph with keys n0, n1, … in forward order."""
-    key = {node.key: f"n{i}" for i, node in enumerate(graph.node_list)}
-    nodes = [replace(node, key=key[node.key]) for node in graph.node_list]
-    edges = [replace(edge, tail=key[edge.tail], head=key[edge.head]) for edge in graph.edges]
+    """The same graph with keys n0, n1, … in forward order; what is one node in the finer graph, too, has one key in
+    both.
+    """
+    keys = {node.key: f"n{i}" for i, node in enumerate(graph.node_list)}
+    if graph.finer is None:
+        return with_keys(graph, keys)
+    fresh = count(len(keys))
+    shared = {node.key for node in graph.node_list if not node.members}
+    inner = {node.key: keys[node.key] if node.key in shared else f"n{next(fresh)}" for node in graph.finer.node_list}
+    return replace(with_keys(graph, keys, inner), finer=with_keys(graph.finer, inner))
+
+
+def with_keys(graph: Graph, keys: Mapping[str, str], inner: Mapping[str, str] = MappingProxyType({})) -> Graph:
+    """The same graph with these keys, and those of the finer graph for the members of its nodes."""
+    nodes = [
+        replace(node, key=keys[node.key], members=tuple([inner[member] for member in node.members]))
+        for node in graph.node_list
+    ]
+    edges = [replace(edge, tail=keys[edge.tail], head=keys[edge.head]) for edge in graph.edges]
     return graph.with_parts(nodes, edges)

@@ -18,6 +18,8 @@ from graphviz_ad._internal.graph.box_facts import NotFinite, Part
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
 from graphviz_ad._internal.graph.grad_history import GradHistory
+from graphviz_ad._internal.graph.memory import Memory as Memory
+from graphviz_ad._internal.graph.memory import readable_bytes as readable_bytes
 from graphviz_ad._internal.graph.messages import Communication
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice, as_notice
@@ -102,35 +104,6 @@ class Port:
         if bits is None:  # a number of Python's, or packed in a way that nobody says
             return None
         return numel_of_shape(self.shape) * max(int(bits[1] or 8) // 8, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes: ``leaves`` are parameters and inputs that require grad, whose gradients take as much again; ``saved``
-    is what autograd keeps for the backward pass besides them, each piece of memory counted once. ``exact`` is False
-    where only hooks of the user know how much that is.
-    """
-
-    leaves: int
-    saved: int
-    exact: bool = True
-
-    def __str__(self) -> str:
-        """For people: "leaves 1.2 GB, their gradients as much, 350 MB saved for backward"."""
-        return (
-            f"leaves {readable_bytes(self.leaves)}, their gradients as much,"
-            f" {'' if self.exact else 'at least '}{readable_bytes(self.saved)} saved for backward"
-        )
-
-
-def readable_bytes(count: int) -> str:
-    """ "1.2 GB" for bytes."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"
 
 
 @frozen

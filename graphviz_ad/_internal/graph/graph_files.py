@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_n
 from graphviz_ad._internal.graph.file_schema import FORMAT, OLDEST, SCHEMAS, VERSION
 from graphviz_ad._internal.graph.grad_history import GradEvent, GradHistory
 from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
+from graphviz_ad._internal.graph.memory import IN_FILES
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
 from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
@@ -65,7 +66,7 @@ def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
         "detail": _graph_record(detail, graph)
         if detail is not None and (detail.node_list, detail.edges) != (graph.node_list, graph.edges)
         else None,
-        "memory": asdict(graph.memory) if graph.memory is not None else None,
+        "memory": {name: getattr(graph.memory, name) for name in IN_FILES} if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
         **({"grad histories": [_record(one) for one in graph.grad_histories]} if graph.grad_histories else {}),
         **({"statements": [_record(one) for one in statements]} if statements != around else {}),

@@ -46,13 +46,23 @@ def fold_calls(graph: Graph, derive: Derive, opened: Collection[str] = ()) -> Gr
     return saying_what_has_no_line(with_jacobians(whole, derive))
 
 
+MANY_LAYERS = 2
+
+
 def statements_of_operations(graph: Graph) -> dict[str, int]:
-    """Key of an operation -> the place of its statement."""
-    return {
+    """Key of an operation -> the place of its statement; not of one that runs several layers, as ``model(x)`` does, in
+    which nothing of these would be seen.
+    """
+    found = {
         node.key: node.statement
         for node in graph.node_list
         if node.kind == "op" and node.statement is not None and not node.is_step
     }
+    layers: dict[int, set[tuple[str, ...]]] = {}
+    for key, statement in found.items():
+        if module := graph.nodes[key].module:
+            layers.setdefault(statement, set()).add(module)
+    return {key: statement for key, statement in found.items() if len(layers.get(statement, ())) < MANY_LAYERS}
 
 
 def has_line(node: Node) -> bool:

@@ -330,6 +330,7 @@ def dtype_around(graph: Graph, node: Node) -> str:
     )
 
 
+IN_ANY_DIRECTION = 10  # times as far as one step, so many small ones are together at the utmost
 RUNS_APART = 2  # roundings that a result is off for each root of a step on the way to it, in another run of the same
 
 
@@ -354,7 +355,14 @@ def runs_agree(one: Snapshot, other: Snapshot, tolerance: float, floor: float = 
         return None
     size = max(one.norm, other.norm, floor * math.sqrt(max(one.numel, 1)))
     apart = max(abs(one.norm - other.norm), abs((one.mean or 0) - (other.mean or 0)) * math.sqrt(max(one.numel, 1)))
-    return apart <= (tolerance + OF_STATISTICS * unit(one.dtype) / unit("float32")) * size
+    share = tolerance + OF_STATISTICS * unit(coarsest((one.dtype, other.dtype))) / unit("float32")
+    places = [
+        snap.stats.weighted for snap in (one, other) if snap.stats is not None and snap.stats.weighted is not None
+    ]
+    # weights of places add differences up like steps in any direction; they are no larger than 2
+    if len(places) == 2 and abs(places[0] - places[1]) > IN_ANY_DIRECTION * share * size:
+        return False
+    return apart <= share * size
 
 
 def _arrays_agree(one: Any, other: Any, tolerance: float, floor: float) -> bool:

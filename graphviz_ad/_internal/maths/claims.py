@@ -234,12 +234,17 @@ def backward_formulas(graph: Graph, edge: Edge) -> tuple[str, ...]:
 # --- the call
 
 
+UNTOLD = "?"  # an operation of which there is no rule
+
+
 def with_operands(graph: Graph, node: Node) -> Call:
     """A node with its operands."""
     operands = tuple(operands_of(graph, node))
     ports = tuple([graph.nodes[edge.tail].ports[edge.port] for edge in operands])
     name, shape = base_name(node), node.ports[0].shape
     is_whole = shape is not None and math.prod(shape) == 1
+    # how often an element is read, and which way a matrix lies, nobody knows without shapes
+    told = name in ELEMENTWISE or (shape is not None and all(port.shape is not None for port in ports))
     return Call(
         graph,
         node,
@@ -247,7 +252,7 @@ def with_operands(graph: Graph, node: Node) -> Call:
         operands,
         ports,
         tuple([port.shape or () for port in ports]),
-        rule(name, len(operands)),
+        rule(name if told else UNTOLD, len(operands)),
         is_whole,
     )
 

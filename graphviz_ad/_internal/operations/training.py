@@ -22,6 +22,8 @@ SQUASHES = (SIGMOID, TANH, SOFTMAX_ITSELF)
 SOFTMAXES = (SOFTMAX_ITSELF, "log_softmax")
 NORMALISES_BATCHES = (BATCH_NORM, "instance_norm")
 WITH_BIAS = frozenset({LINEAR, *CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d"})
+NORMALISES = (*NORMALISES_BATCHES, "layer_norm", "rms_norm", "group_norm")  # whatever the size of what they are given
+BY_CHANCE = frozenset({"rand", "rand_like", "randn", "randn_like", "randperm", "uniform", "bernoulli"})
 BY_CHANNEL = frozenset(
     {*CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d", BATCH_NORM, "instance_norm", "group_norm"}
 )
@@ -51,6 +53,7 @@ ON_THE_WAY = (
 PICKS_TARGETS = ("cross_entropy", NLL_LOSS)
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
+TIMES, OVER = "mul", "div"  # what their operands are off by, their results are off by as a part of their own size
 
 OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself
     "cross_entropy": SOFTMAX_ITSELF, "binary_cross_entropy_with_logits": SIGMOID,

@@ -15,10 +15,10 @@ from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, t
 from graphviz_ad._internal.scene.scene import Step
 from graphviz_ad._internal.scene.set_text import Fraction, with_fractions
 
-FORMULA, NUMBERS, SENTENCE, LEAST = 24.0, 22.0, 20.0, 20.0  # pixels, of letters
+FORMULA, FRACTIONS, NUMBERS, SENTENCE, LEAST = 24.0, 23.0, 22.0, 20.0, 20.0  # pixels, of letters
 SIDE = 28.0  # free on the left and on the right
 BAR, AROUND_BAR, BESIDE, AXIS = 1.6, 1.5, 3.0, 0.33  # of fractions; the axis in ems above the baseline
-SLOTS = (53.0, 27.0, 24.0)  # pixels: how high the place of each row is
+SLOTS = (59.0, 29.0, 27.0)  # pixels: how high the place of each row is, letters and what is free above them
 COLORS = {"forward": "value", "backward": "gradient", "accumulate": "gradient"}
 CAPTION, BAR_PART = "caption", "caption.bar"
 
@@ -68,7 +68,7 @@ def caption_rows(step: Step, width: float) -> list[Row]:
 
 def formula_row(text: str, width: float) -> Row:
     """The formula: with fractions if that is no wider than there is room for, else as it is, in smaller letters."""
-    for em in sizes(FORMULA):
+    for em in sizes(FRACTIONS if any(isinstance(piece, Fraction) for piece in with_fractions(text)) else FORMULA):
         stacked = Row(text, em, bold=True, stacked=True)
         if stacked.width <= width:
             return stacked

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 Pair = tuple[float, float]
 Fit = tuple[float, float, float]  # scale and shift: from points of the stage to pixels of a frame
 
-HEAD, FOOT, SIDE = 52.0, 132.0, 24.0  # pixels above, below and beside the stage
+HEAD, FOOT, SIDE = 48.0, 136.0, 24.0  # pixels above, below and beside the stage
+BAR_ROOM = 19.0  # pixels of the foot, with the progress bar
 LARGEST = 1.7  # pixels a point: small stages are not blown up beyond it
 BAND = 3.0  # a stage so many times as wide as high has its overview above, any other on the right
 OVERVIEW_HEIGHT, OVERVIEW_WIDTH, OVERVIEW_SHARE = 76.0, 216.0, 0.6  # pixels; share of the height of the stage's room
@@ -70,17 +71,22 @@ class Area:
 @dataclass(frozen=True)
 class Panel:
     """Room beside the stage, as the program has that stands beside its picture: ``side`` is "left" or "right",
-    ``share`` how much of the frame's width it takes.
+    ``share`` how much of the frame's width it takes. ``chart``: so many pixels at its bottom are kept for the losses
+    of a film whose camera shows a part of the stage; the rest is the program's. ``below``: so many pixels below stage
+    and panel are kept for what fills mean.
     """
 
     side: str
     share: float
+    chart: float = 0.0
+    below: float = 0.0
 
 
 @dataclass(frozen=True)
 class FrameRooms:
     """Where everything is on a frame, in pixels: ``head`` holds title and counter, ``foot`` caption and progress;
-    ``stage`` is what the picture may fill; ``panel`` is None where there is none.
+    ``stage`` is what the picture may fill; ``panel`` is None where there is none, and so are ``chart``, a part of it,
+    and ``legend``, a row below both.
     """
 
     size: Pair
@@ -88,22 +94,34 @@ class FrameRooms:
     stage: Area
     foot: Area
     panel: Area | None = None
+    chart: Area | None = None
+    legend: Area | None = None
 
     @classmethod
     def of(cls, size: Pair, panel: Panel | None = None) -> FrameRooms:
         """The rooms of a frame of that size."""
         width, height = size
-        middle = height - HEAD - FOOT
+        below = panel.below if panel else 0.0
+        middle = height - HEAD - FOOT - below
         taken = width * panel.share if panel else 0.0
         left = taken if panel and panel.side == "left" else 0.0
-        aside = Area(0.0 if left else width - taken, HEAD, taken, middle) if panel else None
+        aside = Area(0.0 if left else width - taken, HEAD, taken, middle) if taken else None
         return cls(
             size,
             Area(0.0, 0.0, width, HEAD),
             Area(left + SIDE, HEAD, width - taken - 2 * SIDE, middle),
             Area(0.0, height - FOOT, width, FOOT),
             aside,
+            chart_in(aside, panel) if aside and panel and panel.chart else None,
+            Area(0.0, height - FOOT - below, width, below) if below else None,
         )
+
+    @property
+    def program(self) -> Area | None:
+        """What the chart leaves of the panel."""
+        if self.panel is None or self.chart is None:
+            return self.panel
+        return Area(self.panel.x, self.panel.y, self.panel.width, self.chart.y - GAP - self.panel.y)
 
     def overview(self, whole: Pair) -> Area:
         """Where a stage of that size is drawn small, while the camera shows a part of it."""
@@ -113,15 +131,29 @@ class FrameRooms:
         else:
             scale = min(OVERVIEW_WIDTH / width, OVERVIEW_SHARE * self.stage.height / height)
         wide, high = width * scale, height * scale
+        if self.above_chart(whole) and self.chart is not None:
+            return Area(self.chart.right - EDGE - wide, self.stage.y + GAP + EDGE, wide, high)
         return Area(self.stage.right - EDGE - wide, self.stage.y + EDGE, wide, high)
+
+    def above_chart(self, whole: Pair) -> bool:
+        """Whether the overview of a stage of that size stands with the chart, on the right of the stage's room."""
+        return self.chart is not None and self.chart.x > self.stage.x and whole[0] < BAND * whole[1]
 
     def clear(self, whole: Pair) -> Area:
         """What the overview leaves of the stage's room."""
         inset, room = self.overview(whole).grown(EDGE), self.stage
+        if self.above_chart(whole):
+            return Area(room.x, room.y + GAP, room.width, room.height - 2 * GAP)
         if whole[0] >= BAND * whole[1]:
             down = inset.bottom + GAP - room.y
             return Area(room.x, room.y + down, room.width, room.height - down - GAP)
         return Area(room.x, room.y + GAP, inset.x - GAP - room.x, room.height - 2 * GAP)
+
+
+def chart_in(aside: Area, panel: Panel) -> Area:
+    """The chart's part of a panel."""
+    left = aside.x + (SIDE if panel.side == "left" else 0.0)
+    return Area(left, aside.bottom - GAP - panel.chart, aside.width - SIDE, panel.chart)
 
 
 def fit_into(view: Area, room: Area, largest: float = LARGEST) -> Fit:

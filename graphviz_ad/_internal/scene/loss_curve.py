@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
-from graphviz_ad._internal.scene.scene import LossCurve, Point
+from graphviz_ad._internal.scene.film_frame import SIDE, Fit, Panel
+from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.scene import Film, LossCurve, Point
 
 WIDTH, HEIGHT, GAP = 250.0, 160.0, 26.0  # points: of the panel, and between it and the graph
 PAD, DOT = 14.0, 3.5
+AXIS, BETWEEN = 14.0, 8.0  # of the numbers below: their letters, and what is free between two
 PART = "curve"
 ROLES = ("value.line", "muted", "gradient.line")  # of the curves of several losses
 
@@ -27,11 +31,25 @@ def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Po
     return below, ((below[0] - WIDTH) / 2, height + GAP)
 
 
+def panel_with_chart(panel: Panel | None, size: Point) -> Panel:
+    """The room beside a stage with room for the chart, where a camera shows a part of the stage at a time."""
+    wide = (WIDTH + SIDE) / size[0]
+    return Panel("right", wide, HEIGHT) if panel is None else replace(panel, share=max(panel.share, wide), chart=HEIGHT)
+
+
+def fit_of_chart(film: Film, size: tuple[int, int]) -> Fit:
+    """Scale and shift of the chart on a frame: with the stage on which it stands, or as large as it is in its room."""
+    room = film.rooms(size).chart
+    if room is None:
+        return film.fit(film.whole, size)
+    return 1.0, room.center[0] - WIDTH / 2, room.center[1] - HEIGHT / 2
+
+
 def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
     """The chart when so many losses are known, where the corner says."""
     x, y = curve.corner or (0.0, 0.0)
     last = curve.numbers[max(seen - 1, 0)]
-    yield Rect(x, y, WIDTH, HEIGHT, 8, "paper", "group.line", 1.0, part=PART)
+    yield Rect(x, y, WIDTH, HEIGHT, 8, None, "group.line", 1.0, part=PART)  # hides no line, whatever is painted first
     title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]
     yield Label(x + PAD, y + 22, title, 15, "value", True, anchor="start", part=PART, math=True)
     yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 14, "muted", anchor="end", part=PART)
@@ -49,15 +67,18 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
         before[name] = place
         radius = DOT * (1.5 if n == seen - 1 else 1.0)
         yield Rect(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, role, None, 0, part=PART)
-    yield from numbers_below(curve.numbers, places, y + HEIGHT - 9)
+    yield from numbers_below(curve.numbers, places, (left, right), y + HEIGHT - 9)
 
 
-def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], y: float) -> Iterator[Mark]:
-    """The numbers of the passes, of many every so manieth."""
-    each = max(math.ceil(len(numbers) / 8), 1)
+def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], span: Point, y: float) -> Iterator[Mark]:
+    """The numbers of the passes, of many every so manieth, none of which leaves the span or touches another."""
+    widest = max(text_width(str(number), AXIS) for number in numbers)
+    each = max(math.ceil(len(numbers) * (widest + BETWEEN) / (span[1] - span[0])), math.ceil(len(numbers) / 8), 1)
     for n, (number, place) in enumerate(zip(numbers, places, strict=True)):
         if place is not None and (n % each == 0 or (n == len(numbers) - 1 and n % each > each / 2)):
-            yield Label(place[0], y, str(number), 14, "muted", part=PART)
+            half = text_width(str(number), AXIS) / 2
+            x = min(max(place[0], span[0] + half), span[1] - half)
+            yield Label(x, y, str(number), AXIS, "muted", part=PART)
 
 
 def places_of(losses: Sequence[float], across: Point, down: Point) -> list[Point | None]:

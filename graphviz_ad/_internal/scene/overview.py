@@ -34,7 +34,8 @@ def in_sight(marks: Iterable[Mark], rooms: FrameRooms) -> Iterator[Mark]:
 
 def covers(rooms: FrameRooms) -> Iterator[Mark]:
     """Paper over what the stage must not reach into."""
-    for area in (rooms.head, rooms.foot, *beside(rooms)):
+    legend = [] if rooms.legend is None else [rooms.legend]
+    for area in (rooms.head, rooms.foot, *legend, *beside(rooms)):
         yield Rect(area.x, area.y, area.width, area.height, 0, "paper", None, 0, part="cover")
 
 
@@ -47,7 +48,7 @@ def beside(rooms: FrameRooms) -> Iterator[Area]:
 
 def edges(rooms: FrameRooms) -> Iterator[Mark]:
     """Lines where the stage goes on behind."""
-    for y in (rooms.head.bottom, rooms.foot.y):
+    for y in (rooms.head.bottom, (rooms.legend or rooms.foot).y):
         ends = tuple((rooms.size[0] * share, y) for share in (0.0, 1 / 3, 2 / 3, 1.0))
         yield Curve(ends, "group.line", 1.0, part="edge")
     for area in beside(rooms):

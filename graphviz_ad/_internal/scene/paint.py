@@ -11,9 +11,19 @@ from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.captions import caption_marks
-from graphviz_ad._internal.scene.film_frame import FOOT, Area, Fit, FrameRooms, Panel, fit_into, scale_in, seen_at
+from graphviz_ad._internal.scene.film_frame import (
+    BAR_ROOM,
+    FOOT,
+    Area,
+    Fit,
+    FrameRooms,
+    Panel,
+    fit_into,
+    scale_in,
+    seen_at,
+)
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, shorten, text_width
-from graphviz_ad._internal.scene.loss_curve import curve_marks
+from graphviz_ad._internal.scene.loss_curve import curve_marks, fit_of_chart
 from graphviz_ad._internal.scene.program_panel import panel_marks
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Point, Scene
 
@@ -119,8 +129,14 @@ def line_size(line: Line) -> tuple[float, float]:
     if line.grid is not None:
         return grids.grid_size(line.grid, kind.bold)
     if line.ratio is not None:
-        return ratios.ratio_size(line.ratio, kind.size)
+        sizes = [ratios.ratio_size(ratio, kind.size) for ratio in (line.ratio, *line.other_ratios)]
+        return max(width for width, _ in sizes), max(height for _, height in sizes)
     return text_width(line.text, kind.size, kind.bold), kind.size * (ASCENT + DESCENT)
+
+
+def begin_of_rest(line: Line) -> float:
+    """How far from the middle of a line what its fraction is equal to begins."""
+    return ratios.begin_of_rest(line.stacked, type_of(line.role).size) if line.stacked is not None else 0.0
 
 
 def block_size(lines: Iterable[Line]) -> tuple[float, float]:
@@ -607,12 +623,20 @@ def frame_words(film: Film, index: int, width: float, height: float) -> Iterator
     counter = f"step {index + 1}/{len(film.steps)} · {PHASE_NAMES.get(step.phase, step.phase)}"
     yield Label(28, 38, shorten(film.title, 22, width / 2, True), 22, "ink", True, anchor="start", part="title")
     yield Label(width - 28, 38, counter, 18, "muted", anchor="end", part="counter")
-    yield from caption_marks(step, width, height - FOOT + 2, height - 25)
-    for row in ramp_legend.rows(film.stage.ramp, width - 56)[:1]:
-        yield from ramp_legend.row_marks(row, 28, height - 30)
+    yield from caption_marks(step, width, height - FOOT + 2, height - BAR_ROOM)
+    yield from fills_meant(film, (round(width), round(height)))
     if film.curve is not None:
-        whole = frame_fit(film.stage, (round(width), round(height)), film.panel)
-        yield from moved_marks(curve_marks(film.curve, sum(one.losses for one in film.steps[: index + 1])), *whole)
+        known = sum(one.losses for one in film.steps[: index + 1])
+        yield from moved_marks(curve_marks(film.curve, known), *fit_of_chart(film, (round(width), round(height))))
+
+
+def fills_meant(film: Film, size: tuple[int, int]) -> Iterator[Mark]:
+    """One row of what fills mean, below the stage."""
+    room, larger = film.rooms(size).legend, ramp_legend.LARGER
+    if room is None:
+        return
+    for row in ramp_legend.rows(film.stage.ramp, (size[0] - 56) / larger)[:1]:
+        yield from moved_marks(ramp_legend.row_marks(row, 0, 0), larger, 28, room.bottom - 10)
 
 
 def tick(i: int) -> str:
@@ -629,7 +653,7 @@ def progress(film: Film, index: int, width: float, height: float) -> Iterator[Ma
         role = f"{PHASE_ROLES[step.phase]}.line" if step.phase in PHASE_ROLES else "muted"
         yield Rect(
             28 + i * (each + gap),
-            height - 20,
+            height - BAR_ROOM + 7,
             max(each, 0.5),
             6,
             min(2.0, each / 2),

@@ -179,7 +179,7 @@ def placed_window(start: int, wanted: tuple[int, int], room: int, count: int) ->
 
 def panel_marks(film: Film, index: int, size: Pair) -> Iterator[Mark]:
     """The program as it is beside a step."""
-    room = film.rooms((round(size[0]), round(size[1]))).panel
+    room = film.rooms((round(size[0]), round(size[1]))).program
     if film.program is None or room is None:
         return
     setting = setting_of(film.program, room, size[1] / FULL)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
+from graphviz_ad._internal.scene.film_frame import Panel
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.scene import Ramp
 
 ROW, SIZE = 21.0, 12.5  # points
+BELOW, LARGER = 28.0, 1.2  # on the frames of a film: pixels that its row takes, and a point
 WIDE, HIGH, GAP, APART = 26.0, 13.0, 6.0, 20.0  # of a swatch, and between what stands side by side
 Entry = tuple[str, tuple[str, ...], str]  # words before, fills, words behind
 
@@ -37,6 +40,11 @@ def rows(ramp: Ramp | None, width: float) -> list[list[Entry]]:
         found[-1].append(entry)
         room -= entry_width(entry)
     return found
+
+
+def panel_with_legend(panel: Panel | None) -> Panel:
+    """The room beside the stage of a film, with room for the legend below."""
+    return Panel("right", 0.0, below=BELOW) if panel is None else replace(panel, below=BELOW)
 
 
 def row_marks(row: list[Entry], x: float, base: float) -> Iterator[Mark]:

@@ -24,6 +24,11 @@ def ratio_size(ratio: Ratio, size: float) -> tuple[float, float]:
     return fraction_width(ratio, size) + rest, 2 * size * (ASCENT + DESCENT) + BAR + 2 * GAP
 
 
+def begin_of_rest(ratio: Ratio, size: float) -> float:
+    """How far from its middle what it is equal to begins."""
+    return fraction_width(ratio, size) + SPACE - ratio_size(ratio, size)[0] / 2
+
+
 def ratio_marks(ratio: Ratio, middle: float, top: float, size: float, color: str, owner: str) -> Iterator[Mark]:
     """The fraction around ``middle``, and what it is equal to beside it."""
     width, wide = ratio_size(ratio, size)[0], fraction_width(ratio, size)

@@ -87,7 +87,7 @@ class Line:
     ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines
     of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
     range, of a gradient "none" where there is none to have, of what is local "derivative" or "rule", of a contribution
-    "summed". ``number`` counts the lines of a role within one box. ``other_grids`` are drawn
+    "summed". ``number`` counts the lines of a role within one box. ``other_grids`` and ``other_ratios`` are drawn
     when its text says what one of them says.
     """
 
@@ -98,11 +98,13 @@ class Line:
     grid: Grid | None = None
     ratio: Ratio | None = None
     other_grids: tuple[Grid, ...] = ()
+    other_ratios: tuple[Ratio, ...] = ()
 
     @property
     def stacked(self) -> Ratio | None:
         """The fraction that is drawn in its place, as long as its text says what that says."""
-        return self.ratio if self.ratio is not None and self.text == self.ratio.said else None
+        ratios = (self.ratio, *self.other_ratios) if self.ratio is not None else ()
+        return next((ratio for ratio in ratios if self.text == ratio.said), None)
 
     @property
     def is_replaced(self) -> bool:
@@ -375,7 +377,8 @@ class Step:
 @dataclass(frozen=True)
 class LossCurve:
     """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``;
-    steps say how many of them become known. ``corner`` is where the chart stands on the stage, in points.
+    steps say how many of them become known. ``corner`` is where the chart stands on the stage, in points; None where
+    the frame keeps room for it.
     """
 
     names: tuple[str, ...]

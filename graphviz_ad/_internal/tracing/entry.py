@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,9 +40,10 @@ def recording(
     namespace: Mapping[str, Any],
     every: int | None,
     judges: Judges,
+    file: Path | None = None,
 ) -> Recording | StepWatch:
     """See `graphviz_ad.record`; ``judges`` make histories of graphs, and of summaries."""
     make_sure(recording=True)
     if every is not None:
-        return StepWatch(module, every, judges[1])
+        return StepWatch(module, every, judges[1], file)
     return Recording(module, capture, namespace, judge=judges[0])

@@ -1,7 +1,7 @@
 """A model in training -> summaries of every so manieth backward pass: no operation is recorded, and no tensor kept.
 
 Between a pass that is looked at and the next, a copy of the parameters is held, so that it can be said how far the
-step in between took them; then it is let go.
+step in between took them; then it is let go. Of the last pass that was looked at there is a graph without values.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,9 +22,13 @@ from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.history_files import HistoryFile
 from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary, thinned
+from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
+from graphviz_ad._internal.tracing.eager import described_exception
+from graphviz_ad._internal.tracing.passed_graph import graph_of_pass, walked_before
 from graphviz_ad._internal.tracing.program_facts import calling_line
-from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes
+from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 
 
 class StepWatch:
@@ -32,7 +37,11 @@ class StepWatch:
     """
 
     def __init__(
-        self, module: torch.nn.Module | None, every: int, judge: Callable[[Sequence[StepSummary]], Any]
+        self,
+        module: torch.nn.Module | None,
+        every: int,
+        judge: Callable[[Sequence[StepSummary]], Any],
+        file: Path | None = None,
     ) -> None:
         if not isinstance(module, torch.nn.Module):
             raise OptionError(
@@ -45,6 +54,9 @@ class StepWatch:
         self._passes = self._depth = 0
         self._open = ExitStack()
         self._state = "new"
+        self._graph: Graph | TraceError | None = None
+        self._path = file
+        self._file: HistoryFile | None = None
 
     @property
     def history(self) -> Any:
@@ -53,16 +65,24 @@ class StepWatch:
 
     @property
     def graph(self) -> Graph:
-        """There is none: with ``every=``, only summaries are kept."""
-        raise TraceError(
-            "with every= only summaries of steps are kept, which are in .history; record one step for its graph: with"
-            " record(model) as rec"
-        )
+        """The structure of the last pass that was looked at, without values: what ran, and what it kept."""
+        if self._graph is None:
+            raise TraceError("no backward pass was looked at yet, so that there is no graph")
+        if isinstance(self._graph, TraceError):
+            raise self._graph
+        return self._graph
+
+    @property
+    def passes(self) -> tuple[Graph, ...]:
+        """The one graph that is kept, that of the last pass that was looked at."""
+        return (self.graph,)
 
     def __enter__(self) -> StepWatch:
         """Begin to watch."""
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
+        if self._path is not None:
+            self._file = HistoryFile(self._path, type(self._model).__name__, self._every)
         self._state, self._thread = "open", threading.get_ident()
         self._open.enter_context(engine_entry(self._engine))
         return self
@@ -74,23 +94,47 @@ class StepWatch:
         self._open.close()
         self._state = "ended"
         self._note_update()
+        if self._file is not None:
+            self._file.close()
 
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
         if threading.get_ident() != self._thread or self._depth or not accumulates:
             return real(outputs, *args, **kwargs)
         self._note_update()
+        looks = self._passes % self._every == 0
+        walked = self._walked(outputs) if looks else None
         self._depth += 1
         try:
             result = real(outputs, *args, **kwargs)
         finally:
             self._depth -= 1
         self._passes += 1
-        if (self._passes - 1) % self._every == 0:
+        if looks:
             source, _ = calling_line(sys._getframe(1), OUR_FOLDER)
             with hidden_from_modes(), torch.no_grad():
                 self._look(outputs, source)
+            self._keep_graph(walked, outputs)
         return result
+
+    def _walked(self, outputs: Sequence[Any]) -> AutogradGraph | None:
+        """The autograd nodes of the pass; None, with the reason, where they cannot be touched: the program goes on."""
+        try:
+            return walked_before(outputs)
+        except TraceError as error:
+            self._graph = error
+        except Exception as error:
+            self._graph = TraceError(described_exception(error))
+        return None
+
+    def _keep_graph(self, walked: AutogradGraph | None, outputs: Sequence[Any]) -> None:
+        if walked is None:
+            return
+        try:
+            with unseen_by_functions():
+                self._graph = graph_of_pass(self._model, walked, outputs)
+        except Exception as error:  # a tracer must not break what it watches
+            self._graph = TraceError(described_exception(error))
 
     def _look(self, outputs: Sequence[Any], source: str | None) -> None:
         """Note norms of weights and gradients."""
@@ -102,7 +146,10 @@ class StepWatch:
             name: ParameterSummary(weight, gradients.get(name))
             for (name, _), weight in zip(named, weights, strict=True)
         }
-        self._steps = thinned([*self._steps, StepSummary(self._passes, loss_of(outputs), source, parameters)])
+        step = StepSummary(self._passes, loss_of(outputs), source, parameters)
+        self._steps = thinned([*self._steps, step])
+        if self._file is not None:
+            self._file.write_step(step)
         self._before = {name: p.detach().clone() for name, p in named}
 
     def _note_update(self) -> None:
@@ -118,6 +165,8 @@ class StepWatch:
         told = {name: replace(one, update=updates.get(name)) for name, one in last.parameters.items()}
         self._steps[-1] = replace(last, parameters=told)
         self._before = {}
+        if self._file is not None:
+            self._file.write_updates(last.number, updates)
 
 
 def is_plain(parameter: Tensor) -> bool:

@@ -215,7 +215,9 @@
       play.title = "Pause";
       wait();
     };
+    let untouched = true; // the finished picture is shown, from which the first step forward leads to the beginning
     const goTo = (wanted) => {
+      untouched = false;
       pause();
       return show(wanted);
     };
@@ -240,7 +242,7 @@
       ["first", () => goTo(0) || true], // never scrolls the page
       ["previous", () => goTo(index - 1)],
       ["play", toggle],
-      ["next", () => goTo(index + 1)],
+      ["next", () => goTo(untouched && !deck && index === last ? 0 : index + 1)],
       ["last", () => goTo(last) || true],
       ["chapter", (button) => goTo(Number(button.dataset.step))],
       ["chapter-before", () => goTo(data.chapters.findLast((first) => first < index) ?? 0)],

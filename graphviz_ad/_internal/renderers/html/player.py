@@ -396,7 +396,13 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
         said = [numbers[source[0]], class_name(source[1])] if source else [class_name(line.role), visible(line.text)]
         size, ways = chip_size(line), [round(way) for place in places for way in place]
         border = class_name(border_of(line))
-        return [*said, "" if border == f"{said[-1]}-line" else border, [round(way) for way in size], [begin, end, until], ways]
+        return [
+            *said,
+            "" if border == f"{said[-1]}-line" else border,
+            [round(way) for way in size],
+            [begin, end, until],
+            ways,
+        ]
 
     held: dict[str, dict[str, int]] = {}
     for (key, line), time in motion.landings.items():

@@ -19,6 +19,7 @@ from graphviz_ad._internal.tracing.assembly.draft import Draft, empty_draft
 from graphviz_ad._internal.tracing.assembly.drawing import with_nodes_and_edges
 from graphviz_ad._internal.tracing.assembly.fed_in import with_what_is_fed_in
 from graphviz_ad._internal.tracing.assembly.gaps import gaps_of
+from graphviz_ad._internal.tracing.assembly.held_memory import with_holders
 from graphviz_ad._internal.tracing.assembly.hooks import with_hooks_said
 from graphviz_ad._internal.tracing.assembly.leaf_versions import with_versions_apart
 from graphviz_ad._internal.tracing.assembly.linking.calls_of_units import units_in_order, with_calls
@@ -82,7 +83,7 @@ def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> 
             name,
             said,
             has_gradients=has_gradients,
-            memory=memory_of_leaves(draft.units),
+            memory=with_holders(memory_of_leaves(draft.units), replace(draft, nodes=nodes)),
             statements=statements,
             program=draft.program,
             module_classes=classes_of_modules(recorded),

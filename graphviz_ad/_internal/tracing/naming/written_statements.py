@@ -23,6 +23,8 @@ LONGEST = 400  # characters of a statement that anybody is shown
 FOR_EACH = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))  # code of its own inside of a statement
 LAMBDA = "<lambda>"
 Extent = tuple[int, int]  # first and last line
+Place = tuple[int, int]  # line and column
+Span = tuple[Place, Place]  # from where to where
 NAMED = ("LOAD_FAST", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")
 NUMBERS = ("LOAD_CONST", "LOAD_SMALL_INT")
 SIGNS: dict[type, str] = {
@@ -36,14 +38,23 @@ class WrittenStatement:
     """A statement as it is written: ``text`` is what it computes, None where that cannot be told; ``targets`` are the
     variables that it fills.
 
-    ``extent`` are its lines; of a statement that holds others, those of its head. ``read``: the source says so, and is
-    what was compiled.
+    ``extent`` are its lines, ``span`` the same with columns, since several may stand in a line; of a statement that
+    holds others, those of its head. ``read``: the source says so, and is what was compiled.
     """
 
     extent: Extent
     text: str | None = None
     targets: tuple[str, ...] = ()
     read: bool = False
+    span: Span | None = None
+
+    def holds_all(self, code: CodeType, start: int, end: int) -> bool:
+        """Whether all instructions from one to another stand in it, as far as it is known where they stand."""
+        if self.span is None:
+            first, last = self.extent
+            return all(first <= line <= last for (line, _), _ in spans_between(code, start, end))
+        begin, stop = self.span
+        return all(begin <= low and high <= stop for low, high in spans_between(code, start, end))
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,9 @@ def statement_at(site: CallSite) -> WrittenStatement:
     extent = extent_of(found)
     computed, targets = meaning_of(found)
     text = unparsed(computed) if computed is not None else None
-    return WrittenStatement(extent, text if text is not None and len(text) <= LONGEST else None, targets, read=True)
+    return WrittenStatement(
+        extent, text if text is not None and len(text) <= LONGEST else None, targets, True, span_of(found)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -74,11 +87,11 @@ def loops_at(site: CallSite) -> Loops:
     """The loops that a site is in."""
     if site.code.co_name in FOR_EACH:
         return Loops(False, True)
-    first, last = statement_at(site).extent
+    statement = statement_at(site)
     around = within = False
     for start, end in loops_of(site.code):
         if start <= site.offset <= end:
-            inside = all(first <= line <= last for line in lines_between(site.code, start, end))
+            inside = statement.holds_all(site.code, start, end)
             around, within = around or not inside, within or inside
     return Loops(around, within)
 
@@ -86,10 +99,10 @@ def loops_at(site: CallSite) -> Loops:
 def go_round(one: CallSite, other: CallSite) -> Loops:
     """The loops of a function that hold both sites, of the same function."""
     around = within = False
-    first, last = statement_at(one).extent
+    statement = statement_at(one)
     for start, end in loops_of(one.code):
         if start <= min(one.offset, other.offset) and max(one.offset, other.offset) <= end:
-            inside = all(first <= line <= last for line in lines_between(one.code, start, end))
+            inside = statement.holds_all(one.code, start, end)
             around, within = around or not inside, within or inside
     return Loops(around, within or one.code.co_name in FOR_EACH)
 
@@ -224,6 +237,21 @@ def extent_of(node: ast.stmt | ast.Lambda) -> Extent:
     return node.lineno, last
 
 
+def span_of(node: ast.stmt | ast.Lambda) -> Span:
+    """From where to where a statement stands, without those that it holds."""
+    if isinstance(node, ast.Lambda):
+        return (node.body.lineno, node.body.col_offset), end_of(node.body)
+    heads = [part for part in parts_of(node) if isinstance(part, ast.expr)]
+    held = any(isinstance(inner, ast.stmt) for inner in parts_of(node))
+    begin = (node.lineno, node.col_offset)
+    return begin, max([begin, *map(end_of, heads)]) if held else end_of(node)
+
+
+def end_of(node: ast.stmt | ast.expr) -> Place:
+    """Where a node ends."""
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
+
+
 def parts_of(node: ast.AST) -> Iterator[ast.AST]:
     """What stands right in a statement; of a ``with`` and a ``match`` what stands in their heads, too."""
     for part in ast.iter_child_nodes(node):
@@ -298,7 +326,11 @@ def loops_of(code: CodeType) -> tuple[tuple[int, int], ...]:
 
 
 @lru_cache(maxsize=4096)
-def lines_between(code: CodeType, start: int, end: int) -> frozenset[int]:
-    """The lines of the instructions from one to another."""
+def spans_between(code: CodeType, start: int, end: int) -> frozenset[Span]:
+    """From where to where the instructions from one to another stand in the source."""
     places = [step.positions for step in dis.get_instructions(code) if start <= step.offset <= end]
-    return frozenset(place.lineno for place in places if place is not None and place.lineno is not None)
+    return frozenset(
+        ((place.lineno, place.col_offset or 0), (place.end_lineno or place.lineno, place.end_col_offset or 0))
+        for place in places
+        if place is not None and place.lineno is not None
+    )
