@@ -114,7 +114,7 @@ class Subject:
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
         own = scene.legend if legend else ()
-        roles = [role for role in roles_of_folds(self.graph) if role != "norm" or "gradient" not in own]
+        roles = [role for role in roles_of_folds(self.graph) if role != "of result" or "gradient" not in own]
         return replace(scene, boxes=boxes, legend=(*own, *roles))
 
     @property
@@ -212,7 +212,7 @@ def roles_of_folds(graph: Graph) -> Iterator[str]:
     """
     boxes = [node for node in graph.node_list if node.kind == "module"]
     if any(port.grad is not None for node in boxes for port in node.ports):
-        yield "norm"
+        yield "of result"
     if any(node.parameter_norm is not None for node in boxes):
         yield "inside"
     seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]

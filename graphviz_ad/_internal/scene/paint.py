@@ -66,7 +66,7 @@ TYPES = {
     "example": Type(SMALL, "ink"),
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),
-    "norm": Type(TEXT, "gradient", italic=True),
+    "of result": Type(TEXT, "gradient", italic=True),
     "inside": Type(TEXT, "gradient", italic=True),
     "start": Type(TEXT, "ink"),
     "no loss": Type(TEXT, "ink"),
@@ -457,7 +457,7 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
-    "norm": ("‖grad‖", "norm of the gradient of the result"),
+    "of result": ("‖grad‖", "norm of the gradient of the result"),
     "inside": ("‖grad of params‖", "of all parameters inside"),
     "copy": ("⬚", "drawn again where it is used"),
     "start": ("▣", "output, where gradients start"),
@@ -469,7 +469,7 @@ LEGEND = {
     "direction": ("tangent 3", "how it moves with the inputs"),
     "forward": ("→ 3", "what flows forward here"),
 }
-OF_FOLDS = ("norm", "inside", "start", "no loss")  # what stands in the legend of folds, however short it is
+OF_FOLDS = ("of result", "inside", "start", "no loss")  # what stands in the legend of folds, however short it is
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:

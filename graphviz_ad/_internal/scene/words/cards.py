@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.box_facts import MIXED, Part
@@ -15,7 +15,7 @@ from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRID
 
 # what a copy is, by what is measured of it, and what that is
 UNITS = {PARAMETERS: "a layer", RESULT: "a step", GIVEN: "a step", None: "each"}
-MEASURED = {RESULT: "‖grad of result‖ ", GIVEN: "‖grad‖ "}
+MEASURED: Mapping[str | None, str] = {RESULT: "‖grad of result‖ ", GIVEN: "‖grad‖ "}
 LEVELS = "▁▂▃▄▅▆▇█"
 LONGEST_CURVE = 24  # characters
 LEAST_SPAN = 1.0  # of powers of ten, from the lowest to the highest column
