@@ -119,7 +119,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
 
 
 # what is not looked for here: these have tests of their own that go through all of their models
-ELSEWHERE = (Path(__file__), TESTS / "real_modules.py", TESTS / "training_programs.py")
+ELSEWHERE = (Path(__file__), TESTS / "real_modules.py", TESTS / "training_programs.py", TESTS / "training_steps.py")
 
 
 @cache

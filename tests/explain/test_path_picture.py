@@ -260,7 +260,7 @@ def test_a_page_has_every_line_every_letter_and_the_legend() -> None:
     picture = drawn(shared, "x")
     page = inspection_page(picture.scene, picture.theme)
     assert len(re.findall(r'class="shaft-3"', page)) == 2  # one a direction
-    assert all(f".a-solid-{numbers}[" in page for numbers in ("0-1-2-3", "0-1", "2-3", "0-2", "1-3"))
+    assert all(f".a-solid-{numbers} ." in page for numbers in ("0-1-2-3", "0-1", "2-3", "0-2", "1-3"))
     assert all(f".trail-{number}{{" in page for number in range(4))
     assert len(re.findall(r'class="letter"', page)) == 14
     assert "x → a⁽¹⁾ → b → c → d: 0.5403 × 0.8415 × 2.03 × 0.7081 = 0.6535" in page

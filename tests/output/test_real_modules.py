@@ -45,7 +45,8 @@ def films(graph: gad.Graph) -> Iterator[gad.Animation]:
     """The film by modules, of which four steps; or every film that there is."""
     if not WHOLE:
         film = graph.animate(steps="module", layout="layered")
-        yield replace(film, film=replace(film.film, steps=(*film.steps[:2], *film.steps[-2:])))
+        short = (*film.steps[:2], *film.steps[-2:])  # what moves has tests of its own
+        yield replace(film, film=replace(film.film, steps=short, motion=False))
         return
     yield graph.animate()
     for name in names_of_leaves(graph)[-1:]:
@@ -85,9 +86,10 @@ def test_every_film_format_takes_a_real_module(name: str, tmp_path: Path) -> Non
             assert suffix not in WORDS or found(words, traced(name)), suffix
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", list(MODULES) if WHOLE else list(MODULES)[::3])
 def test_a_set_of_a_real_module_is_whole(name: str, tmp_path: Path) -> None:
     (film, *_) = films(traced(name))
+    film = replace(film, film=replace(film.film, size=(640, 360)))
     paths = film.save_all(tmp_path / "lecture")
     assert {path.name for path in paths} == {path.name for path in tmp_path.iterdir()}
     beside = [ending for suffix in WHOLE_SET for ending in COMPANIONS.get(suffix, ())]

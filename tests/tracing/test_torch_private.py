@@ -44,7 +44,7 @@ def no_sequence_numbers(patch: Patch) -> None:
 
 def no_numbers_of_nodes(patch: Patch) -> None:
     no_sequence_numbers(patch)
-    patch.setattr("graphviz_ad._internal.tracing.assembly.linking.unseen_nodes.made_at", lambda node: None)
+    patch.setattr("graphviz_ad._internal.tracing.assembly.autograd_graph.made_at", lambda node: None)
 
 
 def no_count_of_modes(patch: Patch) -> None:

@@ -144,7 +144,8 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
-    "parts folded": {"inside": COUNT, "operations": COUNT, "opens": TEXT},
+    "parts folded": {"inside": COUNT},
+    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT},
     "in all boxes": {
         "parameters": COUNT,
         "gradients": TRUTH,

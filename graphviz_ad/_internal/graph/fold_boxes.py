@@ -122,7 +122,7 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) ->
     boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
     whole = notice_of_all(graph, [node.copies for node in boxes if node.copies is not None])
     parts = notice(
-        "parts folded",
+        "parts in boxes",
         [node.op or node.key for node in boxes],
         inside=sum(fold.size for fold in folded) - len(folded),
         operations=sum(node.inside for node in boxes),

@@ -151,6 +151,16 @@ def with_types(note: Notice) -> str:
     return names_in_short([f"{name} ({kind})" for name, kind in zip(note.subjects, note["types"], strict=False)])
 
 
+def boxes_for_parts(note: Notice) -> str:
+    """ "One box stands for a part of the program"."""
+    many = len(note.subjects) > 1
+    return (
+        f"{len(note.subjects)} boxes stand for parts of the program"
+        if many
+        else "One box stands for a part of the program"
+    )
+
+
 def with_insides(note: Notice) -> str:
     """ "with 2,005 operations inside: expand="layers.1" opens one." """
     operations = note["operations"]
@@ -367,11 +377,8 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"{counted_subjects(len(note.subjects), 'module')} folded, with"
         f" {counted_noun(note['inside'], 'more node')} inside."
     ),
-    "parts folded": lambda note: (
-        f"{len(note.subjects)} boxes stand for parts of the program, {with_insides(note)}"
-        if len(note.subjects) > 1
-        else f"One box stands for a part of the program, {with_insides(note)}"
-    ),
+    "parts folded": lambda note: f"{boxes_for_parts(note)}, with {counted_noun(note['inside'], 'more node')} inside.",
+    "parts in boxes": lambda note: f"{boxes_for_parts(note)}, {with_insides(note)}",
     "in all boxes": lambda note: in_all_boxes(note),
     "left out": lambda note: (
         f"{counted_noun(note['count'], 'node')} {'are' if note['count'] != 1 else 'is'} left out, as was asked for."

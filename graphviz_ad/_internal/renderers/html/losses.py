@@ -20,9 +20,9 @@ def losses_svg(film: Film, theme: Theme) -> str:
     curve = replace(film.curve, corner=(0.5, 0.5))
     shapes = []
     for mark in curve_marks(curve, len(curve.losses)):
-        number = {"data-loss": mark.owner} if mark.owner else {}
+        number: dict[str, str | None] = {"data-loss": mark.owner or None}
         shapes.append(tag("g", number, painted_element(mark, theme)))
-    size = {"width": svg_number(WIDTH + 1), "height": svg_number(HEIGHT + 1)}
+    size: dict[str, str | None] = {"width": svg_number(WIDTH + 1), "height": svg_number(HEIGHT + 1)}
     said = ", ".join(titles(curve)[1:])
     picture = tag("svg", {**size, "role": "img", "aria-label": prose(f"losses: {said}")}, "".join(shapes))
     return f'<div class="gad-losses">{picture}</div>\n'

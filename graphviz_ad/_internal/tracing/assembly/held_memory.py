@@ -24,13 +24,12 @@ def pieces_kept(draft: Draft, nodes: Mapping[str, Node]) -> Iterator[Kept]:
     """Each piece of memory that the operations keep that ran in this pass, or all of them where none did."""
     units, autograd = draft.units, draft.units.recorded.autograd
     own = {memory_of_tensor(leaf) for leaf in autograd.variables.values() if leaf is not None}
-    own |= {
-        value.memory for value in units.recorded.leaf_values.values()
-    }  # of a pass that is made late, leaves have gone
+    # of a pass that is made late, leaves have gone
+    own |= {value.memory for value in units.recorded.leaf_values.values()}
     keepers: dict[int, list[Keeper]] = {}
     sizes: dict[int, int] = {}
     for unit, i in sorted(units.links.node_of.items(), key=lambda item: item[0].order):
-        node = nodes.get(draft.keys[unit])
+        node = nodes.get(draft.keys.get(unit, ""))  # what is left out has none
         if node is None or (draft.backward_order and i not in draft.backward_order):
             continue
         for tensor in autograd.keeps[i].tensors:
@@ -48,10 +47,10 @@ def pieces_kept(draft: Draft, nodes: Mapping[str, Node]) -> Iterator[Kept]:
 
 def makers_of(draft: Draft, nodes: Mapping[str, Node], first: Mapping[int, str]) -> Mapping[int, str]:
     """Piece of memory -> the node that made what lies there: the last before or at the first that keeps it."""
-    place = {draft.keys[unit]: n for n, unit in enumerate(draft.units.all)}
+    place = {draft.keys[unit]: n for n, unit in enumerate(draft.units.all) if unit in draft.keys}
     found: dict[int, str] = {}
     for unit in draft.units.all:
-        key = draft.keys[unit]
+        key = draft.keys.get(unit, "")
         for value in draft.units.values.get(unit, {}).values() if key in nodes else ():
             storage = value.memory
             if storage is None or storage not in first or value.is_view:
@@ -67,7 +66,7 @@ def steps_back(draft: Draft, kept: Sequence[Kept]) -> Iterator[MemoryStep]:
     ran = {
         draft.backward_order[i]: draft.keys[unit]
         for unit, i in draft.units.links.node_of.items()
-        if i in draft.backward_order and unit.kind == "op" and draft.keys[unit] in nodes
+        if i in draft.backward_order and unit.kind == "op" and draft.keys.get(unit) in nodes
     }
     if not ran:
         return
