@@ -106,7 +106,7 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 REQUIRED = os.environ.get("GRAPHVIZ_AD_REQUIRE_TOOLS", "") not in ("", "0")
 # MB that a process of tests may grow to: more is a leak, or a test that belongs into a process of its own
-MOST_MEMORY = 1500
+MOST_MEMORY = 2000
 TESTS: Counter[str] = Counter()  # the name of a missing tool -> how many tests wait for it
 FILES: dict[str, int] = {}  # ... and how many whole files do
 PEAKS: list[int] = []  # of the processes that ran tests for this one, in MB

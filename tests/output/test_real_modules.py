@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 
-@cache
+@lru_cache(maxsize=1)
 def traced(name: str) -> gad.Graph:
     torch.manual_seed(0)
     module, inputs = MODULES[name]()
@@ -69,7 +69,7 @@ def found(words: str, graph: gad.Graph) -> bool:
     return "".join(visible(graph.name).split()) in "".join(words.split())
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", MODULES, scope="module")
 def test_every_still_format_takes_a_real_module(name: str, tmp_path: Path) -> None:
     for number, picture in enumerate(pictures(traced(name))):
         for suffix in STILLS if number == 0 or WHOLE else (".svg", ".pdf", ".tikz", ".dot"):
@@ -77,7 +77,7 @@ def test_every_still_format_takes_a_real_module(name: str, tmp_path: Path) -> No
             assert suffix not in WORDS or found(words, traced(name)), suffix
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", MODULES, scope="module")
 def test_every_film_format_takes_a_real_module(name: str, tmp_path: Path) -> None:
     for film in films(traced(name)):
         for suffix in FILMS:
@@ -86,7 +86,7 @@ def test_every_film_format_takes_a_real_module(name: str, tmp_path: Path) -> Non
             assert suffix not in WORDS or found(words, traced(name)), suffix
 
 
-@pytest.mark.parametrize("name", list(MODULES) if WHOLE else list(MODULES)[::3])
+@pytest.mark.parametrize("name", list(MODULES) if WHOLE else list(MODULES)[::3], scope="module")
 def test_a_set_of_a_real_module_is_whole(name: str, tmp_path: Path) -> None:
     (film, *_) = films(traced(name))
     film = replace(film, film=replace(film.film, size=(640, 360)))
@@ -98,7 +98,7 @@ def test_a_set_of_a_real_module_is_whole(name: str, tmp_path: Path) -> None:
         FILM_READERS[suffix](tmp_path / f"lecture{suffix}")
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", MODULES, scope="module")
 def test_a_saved_graph_of_a_real_module_is_that_graph(name: str, tmp_path: Path) -> None:
     graph = traced(name)
     for suffix in SAVED:
