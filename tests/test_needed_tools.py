@@ -25,11 +25,11 @@ def test_that_runs(): pass
 """
 
 
-def run(folder: Path, *options: str, required: str = "", most: str = "1500") -> tuple[int, str]:
+def run(folder: Path, *options: str, required: str = "", most: str = "2000") -> tuple[int, str]:
     """The exit status of a run of three tests and what it prints."""
     settings = (HERE / "conftest.py").read_text("utf-8")
-    assert settings.count("MOST_MEMORY = 1500") == 1
-    (folder / "conftest.py").write_text(settings.replace("MOST_MEMORY = 1500", f"MOST_MEMORY = {most}"), "utf-8")
+    assert settings.count("MOST_MEMORY = 2000") == 1
+    (folder / "conftest.py").write_text(settings.replace("MOST_MEMORY = 2000", f"MOST_MEMORY = {most}"), "utf-8")
     (folder / "needed_tools.py").write_bytes((HERE / "needed_tools.py").read_bytes())
     (folder / "test_of_today.py").write_text(WAITS, "utf-8")
     environment = {**os.environ, "GRAPHVIZ_AD_REQUIRE_TOOLS": required}
