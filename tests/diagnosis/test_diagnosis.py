@@ -173,7 +173,7 @@ def test_the_last_pass_that_was_looked_at_has_a_graph_of_its_structure() -> None
         name for name, p in m.named_parameters() if p.grad is not None
     }
     assert graph.memory is not None
-    assert graph.memory.saved > 0
+    assert graph.memory.saved > 0 or not graph.memory.exact  # older torch does not tell
     assert not graph.has_gradients
     assert "× 1<" not in graph.to_svg()  # nobody knows of how many numbers a mean was taken
 
