@@ -61,13 +61,13 @@ from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.loss_curve import panel_with_chart, size_with_panel
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import paint_frame, scale_of
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.program_panel import panel_for
 from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import Words, words_of_graph
+from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -311,39 +311,43 @@ def animate(graph: Graph, asked: AnimateOptions) -> Animation:
 def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     """The film that was asked for."""
     refuse_idle(asked)
-    direction, flow, tangents = asked.direction, asked.flow, asked.tangents
-    backward = direction != "forward" and tangents is None
-    with_local = asked.local and (backward or tangents is not None)
-    depth = asked.depth or (1 if asked.steps == "module" else None)
-    chosen = picture_look(
+    passes = told_passes(graph, asked)
+    chosen = look_of_film(asked, anomalies=passes is None)
+    rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
+    whole = rounds[-1].graph if rounds else graph
+    ends = {node.key for one in rounds for node in one.graph.outputs}
+    shown = chosen.simplified(whole, needed=asked_about(asked.wrt, asked.tangents), ends=ends)
+    usual = UsualStory(asked.direction, None if asked.steps is None else asked.steps == "edge")
+    each = [replace(one, graph=chosen.simplified(one.graph, ends=ends)) for one in rounds]
+    choice = choose(wrt=asked.wrt, tangents=asked.tangents, passes=each, shown=shown, usual=usual)
+    sums = chosen.options.gradients
+    written = replace(chosen.options, sums=sums, leaf_sums=sums, inline=asked.constants == "inline")
+    return film_of_story(shown, written, choice, asked, chosen.theme)
+
+
+def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
+    """What is drawn on the stage, and how; ``anomalies`` open boxes where something goes wrong."""
+    backward = asked.direction != "forward" and asked.tangents is None
+    return picture_look(
         theme_name=asked.theme,
         layout=asked.layout,
-        direction=flow,
+        direction=asked.flow,
         gradients=backward,
-        local=with_local,
-        depth=depth,
+        local=asked.local and (backward or asked.tangents is not None),
+        depth=asked.depth or (1 if asked.steps == "module" else None),
         detail=asked.detail,
         boxes=asked.boxes,
         focus=asked.focus,
         expand=asked.expand,
-        anomalies=told_passes(graph, asked) is None,
+        anomalies=anomalies,
         transforms=asked.transforms,
         labels=asked.labels,
     )
-    passes = told_passes(graph, asked)
-    rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
-    whole = rounds[-1].graph if rounds else graph
-    ends = {node.key for one in rounds for node in one.graph.outputs}
-    shown = chosen.simplified(whole, needed=asked_about(asked.wrt, tangents), ends=ends)
-    usual = UsualStory(direction, None if asked.steps is None else asked.steps == "edge")
-    each = [replace(one, graph=chosen.simplified(one.graph, ends=ends)) for one in rounds]
-    choice = choose(wrt=asked.wrt, tangents=tangents, passes=each, shown=shown, usual=usual)
-    written = replace(
-        chosen.options,
-        sums=chosen.options.gradients,
-        leaf_sums=chosen.options.gradients,
-        inline=asked.constants == "inline",
-    )
+
+
+def film_of_story(shown: Graph, written: Options, choice: Choice, asked: AnimateOptions, theme: Theme) -> Animation:
+    """The film of a story, staged for the screen that was asked for, in the time that there is."""
+    flow = asked.flow
     words = words_of_graph(shown, written)
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
@@ -357,7 +361,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
-    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), chosen.theme)
+    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), theme)
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
