@@ -10,7 +10,6 @@ from graphviz_ad._internal.diagnosis.findings import NOTE, SEVERITIES, Finding
 from graphviz_ad._internal.diagnosis.magnitudes import LEAPS, TOO_FAR
 from graphviz_ad._internal.graph.graph import Node
 
-
 COMES_OF_LEAPS = ("infinite-value", "nan-value", "infinite-gradient", "nan-gradient", "half-overflow")
 COMES_OF_STEPS = ("exploding", "vanishing", "saturated", "dead-units", "diverging")
 

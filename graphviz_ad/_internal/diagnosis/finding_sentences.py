@@ -213,6 +213,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{e['at']} sends numbers without their graph, {nothing_comes(e)}.",
         "Use torch.distributed.nn where gradients are to travel back.",
     ),
+    "gradient-without-graph": (
+        lambda e: f"{e['at']} is made of a gradient of pass {e['pass']}, which has no graph of its own: added to the"
+        f" loss, it changes no gradient.",
+        "Call torch.autograd.grad(…, create_graph=True) where gradients are a part of the loss.",
+    ),
     "not-asked": (
         lambda e: f"no pass asked for it: torch.autograd.grad() named other inputs; {nothing_comes(e)}.",
         "Name it among the inputs, or call backward().",
@@ -294,7 +299,10 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         " connections that keep the size, or normalise."),
     "exploding": (lambda e: f"gradients explode: {sizes(e)}.", "Use smaller initial weights, normalise, or clip"
         " gradients."),
-    "step-too-large": (lambda e: f"{step(e)}{what_comes_of_it(e)}.", "Use a smaller learning rate: 0.1 % a step is usual."),
+    "step-too-large": (
+        lambda e: f"{step(e)}{what_comes_of_it(e)}.",
+        "Use a smaller learning rate: 0.1 % a step is usual.",
+    ),
     "step-too-small": (lambda e: f"{step(e)}, which changes nothing.", "Use a larger learning rate."),
     "diverging": (
         lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
@@ -345,8 +353,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     # the loop
     "cleared-before-step": (
         lambda e: f"gradients are cleared after backward(){' at ' + e['backward'] if e['backward'] else ''} and before"
-        f" step(){' at ' + e['step'] if e['step'] else ''}, so that {so_many(e)} are never updated by them.",
-        "Call zero_grad() before backward(), or after step().",
+        f" step(){' at ' + e['step'] if e['step'] else ''}, so that "
+        + (f"nothing is made of {len(e['passes'])} of {e['all']} passes." if "passes" in e
+           else f"{so_many(e)} are never updated by them."),
+        lambda e: "Call zero_grad() after step() only, so that gradients add up until then." if "passes" in e
+            else "Call zero_grad() before backward(), or after step().",
     ),
     "not-cleared": (
         lambda e: f"the gradients of {so_many(e)} are added to those that an earlier step has used already:"

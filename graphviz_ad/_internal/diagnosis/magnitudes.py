@@ -14,7 +14,7 @@ from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Findi
 from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import HALVES, unit
-from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot, norm
 from graphviz_ad._internal.operations.training import (
     ATTENTION,
     BEFORE_SCORES,
@@ -249,9 +249,18 @@ def step_sizes(course: Course) -> Iterator[Finding]:
     if middle > FAR:
         severity = ERROR if middle > LEAPS else WARNING if middle > TOO_FAR else NOTE
         yield Finding("step-too-large", severity, None, None, line, facts, weight=26)
-    elif 0 <= middle < TOO_SHORT and rate != 0 and any(snap.norm for _, p in ratios for snap in p.came):
+    elif (
+        0 <= middle < TOO_SHORT
+        and (rate != 0 or not _warms_up(course))
+        and any(snap.norm for _, p in ratios for snap in p.came)
+    ):
         yield Finding("step-too-small", WARNING, None, None, line, facts, weight=22)
     yield from _growing_loss(course, facts, line)
+
+
+def _warms_up(course: Course) -> bool:
+    """Whether no step is known but the first two, which may be 0 where the learning rate grows from there."""
+    return all(sum(event.what == STEP for event in p.history.events) < 3 for p in course.trainable if p.history)
 
 
 def _kind_of_step(course: Course) -> str | None:
@@ -271,13 +280,19 @@ def step_ratio(course: Course, parameter: Parameter) -> float | None:
     if len(known) >= 2 and len(known) == len(values):
         found = []
         for before, after in itertools.pairwise(known):
-            size = float(np.linalg.norm(before))
-            step = float(np.linalg.norm(np.asarray(after, np.float64) - before))
+            size, step = norm(before), distance(before, after)
             if size and isfinite(step):
                 found.append(step / size)
         steps = sum(event.what == STEP for event in parameter.history.events) if parameter.history is not None else 1
         return max(found) / max(1, round(steps / len(found))) if found else None
     return _estimated(course, parameter)
+
+
+def distance(before: Array, after: Array) -> float:
+    """The norm of a difference, also where the type of both is too small for it."""
+    wide = np.complex128 if before.dtype.kind == "c" else np.float64
+    with np.errstate(all="ignore"):
+        return norm(after.astype(wide) - before.astype(wide))
 
 
 def _estimated(course: Course, parameter: Parameter) -> float | None:

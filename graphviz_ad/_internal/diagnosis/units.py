@@ -163,6 +163,7 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
     meant = (
         waits
         or (why == "left out" and share < MOSTLY)
+        or (why == "cancels" and share <= FEW)  # as the bias of a critic, of which differences are taken
         or (why == "multiplied by 0" and is_by_chance(course, about))
         or (why == "certain" and (chosen_for_certain(course.graph, fall.node) or 0) < FEWEST)
     )

@@ -13,7 +13,15 @@ from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.claims import base_name
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.operations.training import SOFTMAX_ITSELF
-from graphviz_ad._internal.operations.traits import BY_ROWS, FLAT, GATES, LETS_PARTS_THROUGH, MULTIPLIES, SATURATES, WRITTEN_LAST
+from graphviz_ad._internal.operations.traits import (
+    BY_ROWS,
+    FLAT,
+    GATES,
+    LETS_PARTS_THROUGH,
+    MULTIPLIES,
+    SATURATES,
+    WRITTEN_LAST,
+)
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 

@@ -62,6 +62,7 @@ ON_THE_WAY = (
 PICKS_TARGETS = ("cross_entropy", NLL_LOSS)
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
+SCALES = frozenset({"mul", "div", "neg"})
 TIMES, OVER = "mul", "div"  # what their operands are off by, their results are off by as a part of their own size
 
 OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself
