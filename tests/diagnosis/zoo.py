@@ -369,4 +369,11 @@ FAULTS: tuple[Fault, ...] = (
     # half types
     F("mlp", "float16 overflows", "logits = model(x)", "logits = (model(x).half() * 60000 * 60000).float()", ("half-overflow", "infinite-value")),
     F("regression", "steps lost in bfloat16", "x = torch.randn(24, 8)\ny = torch.randn(24)", "model = model.bfloat16()\nx = torch.randn(24, 8).bfloat16()\ny = torch.randn(24).bfloat16()", ("update-lost",), ("optimizer.step()",)),
+    # as they were found in programs of other styles
+    F("mlp", "cleared between batches that add up", STEP, "    if step % 2:\n        optimizer.step()\n", ("cleared-before-step",), ("optimizer.zero_grad()",)),
+    F("vae", "an average keeps graphs", "total += loss.item()", "total = 0.9 * total + 0.1 * loss", ("graph-held",)),
+    F("cnn", "a learning rate of 0", "lr=1e-3", "lr=0.0", ("step-too-small",), ("optimizer =",)),
+    F("mlp", "a penalty without its graph", "    loss = F.cross_entropy(logits, y)\n", "    z = x.clone().requires_grad_()\n    g, = torch.autograd.grad(model(z).sum(), z)\n    loss = F.cross_entropy(logits, y) + (g.norm(dim=1) - 1).pow(2).mean()\n", ("gradient-without-graph",), ("torch.autograd.grad",)),
+    F("regression", "an optimizer made elsewhere", "optimizer = " + OPT, "def make():\n    return torch.optim.Adam(Net().parameters(), lr=1e-3)\n\noptimizer = make()", ("optimizer-holds-others",), ("return torch.optim",)),
+    F("mlp", "steps that leap", OPT, "torch.optim.SGD(model.parameters(), lr=5e3)", ("step-too-large",), ("optimizer =",)),
 )  # fmt: skip

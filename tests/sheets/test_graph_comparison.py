@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import OrderedDict
+from dataclasses import fields, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 import torch
 
 import graphviz_ad as gad
+from graphviz_ad._internal.diagnosis.alignment import aligned
 from graphviz_ad._internal.scene.canvas import Label, Rect
-from graphviz_ad._internal.sheets.graph_comparison import Pair, SideBySide
-from graphviz_ad._internal.sheets.shared_parts import matched_keys, shared_calls
+from graphviz_ad._internal.sheets.graph_comparison import ComparisonOptions, Pair, SideBySide
+from graphviz_ad._internal.sheets.shared_parts import shared_calls
 from graphviz_ad._internal.tracing.assembly import saved
 
 
@@ -149,7 +151,7 @@ def test_things_belong_together_by_name_and_nameless_ones_in_order() -> None:
         gad.trace(lambda x, y: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0),
         gad.trace(lambda y, x: torch.sin(x) + torch.sin(y) * x, 1.0, 2.0),
     )
-    pairs = matched_keys(a, b)
+    pairs = aligned(a, b)
     assert {(a.nodes[here].name, b.nodes[there].name) for here, there in pairs.items() if a.nodes[here].name} == {
         ("x", "x"),
         ("y", "y"),
@@ -217,6 +219,52 @@ def test_the_drawing_goes_the_way_in_which_it_can_be_read() -> None:
     assert wide.width > wide.height
     assert own_choice.height > own_choice.width
     assert wide.width < 1500
+
+
+OTHERWISE: dict[str, Any] = {
+    "tolerance": 0.5, "titles": ("one", "other"), "heading": "both", "theme": "dark", "layout": "layered",
+    "direction": "TB", "values": False, "gradients": False, "local": False, "depth": 1,
+}  # fmt: skip
+
+
+def test_plot_takes_every_option_of_compare_and_keeps_what_is_not_given() -> None:
+    kept = {"titles": ("f", "f with detach"), "layout": "layered"}
+    made = gad.compare(graph("cube"), graph("cut"), **kept)
+    assert made.plot() is made
+    assert {one.name for one in fields(ComparisonOptions)} == OTHERWISE.keys()
+    for name, value in OTHERWISE.items():
+        assert made.plot(**{name: value}).asked == replace(made.asked, **{name: value})
+    assert made.plot(theme="dark").to_svg() == gad.compare(*made.graphs, **kept, theme="dark").to_svg()
+    with pytest.raises(gad.GraphvizADError, match="no option 'fit'"):
+        made.plot(fit="slide")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("apart", [1e-15, 1e-9, 1e-6, 1e-4])
+def test_what_differs_never_reads_the_same(apart: float) -> None:
+    for size, far in ((2, apart), (3, apart), (200, apart), (200, torch.tensor([apart, -apart] * 100))):
+        x = torch.linspace(1, 2, size, dtype=torch.float64)
+        one, other = (gad.trace(lambda x: (x * x).sum(), start.requires_grad_()) for start in (x, x + far))
+        found = compared(one, other).differences
+        assert [each.name for each in found][:1] == ["x"]
+        assert all(each.first != each.second for each in found), [str(each) for each in found]
+
+
+def two_layers(*names: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    parts = (torch.nn.Linear(3, 3), torch.nn.Tanh(), torch.nn.Linear(3, 3))
+    return torch.nn.Sequential(OrderedDict(zip((names[0], "between", names[1]), parts, strict=True)))
+
+
+@pytest.mark.parametrize("names", [("up", "down"), ("b", "a")])
+def test_what_is_called_otherwise_belongs_together_on_the_picture_as_in_the_numbers(names: tuple[str, str]) -> None:
+    x = torch.ones(2, 3)
+    a, b = (gad.trace(two_layers(*called), x) for called in (("a", "b"), names))
+    made = compared(a, b)
+    assert (made.equal, made.same) == (True, True), str(made)
+    assert made.renamed[0] == ("a.weight", f"{names[0]}.weight")
+    assert "a.weight is " in str(made)
+    folded = compared(a, b, depth=1)
+    assert (folded.equal, folded.same) == (True, True), str(folded)
 
 
 def test_what_is_no_graph_is_refused() -> None:

@@ -9,6 +9,7 @@ from math import prod
 from typing import Any
 
 from graphviz_ad._internal.explain.consequences import is_root, is_update
+from graphviz_ad._internal.explain.zeros import is_zero
 from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, GradHistory
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import (
@@ -276,6 +277,11 @@ class Course:
     def trainable(self) -> tuple[Parameter, ...]:
         """The parameters that require grad."""
         return tuple(p for p in self.parameters if p.wanted)
+
+    @cached_property
+    def moving(self) -> frozenset[str]:
+        """The names of those that a gradient other than 0 came to."""
+        return frozenset(p.name for p in self.trainable if p.came and not all(map(is_zero, p.came)))
 
     def share(self, names: Sequence[str]) -> float:
         """Which part of all numbers that are trained these parameters are."""

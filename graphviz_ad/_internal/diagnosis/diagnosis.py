@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.causes import causes_first
 from graphviz_ad._internal.diagnosis.course import Course
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, Diagnosis, Finding, Looked, in_order
 from graphviz_ad._internal.diagnosis.layers import layers
@@ -42,7 +43,8 @@ def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = F
         )
     course = Course(graph)
     found = in_order(finding for look in LOOKS for finding in look(course))
-    return Diagnosis(graph, without_consequences(found), looked(course, stopped_early), budget)
+    found = in_order(causes_first(course, without_consequences(found)))
+    return Diagnosis(graph, found, looked(course, stopped_early), budget)
 
 
 def without_consequences(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

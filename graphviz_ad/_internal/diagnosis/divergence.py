@@ -11,7 +11,7 @@ import numpy as np
 
 from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.diagnosis.alignment import aligned, is_compared
+from graphviz_ad._internal.diagnosis.alignment import aligned, is_compared, is_fed_in
 from graphviz_ad._internal.diagnosis.course import operation
 from graphviz_ad._internal.diagnosis.magnitudes import size_of
 from graphviz_ad._internal.diagnosis.parting import Parting, Side
@@ -57,7 +57,12 @@ def diverging(a: Graph, b: Graph, tolerance: Tolerance = "auto") -> Divergence:
 class _Comparison:
     def __init__(self, a: Graph, b: Graph, tolerance: Tolerance) -> None:
         self.a, self.b, self.tolerance = a, b, checked_tolerance(tolerance)
-        self.pairs = aligned(a, b)
+        self.aligned = aligned(a, b)
+        self.pairs = {
+            here: there
+            for here, there in self.aligned.items()
+            if is_compared(a.nodes[here]) or is_fed_in(a.nodes[here])
+        }
         self.depth = self._depths()
         self.deepest = max(self.depth.values(), default=0)
         self.numbers = 0  # that told something
@@ -82,7 +87,7 @@ class _Comparison:
         counts = [sum(is_compared(node) for node in graph.node_list) for graph in (self.a, self.b)]
         matched = sum(is_compared(self.a.nodes[key]) for key in self.pairs)
         return Divergence(
-            self.pairs, len(self.pairs), counts[0] - matched, counts[1] - matched,
+            self.aligned, len(self.pairs), counts[0] - matched, counts[1] - matched,
             forward[0] if forward else None, backward[0] if backward else None,
             forward[1] if forward else None, backward[1] if backward else None, self.numbers,
         )  # fmt: skip
@@ -214,6 +219,15 @@ def apart(one: Snapshot | None, other: Snapshot | None) -> float | None:
     if one.array is not None and other.array is not None and one.shape == other.shape:
         return _elements_apart(one.array, other.array)
     return abs(one.norm - other.norm) / size if isfinite(size) and size else 0.0
+
+
+def most_apart(one: Snapshot, other: Snapshot) -> float | None:
+    """The largest difference of two elements, of those that are finite in both; None where no element is known."""
+    here, there = one.array, other.array
+    if here is None or there is None or here.shape != there.shape:
+        return None
+    both = np.isfinite(here) & np.isfinite(there)
+    return float(abs(here.astype("complex128") - there.astype("complex128"))[both].max()) if both.any() else None
 
 
 def _elements_apart(one: Any, other: Any) -> float | None:

@@ -102,6 +102,12 @@ def step(e: Mapping[str, Any]) -> str:
     )
 
 
+def what_comes_of_it(e: Mapping[str, Any]) -> str:
+    """The findings that come of steps that are too large."""
+    kinds = e.get("explains", ())
+    return f"; before the first step all is well, and of the steps comes: {', '.join(kinds)}" if kinds else ""
+
+
 def why_not_finite(e: Mapping[str, Any]) -> str:
     """Out of what a NaN in a value came."""
     why = {
@@ -119,6 +125,8 @@ def zero_reason(e: Mapping[str, Any]) -> str:
         "fed in": "a gradient of 0 was fed in there",
         "cancels": "what comes back there cancels out",
         "multiplied by 0": f"it is multiplied by {about}, which is 0" if about else "it is multiplied by 0",
+        "rows of 0": f"it is multiplied by {about}, whose rows are 0 wherever a gradient arrives",
+        "certain": "a softmax there has chosen one for certain in every row, so that its derivative is 0",
         "flat": "its derivative is 0 everywhere",
         "closed": f"its derivative is 0 at all of its operand {about}" if about else "its derivative is 0 there",
         "underflow": "it is too small for its type",
@@ -205,6 +213,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{e['at']} sends numbers without their graph, {nothing_comes(e)}.",
         "Use torch.distributed.nn where gradients are to travel back.",
     ),
+    "gradient-without-graph": (
+        lambda e: f"{e['at']} is made of a gradient of pass {e['pass']}, which has no graph of its own: added to the"
+        f" loss, it changes no gradient.",
+        "Call torch.autograd.grad(…, create_graph=True) where gradients are a part of the loss.",
+    ),
     "not-asked": (
         lambda e: f"no pass asked for it: torch.autograd.grad() named other inputs; {nothing_comes(e)}.",
         "Name it among the inputs, or call backward().",
@@ -286,7 +299,10 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         " connections that keep the size, or normalise."),
     "exploding": (lambda e: f"gradients explode: {sizes(e)}.", "Use smaller initial weights, normalise, or clip"
         " gradients."),
-    "step-too-large": (lambda e: f"{step(e)}.", "Use a smaller learning rate: 0.1 % a step is usual."),
+    "step-too-large": (
+        lambda e: f"{step(e)}{what_comes_of_it(e)}.",
+        "Use a smaller learning rate: 0.1 % a step is usual.",
+    ),
     "step-too-small": (lambda e: f"{step(e)}, which changes nothing.", "Use a larger learning rate."),
     "diverging": (
         lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
@@ -324,8 +340,9 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "zero-gradient": (
         lambda e: f"the gradient of {so_many(e)} is 0 from {e['at']} on: {zero_reason(e)}.",
-        lambda e: "This ends with the first step, if that parameter moves." if e["waits"] else "Let the gradient"
-            " through there.",
+        lambda e: "This ends with the first step, if that parameter moves." if e["waits"]
+            else "Make what the softmax is given smaller, where this is so in every step." if e["why"] == "certain"
+            else "Let the gradient through there.",
     ),
     "hook-changed": (
         lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
@@ -336,8 +353,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     # the loop
     "cleared-before-step": (
         lambda e: f"gradients are cleared after backward(){' at ' + e['backward'] if e['backward'] else ''} and before"
-        f" step(){' at ' + e['step'] if e['step'] else ''}, so that {so_many(e)} are never updated by them.",
-        "Call zero_grad() before backward(), or after step().",
+        f" step(){' at ' + e['step'] if e['step'] else ''}, so that "
+        + (f"nothing is made of {len(e['passes'])} of {e['all']} passes." if "passes" in e
+           else f"{so_many(e)} are never updated by them."),
+        lambda e: "Call zero_grad() after step() only, so that gradients add up until then." if "passes" in e
+            else "Call zero_grad() before backward(), or after step().",
     ),
     "not-cleared": (
         lambda e: f"the gradients of {so_many(e)} are added to those that an earlier step has used already:"

@@ -12,22 +12,25 @@ import numpy as np
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
 from graphviz_ad._internal.graph.grad_history import STEP
-from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import HALVES, unit
-from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot, norm
 from graphviz_ad._internal.operations.training import (
     ATTENTION,
     BEFORE_SCORES,
+    COPIES,
     EMBEDDING,
     NORMALISES,
+    PUT_BESIDE,
     SOFTMAX_ITSELF,
     SQUASHES,
 )
+from graphviz_ad._internal.scene.annotations import is_write
 
 VANISHES, VANISHED = 1e-5, 1e-9  # of what the last layers get
 EXPLODES, EXPLODED = 1e3, 1e6  # times that
 ENORMOUS = 1e6  # norm of a gradient for each unit of the norm of a weight
-TOO_FAR, FAR, TOO_SHORT = 0.9, 0.3, 1e-8  # of a weight, in one step
+LEAPS, TOO_FAR, FAR, TOO_SHORT = 5, 0.9, 0.3, 1e-8  # of a weight, in one step
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")
 SMALLEST_HALF = 6.1e-5  # the smallest normal number of float16
 
@@ -44,7 +47,7 @@ def sizes_along_depth(course: Course) -> Iterator[Finding]:
     layers = [(p, size) for p in course.trainable if len(p.shape) >= 2 and p.came and (size := size_of(p.came[0]))]
     order = {node.key: i for i, node in enumerate(course.graph.node_list)}
     layers.sort(key=lambda each: order.get(each[0].nodes[0].key, 0) if each[0].nodes else 0)
-    layers = [each for each in layers if not _is_table(course, each[0]) and not _makes_scores(course, each[0])]
+    layers = [each for each in layers if _is_of_a_layer(course, each[0])]
     if len(layers) >= 3:
         part = max(1, len(layers) // 3)
         first, last = (max(size for _, size in some) for some in (layers[:part], layers[-part:]))
@@ -56,13 +59,41 @@ def sizes_along_depth(course: Course) -> Iterator[Finding]:
     yield from _along_time(course)
 
 
-def _is_table(course: Course, parameter: Parameter) -> bool:
-    """Whether it is an embedding, of which a batch reads few rows."""
-    return any(
-        operation(course.graph.nodes[edge.head]) == EMBEDDING
-        for node in parameter.nodes
-        for edge in course.graph.out_edges(node.key)
+def _is_of_a_layer(course: Course, parameter: Parameter) -> bool:
+    """Whether its gradient tells what the layers behind it make of gradients; not that of an embedding, of which a
+    batch reads few rows, nor where only its direction matters, nor where attention takes a softmax of it.
+    """
+    return not (
+        _is_table(course, parameter)
+        or _is_input(course, parameter)
+        or _is_normalised(course, parameter)
+        or _makes_scores(course, parameter)
     )
+
+
+def _is_table(course: Course, parameter: Parameter) -> bool:
+    return any(operation(head) == EMBEDDING for head in _readers(course, parameter))
+
+
+def _is_input(course: Course, parameter: Parameter) -> bool:
+    """Whether it is beside what layers are given, as a position or a token that is learned: where it is 0 at first
+    and then normalised, its gradient is as large as the normalisation makes it.
+    """
+    heads = _readers(course, parameter)
+    return bool(heads) and all(operation(head) in PUT_BESIDE for head in heads)
+
+
+def _readers(course: Course, parameter: Parameter) -> list[Node]:
+    """The operations that compute with a parameter, whatever it was moved or copied by before."""
+    waiting = list(parameter.nodes)
+    found: dict[str, Node] = {}
+    while waiting:
+        for edge in course.graph.out_edges(waiting.pop().key):
+            head = course.graph.nodes[edge.head]
+            if head.key not in found and not head.is_step and not is_write(head):
+                found[head.key] = head
+                waiting += [head] if operation(head) in COPIES else []
+    return [node for node in found.values() if operation(node) not in COPIES]
 
 
 def _outgrows(layers: Sequence[tuple[Parameter, float]]) -> bool:
@@ -131,14 +162,16 @@ def _enormous(course: Course) -> Iterator[Finding]:
     """Gradients that no weight can bear."""
     found = []
     for p in course.trainable:
-        norms = [snap.norm for snap in p.came if snap.norm is not None and isfinite(snap.norm)]
         weight = p.nodes[0].ports[0].value if p.nodes else None
-        if norms and weight is not None and weight.norm and len(p.shape) >= 2:
-            ratio = max(norms) / weight.norm
-            if ratio > ENORMOUS and not _is_normalised(course, p):
-                found.append((ratio, p))
+        if weight is None or not weight.norm or len(p.shape) < 2 or _is_normalised(course, p):
+            continue
+        norms = [snap.norm if snap.norm is not None and isfinite(snap.norm) else 0.0 for snap in p.came]
+        ratio = max(norms, default=0.0) / weight.norm
+        if ratio > ENORMOUS:
+            first = next(i for i, size in enumerate(norms, 1) if size / weight.norm > ENORMOUS)
+            found.append((ratio, first, p))
     if found:
-        ratio, p = max(found, key=lambda each: each[0])
+        ratio, _, p = max(found, key=lambda each: each[0])
         reader = _reader(course, p)
         yield Finding(
             "exploding",
@@ -149,10 +182,11 @@ def _enormous(course: Course) -> Iterator[Finding]:
             {
                 "name": p.name,
                 "gradient_to_weight": ratio,
+                "pass": min(first for _, first, _ in found),
                 "parameters": len(found),
-                "names": tuple(q.name for _, q in found),
+                "names": tuple(q.name for _, _, q in found),
             },
-            tuple(q.name for _, q in found),
+            tuple(q.name for _, _, q in found),
             weight=29,
             key=reader.key if reader is not None else None,
         )
@@ -168,30 +202,33 @@ def _is_normalised(course: Course, parameter: Parameter) -> bool:
 
 
 def _along_time(course: Course) -> Iterator[Finding]:
-    """The same along the rounds of a loop: one line, run again and again."""
-    if not course.passes:
-        return
-    rounds: dict[tuple[object, ...], list[tuple[Node, float]]] = {}
-    for node in course.passes[-1].node_list:
+    """The same along the rounds of a loop: one line, run again and again; in the first pass where it is so."""
+    for number, done in enumerate(course.passes, 1):
+        for first, last, rounds in _rounds(done):
+            ratio = first[1] / last[1]
+            if rounds >= 6 and (ratio > 1e4 or ratio < 1e-12):
+                yield Finding(
+                    "exploding" if ratio > 1 else "vanishing",
+                    WARNING if 1e-30 < ratio < 1e8 else ERROR if ratio > 1 else WARNING,
+                    first[0].name,
+                    module_of(first[0]),
+                    first[0].source,
+                    {"first": course.described(first[0]), "first_size": first[1], "last": course.described(last[0]),
+                     "last_size": last[1], "ratio": ratio, "rounds": rounds, "pass": number},
+                    weight=28,
+                    key=first[0].key,
+                )  # fmt: skip
+                return
+
+
+def _rounds(done: Graph) -> Iterator[tuple[tuple[Node, float], tuple[Node, float], int]]:
+    """Of each line that ran several times in a pass, the first and last result with the size of its gradient."""
+    found: dict[tuple[object, ...], list[tuple[Node, float]]] = {}
+    for node in done.node_list:
         size = size_of(node.ports[0].grad) if node.kind == "op" else None
         if size and node.source and node.name:
-            rounds.setdefault((node.source, operation(node), node.name, node.module), []).append((node, size))
-    for found in rounds.values():
-        first, last = found[0], found[-1]
-        ratio = first[1] / last[1]
-        if len(found) >= 6 and (ratio > 1e4 or ratio < 1e-12):
-            yield Finding(
-                "exploding" if ratio > 1 else "vanishing",
-                WARNING if 1e-30 < ratio < 1e8 else ERROR if ratio > 1 else WARNING,
-                first[0].name,
-                module_of(first[0]),
-                first[0].source,
-                {"first": course.described(first[0]), "first_size": first[1], "last": course.described(last[0]),
-                 "last_size": last[1], "ratio": ratio, "rounds": len(found)},
-                weight=28,
-                key=first[0].key,
-            )  # fmt: skip
-            return
+            found.setdefault((node.source, operation(node), node.name, node.module), []).append((node, size))
+    yield from ((rounds[0], rounds[-1], len(rounds)) for rounds in found.values())
 
 
 # --- steps
@@ -210,11 +247,20 @@ def step_sizes(course: Course) -> Iterator[Finding]:
     facts = {"ratio": middle, "rate": rate, "parameters": len(ratios), "optimizer": _kind_of_step(course),
              "largest": max(ratios, key=lambda each: each[0])[1].name}  # fmt: skip
     if middle > FAR:
-        severity = ERROR if middle > 5 else WARNING if middle > TOO_FAR else NOTE
+        severity = ERROR if middle > LEAPS else WARNING if middle > TOO_FAR else NOTE
         yield Finding("step-too-large", severity, None, None, line, facts, weight=26)
-    elif 0 <= middle < TOO_SHORT and rate != 0 and any(snap.norm for _, p in ratios for snap in p.came):
+    elif (
+        0 <= middle < TOO_SHORT
+        and (rate != 0 or not _warms_up(course))
+        and any(snap.norm for _, p in ratios for snap in p.came)
+    ):
         yield Finding("step-too-small", WARNING, None, None, line, facts, weight=22)
     yield from _growing_loss(course, facts, line)
+
+
+def _warms_up(course: Course) -> bool:
+    """Whether no step is known but the first two, which may be 0 where the learning rate grows from there."""
+    return all(sum(event.what == STEP for event in p.history.events) < 3 for p in course.trainable if p.history)
 
 
 def _kind_of_step(course: Course) -> str | None:
@@ -234,13 +280,19 @@ def step_ratio(course: Course, parameter: Parameter) -> float | None:
     if len(known) >= 2 and len(known) == len(values):
         found = []
         for before, after in itertools.pairwise(known):
-            size = float(np.linalg.norm(before))
-            step = float(np.linalg.norm(np.asarray(after, np.float64) - before))
+            size, step = norm(before), distance(before, after)
             if size and isfinite(step):
                 found.append(step / size)
         steps = sum(event.what == STEP for event in parameter.history.events) if parameter.history is not None else 1
         return max(found) / max(1, round(steps / len(found))) if found else None
     return _estimated(course, parameter)
+
+
+def distance(before: Array, after: Array) -> float:
+    """The norm of a difference, also where the type of both is too small for it."""
+    wide = np.complex128 if before.dtype.kind == "c" else np.float64
+    with np.errstate(all="ignore"):
+        return norm(after.astype(wide) - before.astype(wide))
 
 
 def _estimated(course: Course, parameter: Parameter) -> float | None:

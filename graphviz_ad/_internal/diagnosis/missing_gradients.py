@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
 from graphviz_ad._internal.explain.stops import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
+from graphviz_ad._internal.explain.zeros import known_array
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.operations.training import EMBEDDING, WITH_BIAS
+from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
 
@@ -48,6 +51,7 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
         for (kind, _), found in groups.items():
             yield _cut(course, kind, found)
         yield from _cut_in_part(course, set(groups))
+        yield from _gradients_as_numbers(course)
         yield from _not_registered(course)
     yield from _frozen(course)
 
@@ -71,6 +75,51 @@ def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[
                 f"{place[0]}-in-part", NOTE, stop.node.name, module_of(stop.node), stop.node.source,
                 {"at": course.described(stop.node), "operation": stop.node.op}, weight=14, key=stop.node.key,
             )  # fmt: skip
+
+
+def _gradients_as_numbers(course: Course) -> Iterator[Finding]:
+    """Gradients without a graph of their own that a loss has a term of, which changes nothing of its gradient."""
+    graph, done = course.graph, course.passes[-1]
+    for node in done.node_list:
+        if node.kind != "data" or node.op is not None:
+            continue
+        number = _pass_that_made(course, node)
+        term = _term_of(graph, node) if number is not None else None
+        if number is not None and term is not None:
+            yield Finding(
+                "gradient-without-graph", WARNING, term.name, module_of(term), course.calls[number - 1][0],
+                {"at": course.described(term), "pass": number}, weight=16, key=term.key,
+            )  # fmt: skip
+            return
+
+
+def _pass_that_made(course: Course, node: Node) -> int | None:
+    """The pass without create_graph of which a gradient is just these numbers."""
+    array = known_array(node.ports[0].value)
+    if array is None or array.size < 2 or (array == array.reshape(-1)[0]).all():
+        return None
+    for number, (done, call) in enumerate(zip(course.graph.passes, course.calls, strict=False), 1):
+        grads = (known_array(leaf.grad) for leaf in done.node_list if leaf.kind == "leaf" and leaf.requires_grad)
+        if not call[2] and any(grad is not None and np.array_equal(grad, array) for grad in grads):
+            return number
+    return None
+
+
+def _term_of(graph: Graph, node: Node) -> Node | None:
+    """The number made of it that is added to one that has a graph; not a step that is taken by hand."""
+    waiting, seen = [node], {node.key}
+    while waiting:
+        one = waiting.pop()
+        for edge in graph.out_edges(one.key):
+            head = graph.nodes[edge.head]
+            if head.requires_grad and operation(head) in ADDS_UP and one.ports[0].shape == () and not is_write(head):
+                beside = [graph.nodes[other.tail] for other in graph.in_edges(head.key) if other.tail != one.key]
+                if any(other.kind == "op" for other in beside) and leads_to_a_loss(graph, head.key):
+                    return one
+            if not head.requires_grad and not head.is_step and head.key not in seen:
+                seen.add(head.key)
+                waiting.append(head)
+    return None
 
 
 def _not_registered(course: Course) -> Iterator[Finding]:

@@ -10,13 +10,11 @@ from dataclasses import dataclass, fields
 from math import sqrt
 from typing import Any
 
-import numpy as np
-
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import MissingDependencyError, UnknownNameError
 from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.diagnosis.course import Course, Parameter
-from graphviz_ad._internal.diagnosis.magnitudes import zero_share
+from graphviz_ad._internal.diagnosis.magnitudes import distance, zero_share
 from graphviz_ad._internal.graph.graph import Graph, readable_bytes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import short_number
@@ -157,7 +155,7 @@ def last_update(p: Parameter) -> float | None:
     arrays = [value.array for value in values if value is not None and value.array is not None]
     if len(arrays) < 2 or not p.history or arrays[0].shape != arrays[1].shape:
         return None
-    return float(np.linalg.norm((np.asarray(arrays[1], np.float64) - arrays[0]).reshape(-1)))
+    return distance(*arrays)
 
 
 def _of_module(name: str, rows: Sequence[Row], saved: int | None) -> Row:

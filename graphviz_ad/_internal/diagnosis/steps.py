@@ -12,7 +12,7 @@ from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
 from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, WRITTEN, GradEvent
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.operations.training import ADDS_UP
+from graphviz_ad._internal.operations.training import ADDS_UP, SCALES
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
 ALWAYS = 0.05  # what clipping leaves of a gradient where it does the work of the learning rate
@@ -22,7 +22,15 @@ def training_steps(course: Course) -> Iterator[Finding]:
     """All of them."""
     if not course.passes:
         return
-    for look in (_cleared_too_early, _never_cleared, _not_in_an_optimizer, _never_stepped, _in_two, _clipping):
+    for look in (
+        _cleared_too_early,
+        _cleared_in_part,
+        _never_cleared,
+        _not_in_an_optimizer,
+        _never_stepped,
+        _in_two,
+        _clipping,
+    ):
         yield from look(course)
 
 
@@ -66,6 +74,38 @@ def _cleared_too_early(course: Course) -> Iterator[Finding]:
             {**_about(course, lost), "backward": _called(course), "step": _line(course, "step")},
             tuple(p.name for p in lost), weight=50,
         )  # fmt: skip
+
+
+def _cleared_in_part(course: Course) -> Iterator[Finding]:
+    """Passes of one line of which some are cleared before any step reads them, and others are read: as where gradients
+    are to add up over several batches.
+    """
+    if len(course.calls) != len(course.graph.passes):
+        return
+    line_of = {number: call[0] for number, call in enumerate(course.calls, 1)}
+    used = {number for p in course.trainable for number in _passes_used(p)}
+    lost = {number for p in course.trainable for number in _passes_cleared(p)} - used
+    for line in dict.fromkeys(line_of[number] for number in sorted(used) if number in line_of):
+        here = [number for number in sorted(lost) if line_of.get(number) == line]
+        if len(here) >= 2 and 2 * len(here) >= sum(line_of.get(number) == line for number in used | lost):
+            yield Finding(
+                "cleared-before-step", WARNING, None, None, _line(course, "zero_grad"),
+                {**_about(course, course.trainable), "passes": tuple(here), "all": len(line_of), "backward": line,
+                 "step": _line(course, "step")}, weight=49,
+            )  # fmt: skip
+
+
+def _passes_cleared(p: Parameter) -> Iterator[int]:
+    """The passes whose finite gradient was cleared before a step read it."""
+    waiting: list[int] = []
+    for event in p.history.events if p.history is not None else ():
+        if event.what == PASS and event.number is not None:
+            waiting += [event.number] if event.brought is None or not event.brought.nonfinite else []
+        elif clears(event):
+            yield from waiting
+            waiting.clear()
+        elif event.what == STEP:
+            waiting.clear()
 
 
 def _is_cleared_unused(p: Parameter) -> bool:
@@ -173,7 +213,10 @@ def _never_stepped(course: Course) -> Iterator[Finding]:
     if not idle or len(_of_one_line(course)) < 2 or not course.graph.grad_histories:
         return
     step = [line for line in course.in_the_loop("step") if line.in_loop]
-    made = [line for line in course.lines_that("optimizer") if line.function in ("", *_functions_that_go_back(course))]
+    every = course.lines_that("optimizer")
+    made = [line for line in every if line.function in ("", *_functions_that_go_back(course))] or every[
+        : len(every) == 1
+    ]
     between = any(_between_backward_and_step(course)(line) for line in course.lines_that("zero_grad"))
     if between or not (step or made):
         return
@@ -291,13 +334,26 @@ def _held(course: Course) -> Iterator[Finding]:
     lines: dict[str | None, list[Node]] = {}
     for node in course.graph.node_list:
         if node.kind == "op" and node.requires_grad and operation(node) in ADDS_UP and not course.leads_on(node):
-            of_roots = {edge.tail for edge in course.graph.in_edges(node.key)} & roots
+            of_roots = _of_which(course, node) & roots
             lines.setdefault(node.source, []).extend([node] if of_roots and node.key not in roots else [])
     for source, found in ((line, nodes) for line, nodes in lines.items() if nodes):
         yield Finding(
             "graph-held", WARNING if len(found) > 1 else NOTE, found[-1].name, None, source,
             {"at": course.described(found[-1]), "times": len(found)}, weight=21, key=found[-1].key,
         )  # fmt: skip
+
+
+def _of_which(course: Course, node: Node) -> set[str]:
+    """The results that a sum is of, whatever factor they have in it."""
+    found: set[str] = set()
+    waiting = [edge.tail for edge in course.graph.in_edges(node.key)]
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            scaled = operation(course.graph.nodes[key]) in SCALES and not course.leads_on(course.graph.nodes[key])
+            waiting += [edge.tail for edge in course.graph.in_edges(key)] if scaled else []
+    return found
 
 
 def _retained(course: Course) -> Iterator[Finding]:

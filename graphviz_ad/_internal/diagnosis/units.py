@@ -10,7 +10,15 @@ import numpy as np
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, argument, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
 from graphviz_ad._internal.explain.not_finite import Rise
-from graphviz_ad._internal.explain.zeros import falls, is_not_zero, is_zero, zero_operand
+from graphviz_ad._internal.explain.zeros import (
+    chosen_for_certain,
+    falls,
+    has_rows_of_zero,
+    is_not_zero,
+    is_zero,
+    rows_of_zero,
+    zero_operand,
+)
 from graphviz_ad._internal.graph.fact_texts import FLOW, GRADIENT
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.precision import HALVES
@@ -150,16 +158,18 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
     names = tuple(p.name for p, _ in group)
     fall = group[0][1]
     why, about = _why_zero(course, fall)
-    moves = {p.name for p in course.trainable if p.came and not all(map(is_zero, p.came))}
-    waits = why == "multiplied by 0" and about is not None and about.name in moves
+    waits = about is not None and begins_at_zero(course, about)
     share = course.share(names)
+    meant = (
+        waits
+        or (why == "left out" and share < MOSTLY)
+        or (why == "cancels" and share <= FEW)  # as the bias of a critic, of which differences are taken
+        or (why == "multiplied by 0" and is_by_chance(course, about))
+        or (why == "certain" and (chosen_for_certain(course.graph, fall.node) or 0) < FEWEST)
+    )
     return Finding(
         "zero-gradient",
-        NOTE
-        if waits or (why == "left out" and share < MOSTLY) or (why == "multiplied by 0" and is_by_chance(course, about))
-        else ERROR
-        if share > 0.05 or why in ("hook", "flat")
-        else WARNING,
+        NOTE if meant else ERROR if share > FEW or why in SURELY else WARNING,
         names[0] if len(names) == 1 else fall.node.name,
         module_of(fall.node),
         fall.node.source,
@@ -177,6 +187,24 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
         weight=30 + share,
         key=fall.node.key,
     )
+
+
+def begins_at_zero(course: Course, node: Node) -> bool:
+    """Whether something is 0, or rows of it are, because a parameter begins at 0 that gets a gradient: then it is 0
+    for no longer than that. Nothing but 0 may lie on the way there.
+    """
+    graph = course.passes[-1] if course.passes else course.graph
+    waiting, seen = [graph.nodes.get(node.key, node)], {node.key}
+    while waiting:
+        one = waiting.pop()
+        if one.kind == "leaf" and one.name in course.moving and is_zero(one.ports[0].value):
+            return True
+        for edge in graph.in_edges(one.key):
+            tail = graph.nodes[edge.tail]
+            if tail.key not in seen and tail.requires_grad and has_rows_of_zero(tail.ports[edge.port].value):
+                seen.add(tail.key)
+                waiting.append(tail)
+    return False
 
 
 def is_by_chance(course: Course, node: Node | None) -> bool:
@@ -203,12 +231,17 @@ def _why_zero(course: Course, fall: Rise) -> tuple[str, Node | None]:
     gate = zero_operand(course.graph, node, edge)
     if gate is not None:
         return "multiplied by 0", gate
+    rows = rows_of_zero(course.graph, node, edge)
+    if rows is not None:
+        return "rows of 0", course.graph.nodes[rows.tail]
     if operation(node) in FLAT:
         return "flat", None
     if any(0 in (course.graph.nodes[one.tail].ports[one.port].shape or ()) for one in course.graph.in_edges(node.key)):
         return "left out", None
     if operation(node) in LEAVES_OUT:
         return "left out", None
+    if chosen_for_certain(course.graph, node) is not None:
+        return "certain", None
     if is_zero(edge.local):
         return "closed", course.graph.nodes[edge.tail]
     return ("underflow", None) if edge.grad is not None and edge.grad.dtype in HALVES else ("unknown", None)

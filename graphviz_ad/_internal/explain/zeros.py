@@ -9,10 +9,19 @@ import numpy as np
 from graphviz_ad._internal.explain.not_finite import Rise
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import unit
-from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.snapshot import Array, Snapshot
 from graphviz_ad._internal.maths.claims import base_name
 from graphviz_ad._internal.maths.number_format import short_number
-from graphviz_ad._internal.operations.traits import FLAT, GATES, LETS_PARTS_THROUGH, MULTIPLIES, SATURATES, WRITTEN_LAST
+from graphviz_ad._internal.operations.training import SOFTMAX_ITSELF
+from graphviz_ad._internal.operations.traits import (
+    BY_ROWS,
+    FLAT,
+    GATES,
+    LETS_PARTS_THROUGH,
+    MULTIPLIES,
+    SATURATES,
+    WRITTEN_LAST,
+)
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 
@@ -107,6 +116,41 @@ def zero_operand(graph: Graph, node: Node, along: Edge) -> Node | None:
         tail = graph.nodes[edge.tail]
         if along.slot != edge.slot != added and is_zero(tail.ports[edge.port].value):
             return origin(graph, tail)
+    return None
+
+
+def rows_of_zero(graph: Graph, node: Node, along: Edge) -> Edge | None:
+    """The operand whose rows hold nothing but 0 wherever a gradient arrives, of what multiplies row by row."""
+    if base_name(node) not in BY_ROWS or along.slot == 0 or len(node.ports) != 1:
+        return None
+    edge = next((edge for edge in graph.in_edges(node.key) if edge.slot == 0), None)
+    rows = known_array(graph.nodes[edge.tail].ports[edge.port].value) if edge is not None else None
+    grad = known_array(node.ports[0].grad)
+    if rows is None or grad is None or rows.ndim < 2 or rows.shape[:-1] != grad.shape[:-1]:
+        return None
+    return edge if not np.any(rows.any(-1) & grad.any(-1)) else None
+
+
+def known_array(snap: Snapshot | None) -> Array | None:
+    """All elements, where they are known."""
+    return snap.array if snap is not None else None
+
+
+def has_rows_of_zero(snap: Snapshot | None) -> bool:
+    """Whether a whole row is known to hold nothing but 0."""
+    array = known_array(snap)
+    return array is not None and array.size > 0 and not (array.any(-1) if array.ndim else array).all()
+
+
+def chosen_for_certain(graph: Graph, node: Node) -> int | None:
+    """Of how many rows it is sure that a softmax which an operation reads has chosen one and left out all others, so
+    that its derivative is 0; None where it has not.
+    """
+    for edge in graph.in_edges(node.key):
+        tail = graph.nodes[edge.tail]
+        array = known_array(tail.ports[edge.port].value) if base_name(tail) == SOFTMAX_ITSELF else None
+        if array is not None and array.ndim and array.size and bool(np.isin(array, (0, 1)).all()):
+            return array.size // array.shape[-1]
     return None
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from graphviz_ad._internal.operations.traits import CONVOLUTIONS, IN_ORDER, JOINS, LETS_PARTS_THROUGH, LINEAR
+from graphviz_ad._internal.operations.traits import (
+    CONVOLUTIONS,
+    COPIED_TO_FIT,
+    IN_ORDER,
+    JOINS,
+    LETS_PARTS_THROUGH,
+    LINEAR,
+)
 
 # --- single ones
 
@@ -29,6 +36,8 @@ BY_CHANNEL = frozenset(
 )
 # the same numbers, in other places
 MOVES = IN_ORDER | {"t", "transpose", "permute", "getitem", "chunk", "split", "unbind", "float", "double"}
+COPIES = MOVES | COPIED_TO_FIT | {"repeat", "repeat_interleave", "tile"}
+PUT_BESIDE = JOINS | {"add", "where", "masked_fill", "setitem"}  # what is added to others, or takes the place of some
 # on the way from queries and keys to the softmax of attention
 BEFORE_SCORES = MOVES | JOINS | {
     "matmul", "bmm", "einsum", "div", "mul", "add", "sub", "masked_fill", "where", "baddbmm", "layer_norm",
@@ -53,6 +62,7 @@ ON_THE_WAY = (
 PICKS_TARGETS = ("cross_entropy", NLL_LOSS)
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
+SCALES = frozenset({"mul", "div", "neg"})
 TIMES, OVER = "mul", "div"  # what their operands are off by, their results are off by as a part of their own size
 
 OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself

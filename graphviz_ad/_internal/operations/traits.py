@@ -103,6 +103,9 @@ MULTIPLIES = frozenset({  # one operand with another; what more there is, is add
     *("mul", "matmul", "linear", "mm", "bmm", "mv", "dot", "outer", "inner", "addmm", "addmv", "baddbmm"),
     *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
 })  # fmt: skip
+BY_ROWS = frozenset({  # each row of the first operand with all of the others
+    "matmul", "linear", "mm", "bmm", "scaled_dot_product_attention",
+})  # fmt: skip
 LETS_PARTS_THROUGH = frozenset({  # by a mask, or by chance
     *("where", "masked_fill", "dropout", "feature_dropout", "alpha_dropout", "tril", "triu", "getitem"),
 })  # fmt: skip

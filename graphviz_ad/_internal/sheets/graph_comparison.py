@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated, Literal
 
 from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.base.checked_calls import Options as Table
-from graphviz_ad._internal.base.checked_calls import takes_two
+from graphviz_ad._internal.base.checked_calls import takes, takes_two
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.base.text_table import counted_noun
-from graphviz_ad._internal.diagnosis.divergence import Divergence, diverging
+from graphviz_ad._internal.diagnosis.alignment import aligned
+from graphviz_ad._internal.diagnosis.divergence import Divergence, diverging, most_apart
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import fold_to_size, hide_unused
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number, type_label
+from graphviz_ad._internal.maths.number_format import DIGITS, number_in_one_line, short_number, type_label, written_with
 from graphviz_ad._internal.output.call_options import Depth, Flow, LayoutName, Local, ThemeName
 from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.scene.annotations import (
@@ -41,7 +42,7 @@ from graphviz_ad._internal.sheets.shared_parts import (
     Calls,
     Pairs,
     as_large_as,
-    matched_keys,
+    pairs_shown,
     parted,
     shared_calls,
     union_of,
@@ -49,6 +50,7 @@ from graphviz_ad._internal.sheets.shared_parts import (
 from graphviz_ad._internal.sheets.sheet import GAP, LARGE_ENOUGH, PAD, WIDEST, Panel, Sheet, drawing, fit
 
 KEEPS, NOT_RECORDED = "keeps for backward", "not recorded"
+MORE_DIGITS = (DIGITS, 6, 9, 17)  # significant ones
 MOST_SAID = 12  # differences that are written out below the pictures
 Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
@@ -73,6 +75,27 @@ class Difference:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(Table):
+    """Options of `compare`."""
+
+    tolerance: Annotated[
+        float | Literal["auto"],
+        Says("how far apart results may be, as a part of their size; auto: as far as rounding may carry them"),
+    ] = "auto"
+    titles: Annotated[
+        tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")
+    ] = ("the first", "the second")
+    heading: Annotated[str, Says("what stands above both")] = ""
+    theme: ThemeName = "light"
+    layout: LayoutName = "auto"
+    direction: Flow = None
+    values: Annotated[bool, Says("write forward values")] = True
+    gradients: Annotated[bool, Says("write gradients")] = True
+    local: Local = True
+    depth: Depth = None
+
+
 @dataclass(frozen=True)
 class SideBySide(Chart):
     """Two graphs on one canvas; the last expression of a notebook cell shows it. ``differences`` say what is marked."""
@@ -80,6 +103,8 @@ class SideBySide(Chart):
     graphs: tuple[Graph, Graph]
     differences: tuple[Difference, ...]
     divergence: Divergence
+    renamed: tuple[tuple[str, str], ...] = ()
+    asked: ComparisonOptions = field(default_factory=ComparisonOptions, repr=False)
 
     @property
     def equal(self) -> bool | None:
@@ -98,21 +123,33 @@ class SideBySide(Chart):
         """The first operation on the way back that makes other gradients; None where none does."""
         return self.divergence.first_backward
 
-    def plot(self) -> SideBySide:
-        """The picture of both, which this is."""
-        return self
+    @takes(ComparisonOptions)
+    def plot(self, asked: ComparisonOptions) -> SideBySide:
+        """The picture of both, drawn otherwise where options say so; what is not given stays as it is."""
+        usual = ComparisonOptions()
+        new = {
+            one.name: given for one in fields(asked) if (given := getattr(asked, one.name)) != getattr(usual, one.name)
+        }
+        return compared_as(*self.graphs, replace(self.asked, **new)) if new else self
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs that a picture would show."""
+        """Whether nothing differs that a picture would show, but for names."""
         return not self.differences
 
     def __str__(self) -> str:
-        """Where the runs part first; then the differences, a line each."""
-        if self.equal and self.same:
-            return "no difference"
-        parted = divergence_lines(self.divergence, self.graphs)
-        return "\n".join([*parted, *map(str, self.differences)])
+        """Where the runs part first; then the differences, a line each, and what is called otherwise."""
+        parted = ["no difference"] if self.equal and self.same else divergence_lines(self.divergence, self.graphs)
+        return "\n".join([*parted, *map(str, self.differences), *renamed_lines(self.renamed)])
+
+
+def renamed_lines(renamed: Sequence[tuple[str, str]]) -> list[str]:
+    """What belongs together and is called otherwise in the second graph, in a line."""
+    if not renamed:
+        return []
+    told = ", ".join(f"{here} is {there}" for here, there in renamed[:MOST_SAID])
+    more = f" and {len(renamed) - MOST_SAID} more" if len(renamed) > MOST_SAID else ""
+    return [f"called otherwise in the second: {told}{more}"]
 
 
 def divergence_lines(found: Divergence, graphs: tuple[Graph, Graph]) -> list[str]:
@@ -143,39 +180,18 @@ def divergence_lines(found: Divergence, graphs: tuple[Graph, Graph]) -> list[str
     return lines
 
 
-@dataclass(frozen=True, kw_only=True)
-class ComparisonOptions(Table):
-    """Options of `compare`."""
-
-    tolerance: Annotated[
-        float | Literal["auto"],
-        Says("how far apart results may be, as a part of their size; auto: as far as rounding may carry them"),
-    ] = "auto"
-    titles: Annotated[
-        tuple[str, str] | Sequence[str], Says("what stands above each of the two graphs", "pair of titles")
-    ] = ("the first", "the second")
-    heading: Annotated[str, Says("what stands above both")] = ""
-    theme: ThemeName = "light"
-    layout: LayoutName = "auto"
-    direction: Flow = None
-    values: Annotated[bool, Says("write forward values")] = True
-    gradients: Annotated[bool, Says("write gradients")] = True
-    local: Local = True
-    depth: Depth = None
-
-
 @takes_two(ComparisonOptions)
 def compare(a: Recorded, b: Recorded, asked: ComparisonOptions) -> SideBySide:
     """Both graphs on one canvas, side by side or one above the other, with every box marked that differs; below them
     stands what differs.
 
-    Nodes belong together that have the same name, nameless ones that are the same operation on the same things; they
-    have one name and one place in both pictures. Compared are values, gradients, what torch holds in ``.grad``, what
-    is saved for the backward pass and where no gradient flows.
+    Nodes belong together by what they compute and by their names: modules and variables may be called otherwise,
+    operations may be inserted, and dtypes may differ. What belongs together has one place in both pictures, and one
+    name where it has none of its own. Compared are values, gradients, what torch holds in ``.grad``, what is saved for
+    the backward pass and where no gradient flows.
 
     ``.equal`` says whether both computed the same but for rounding, ``.first_forward`` and ``.first_backward`` where
-    they part, as a pair of nodes. For that, nodes belong together by what they compute: modules and variables may be
-    called otherwise, operations may be inserted, and dtypes may differ. ``tolerance`` follows from dtypes and depth.
+    they part, as a pair of nodes; ``tolerance`` follows from dtypes and depth. ``.renamed`` are pairs of names.
     """
     return compared_as(a, b, asked)
 
@@ -196,13 +212,30 @@ def compared_as(a: Graph, b: Graph, asked: ComparisonOptions) -> SideBySide:
         depth=depth,
     )
     shown = (fold_to_size(hide_unused(a), depth), fold_to_size(hide_unused(b), depth))
-    pair = Pair(shown[0], shown[1], (first, second), options=chosen.options, direction=asked.direction)
+    apart = diverging(a, b, asked.tolerance)
+    pair = Pair(
+        *shown, (first, second), chosen.options, asked.direction, together=pairs_shown(a, b, shown, apart.pairs)
+    )
     panels = list(pair.panels(chosen.layout))
-    found = pair.differences
+    found, renamed = pair.differences, tuple(renamed_of(a, b, apart.pairs))
     notes = texts(dict.fromkeys(note for graph in shown for note in graph.notes if note.failure is None))
-    spoken = f"{heading or f'{a.name} and {b.name} side by side'}. {difference_lines(found)}"
-    canvas = Sheet(heading, details=(difference_lines(found),), footnotes=notes).canvas(panels, spoken)
-    return SideBySide(canvas, chosen.theme, spoken, (a, b), found, diverging(a, b, asked.tolerance))
+    said = (difference_lines(found), *map(sentence, renamed_lines(renamed)))
+    spoken = " ".join([f"{heading or f'{a.name} and {b.name} side by side'}.", *said])
+    canvas = Sheet(heading, details=said, footnotes=notes).canvas(panels, spoken)
+    return SideBySide(canvas, chosen.theme, spoken, (a, b), found, apart, renamed, asked)
+
+
+def renamed_of(a: Graph, b: Graph, pairs: Pairs) -> Iterator[tuple[str, str]]:
+    """The names of what belongs together and is called otherwise."""
+    for here, there in pairs.items():
+        one, other = a.nodes[here].name, b.nodes[there].name
+        if one and other and one != other and not a.nodes[here].is_step:
+            yield one, other
+
+
+def sentence(text: str) -> str:
+    """A line as a sentence."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def difference_lines(found: Sequence[Difference]) -> str:
@@ -216,7 +249,7 @@ def difference_lines(found: Sequence[Difference]) -> str:
 @dataclass(frozen=True)
 class Pair:
     """Two graphs that are to be drawn as two panels; ``codes`` and ``errors`` stand above and below them,
-    ``remarks`` (node name -> lines) in their boxes.
+    ``remarks`` (node name -> lines) in their boxes; ``together`` is what belongs together, where that is known.
     """
 
     a: Graph
@@ -229,11 +262,12 @@ class Pair:
     raised: tuple[int | None, int | None] = (None, None)
     says: tuple[str, str] = ("", "")
     remarks: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]] = ({}, {})
+    together: Pairs | None = None
 
     @cached_property
     def pairs(self) -> Pairs:
         """What both have: key in the first -> key in the second."""
-        return matched_keys(self.a, self.b)
+        return aligned(self.a, self.b) if self.together is None else self.together
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -320,7 +354,7 @@ def differences(a: Graph, b: Graph, pairs: Pairs) -> Iterator[tuple[str | None, 
                 yield (
                     node.key,
                     other.key,
-                    Difference(names[0][node.key], what, written_fact(first), written_fact(second)),
+                    Difference(names[0][node.key], what, *written_apart(first, second)),
                 )
     found = set(pairs.values())
     for node in b.node_list:
@@ -351,6 +385,21 @@ def shown_gradient(graph: Graph, node: Node, port: Port) -> object:
         return NO_GRADIENT
     missing = (held_before(graph, node) or NOT_YET) if failed_in_this_pass(graph, node) else "None"
     return port.grad_total or port.grad or missing
+
+
+def written_apart(first: object, second: object) -> tuple[str, str]:
+    """Two facts that differ, with as many digits as it takes to tell them apart; by their difference where none do."""
+    for digits in MORE_DIGITS:
+        with written_with(digits):
+            pair = written_fact(first), written_fact(second)
+        if pair[0] != pair[1]:
+            return pair
+    if not isinstance(first, Snapshot) or not isinstance(second, Snapshot):
+        return pair
+    if first.dtype != second.dtype:
+        return f"{pair[0]} ({first.dtype})", f"{pair[1]} ({second.dtype})"
+    most = most_apart(first, second)
+    return pair[0], f"{pair[1]}, up to {short_number(most)} apart" if most is not None else f"{pair[1]}, not the same"
 
 
 def written_fact(fact: object) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.maths.number_format import number_in_one_line
+from graphviz_ad._internal.diagnosis.alignment import aligned
+from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Scene
 from graphviz_ad._internal.scene.words.names import numbered_nodes
-from graphviz_ad._internal.scene.words.short_text import is_constant
 
 Pairs = Mapping[str, str]
 Calls = Mapping[str, str]
@@ -21,72 +20,16 @@ ELSEWHERE = "second/"  # before the key of what only the second graph has, where
 # --- what belongs together
 
 
-def matched_keys(a: Graph, b: Graph) -> Pairs:
-    """Key in a -> key in b of the same thing: of the same name; without one, the same operation on the same things;
-    and of what is left, the same operation beside things that belong together.
+def pairs_shown(a: Graph, b: Graph, shown: tuple[Graph, Graph], pairs: Pairs) -> Pairs:
+    """Of two graphs of which parts are folded or left out: what belongs together of what is shown, for whole graphs as
+    it is there; boxes that only the shown ones have as those lie to each other.
     """
-    numbers: dict[object, int] = {}
-    built = [{ident: key for key, ident in built_of(graph, numbers).items()} for graph in (a, b)]
-    found = {key: built[1][ident] for ident, key in built[0].items() if ident in built[1]}
-    results = [[node for node in graph.outputs if not node.name] for graph in (a, b)]
-    taken = set(found.values())
-    join(alike(*results), found, taken)
-    waiting = deque(found.items())
-    while waiting:
-        here, there = waiting.popleft()
-        for beside in (heads, tails):
-            mine, theirs = beside(a, here), [node for node in beside(b, there) if node.key not in taken]
-            waiting.extend(join(alike([node for node in mine if node.key not in found], theirs), found, taken))
-    return {node.key: found[node.key] for node in a.node_list if node.key in found}
-
-
-def built_of(graph: Graph, numbers: dict[object, int]) -> Mapping[str, int]:
-    """Key -> a number that tells a node from all others of its graph, and that it has in all graphs that have the
-    same: by its name or, without one, by what it is made of.
-    """
-    seen: Counter[object] = Counter()
-    found: dict[str, int] = {}
-    for node in graph.node_list:
-        operands = tuple([(edge.port, found.get(edge.tail)) for edge in graph.in_edges(node.key)])
-        says = number_in_one_line(node.value) if node.value is not None and is_constant(node) else ""
-        made = (node.kind == "op", node.name) if node.name else (*kind_of(node), says, operands)
-        found[node.key] = numbers.setdefault((made, seen[made]), len(numbers))
-        seen[made] += 1
-    return found
-
-
-def join(pairs: Iterable[tuple[Node, Node]], found: dict[str, str], taken: set[str]) -> list[tuple[str, str]]:
-    """Those of the pairs of which neither belongs to anything yet, from now on found."""
-    new = [(one.key, other.key) for one, other in pairs if one.key not in found and other.key not in taken]
-    found.update(new)
-    taken.update(other for _, other in new)
-    return new
-
-
-def alike(first: Iterable[Node], second: Iterable[Node]) -> Iterator[tuple[Node, Node]]:
-    """The nameless ones of both that are of one kind, in order."""
-    there: dict[object, deque[Node]] = {}
-    for node in [node for node in second if not node.name]:
-        there.setdefault(kind_of(node), deque()).append(node)
-    for node in first:
-        left = there.get(kind_of(node))
-        if left and not node.name:
-            yield node, left.popleft()
-
-
-def heads(graph: Graph, key: str) -> list[Node]:
-    """What a node is used in."""
-    return [graph.nodes[key] for key in dict.fromkeys(edge.head for edge in graph.out_edges(key))]
-
-
-def tails(graph: Graph, key: str) -> list[Node]:
-    """What a node is made of."""
-    return [graph.nodes[key] for key in dict.fromkeys(edge.tail for edge in graph.in_edges(key))]
-
-
-def kind_of(node: Node) -> tuple[object, ...]:
-    """What is the same of nodes that may be the same thing."""
-    return node.kind, node.op, node.module, node.ports[0].shape
+    first, second = shown
+    kept = {here: there for here, there in pairs.items() if here in first.nodes and there in second.nodes}
+    new = [{key for key in graph.nodes if key not in whole.nodes} for graph, whole in ((first, a), (second, b))]
+    if all(new):
+        kept |= {here: there for here, there in aligned(*shown).items() if here in new[0] and there in new[1]}
+    return {node.key: kept[node.key] for node in first.node_list if node.key in kept}
 
 
 # --- under the same name
