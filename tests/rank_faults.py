@@ -284,14 +284,14 @@ def unused(rank: int, watch: Any) -> None:
 
 
 def nan_on_one(rank: int, watch: Any) -> None:
-    """A logarithm of a negative number on one rank, in the second of three steps, which the average takes to all."""
+    """The root of a negative number on one rank, in the second of three steps, which the average takes to all."""
     model = DistributedDataParallel(net())
     with watch(model):
         optimizer = sgd(model)
         for number in range(3):
             optimizer.zero_grad()
             shift = torch.tensor(-9.0 if (rank, number) == (1, 1) else 9.0)
-            torch.log(model(batch(rank)) + shift).mean().backward()  # fault
+            torch.sqrt(model(batch(rank)) + shift).mean().backward()  # fault
             optimizer.step()
 
 

@@ -30,7 +30,9 @@ def calls_apart(courses: Mapping[int, Course]) -> Iterator[Finding]:
 def is_waiting(course: Course) -> bool:
     """Whether a program raised in a call that waits for other ranks."""
     last = _last_operation(course)
-    return bool(course.graph.failures) and last is not None and bool(last.messages)
+    if not course.graph.failures or last is None or not last.messages:
+        return False
+    return course.raised_at is None or last.source in (None, course.raised_at)
 
 
 def _last_operation(course: Course) -> Node | None:

@@ -89,6 +89,12 @@ OWN = frozenset(
         "a",
         "on",
         "over",
+        "call",
+        "of",
+        "rank",
+        "ranks",
+        "steps",
+        "what",
     }
 )
 

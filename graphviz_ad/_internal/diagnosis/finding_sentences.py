@@ -609,7 +609,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"of the same numbers, {e['at']} "
         + ("gives" if e["way"] == "forward" else "sends back")
         + f" another {'result' if e['way'] == 'forward' else 'gradient'} on rank {e['ranks'][0]} than"
-        f" {'it' if e['at'] == e['other'] else e['other']} on rank {e['ranks'][1]}.",
+        f" {'' if e['at'] == e['other'] else e['other'] + ' '}on rank {e['ranks'][1]}.",
         "Leave out what depends on the rank, unless it is meant.",
     ),
     "operations-differ": (

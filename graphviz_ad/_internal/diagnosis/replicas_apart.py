@@ -15,6 +15,7 @@ from functools import cached_property
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.divergence import diverging
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
+from graphviz_ad._internal.explain.consequences import is_root
 from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, UPDATED, WRITTEN
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.messages import PAIRS
@@ -191,11 +192,19 @@ def _unequal(copies: Replicas) -> Iterator[Finding]:
     apart = _ranks_apart(copies, names[0])
     yield Finding(
         "parameters-not-equal", ERROR if copies.certain else WARNING, names[0] if len(names) == 1 else None,
-        names[0].rpartition(".")[0] or None, copies.courses[copies.first].line_that_made(names[0].rpartition(".")[0]),
+        names[0].rpartition(".")[0] or None, _made_or_read(copies, names[0]),
         {**_about(copies, names), "apart": apart, "wrapped": copies.wrapped is not None}, names,
         confidence="certain" if copies.certain else "likely", weight=140, key=nodes[0].key if nodes else None,
         ranks=(copies.first, *apart),
     )  # fmt: skip
+
+
+def _made_or_read(copies: Replicas, name: str) -> str | None:
+    """The line that makes the layer of a parameter, or the first that reads it."""
+    course = copies.courses[copies.first]
+    made = course.line_that_made(name.rpartition(".")[0])
+    uses = [edge.head for node in copies.of(name)[0].nodes[:1] for edge in course.graph.out_edges(node.key)]
+    return made or next((source for key in uses if (source := course.graph.nodes[key].source)), None)
 
 
 def _ranks_apart(copies: Replicas, name: str) -> tuple[int, ...]:
@@ -305,22 +314,48 @@ def _diverging(copies: Replicas) -> Iterator[Finding]:
     mine = copies.courses[copies.first]
     for rank in copies.others:
         other = copies.courses[rank]
-        found = diverging(mine.graph, other.graph)
-        pair, way = found.first_forward, "forward"
-        if pair is None:
-            pair, way = found.first_backward, "backward"
-            if pair is not None and not _same_data(mine.graph, other.graph, found.pairs):
+        passes = list(zip(mine.passes, other.passes, strict=False))
+        for one, twin in dict.fromkeys([*passes[:1], *passes[-1:]]):
+            found = _parting(_computed(one), _computed(twin))
+            if found is None:
                 continue
-        if pair is None or not all(map(_is_told, pair)):
+            way, (node, there) = found
+            yield Finding(
+                "ranks-diverge", WARNING, node.name, module_of(node), node.source,
+                {"way": way, "ranks": (copies.first, rank), "at": mine.described(node),
+                 "other": other.described(there)},
+                confidence="likely", weight=60, key=node.key, ranks=(copies.first, rank),
+            )  # fmt: skip
+            return
+
+
+def _parting(a: Graph, b: Graph) -> tuple[str, tuple[Node, Node]] | None:
+    """Where two ranks part, and whether forward or backward; None where other data may be the reason."""
+    found = diverging(a, b)
+    if found.first_forward is not None:
+        pair, way = found.first_forward, "forward"
+    elif found.first_backward is not None and _same_data(a, b, found.pairs):
+        pair, way = found.first_backward, "backward"
+    else:
+        return None
+    return (way, pair) if all(map(_is_told, pair)) else None
+
+
+def _computed(done: Graph) -> Graph:
+    """What led to that at which a backward pass began: neither steps nor what the ranks sent each other after it."""
+    kept = {node.key for node in done.node_list if is_root(node)}
+    waiting = list(kept)
+    while waiting:
+        key = waiting.pop()
+        if done.nodes[key].is_step:
             continue
-        node, twin = pair
-        yield Finding(
-            "ranks-diverge", WARNING, node.name, module_of(node), node.source,
-            {"way": way, "ranks": (copies.first, rank), "at": mine.described(node), "other": other.described(twin),
-             "apart": found.apart_forward if way == "forward" else found.apart_backward},
-            confidence="likely", weight=60, key=node.key, ranks=(copies.first, rank),
-        )  # fmt: skip
-        return
+        for edge in done.in_edges(key):
+            if edge.tail not in kept:
+                kept.add(edge.tail)
+                waiting.append(edge.tail)
+    nodes = [node for node in done.node_list if node.key in kept]
+    edges = [e for e in done.edges if {e.tail, e.head} <= kept and not done.nodes[e.head].is_step]
+    return done.with_parts(nodes, edges)
 
 
 def _same_data(a: Graph, b: Graph, pairs: Mapping[str, str]) -> bool:
