@@ -6,8 +6,10 @@ Lines with a fault end with a comment that says so: tests look for them.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -320,6 +322,20 @@ def backward_of_the_rank(rank: int, watch: Any) -> None:
         steps(model, 0, lambda out: Scaled.apply(out).pow(2).mean(), count=1)  # fault
 
 
+def killed(rank: int, watch: Any) -> None:
+    """The system ends one rank in the middle of its third step."""
+    model = DistributedDataParallel(net())
+    optimizer = sgd(model)
+    with suppress(RuntimeError), watch(model):
+        for number in range(4):
+            optimizer.zero_grad()
+            loss = model(batch(rank, number)).pow(2).mean()
+            if (rank, number) == (1, 2):
+                os.kill(os.getpid(), signal.SIGKILL)
+            loss.backward()  # last seen
+            optimizer.step()
+
+
 HEALTHY = (
     healthy_ddp, healthy_accumulation, healthy_by_hand, healthy_log, healthy_stages, healthy_pieces,
 )  # fmt: skip
@@ -331,14 +347,16 @@ FAULTS = (
 
 
 def run_all(rank: int, folder: Path) -> None:
-    for program in (*HEALTHY, *FAULTS):
+    """All of them; the last leaves one process alone."""
+    for program in (*HEALTHY, *FAULTS, killed):
+        path = folder / f"{program.__name__}.{rank}"
         recordings: list[Any] = []
 
-        def watch(model: nn.Module | None, kept: list[Any] = recordings) -> Any:
-            kept.append(gad.record(model))
+        def watch(model: nn.Module | None, path: Path = path, kept: list[Any] = recordings) -> Any:
+            kept.append(gad.record(model, file=path.with_suffix(f".{rank}.jsonl")))
             return kept[-1]
 
         program(rank, watch)
-        recordings[0].graph.save(folder / f"{program.__name__}.{rank}.json")
-        with nullcontext():
+        recordings[0].graph.save(path.with_suffix(f".{rank}.json"))
+        if program is not killed:
             dist.barrier()

@@ -44,7 +44,7 @@ def _ending(course: Course) -> dict[str, Any] | None:
     failure = next((note.failure for note in course.graph.failures if note.failure is not None), None)
     if failure is None or is_waiting(course):
         return None
-    return {"exception": failure.exception, "message": failure.message, "source": failure.line or course.raised_at}
+    return {"exception": failure.exception, "source": failure.line or course.raised_at}
 
 
 # --- collectives

@@ -23,9 +23,16 @@ def looked_text(looked: Looked) -> str:
     passes = "1 backward pass" if looked.passes == 1 else f"{looked.passes} backward passes"
     parts = [
         f"{looked.parameters} of {counted_noun(looked.parameters_of, 'parameter')}",
-        counted_noun(looked.results, "result"),
+        counted_noun(looked.results, "call between processes" if looked.summaries else "result"),
         passes,
     ]
+    missing = ["operations and values, of which only summaries were kept"] if looked.summaries else unseen(looked)
+    whose = f"{counted_noun(looked.ranks, 'rank')}: " if looked.ranks else ""
+    return f"Looked at {whose}{', '.join(parts)}" + (f"; not seen: {'; '.join(missing)}" if missing else "") + "."
+
+
+def unseen(looked: Looked) -> list[str]:
+    """What a graph does not tell."""
     missing = []
     if looked.without_values:
         missing.append(f"{counted_noun(looked.without_values, 'result')} without values")
@@ -39,8 +46,7 @@ def looked_text(looked: Looked) -> str:
         missing.append("the lines of the program could not be read")
     if looked.stopped_early:
         missing.append("the program was stopped after these passes")
-    whose = f"{counted_noun(looked.ranks, 'rank')}: " if looked.ranks else ""
-    return f"Looked at {whose}{', '.join(parts)}" + (f"; not seen: {'; '.join(missing)}" if missing else "") + "."
+    return missing
 
 
 def headline(diagnosis: Diagnosis) -> str:

@@ -565,10 +565,14 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "rank-ended-early": (
         lambda e: f"{these_ranks(e['ended'])} end{'s' if len(e['ended']) == 1 else ''} after step {e['step']}"
-        + (f" ({e['source']})" if e["source"] else "")
-        + (f", {issued(e['last'])} was called last" if e.get("last") else "")
-        + f"; {these_ranks(e['others'])} go{'es' if len(e['others']) == 1 else ''} on to step {e['last_step']}.",
-        "See how it ended: by an exception, a signal, or for want of memory.",
+        + (f" ({e['step_source']})" if e["step_source"] else "")
+        + (f", by {e['exception']}" if e["exception"] else ", without a word: killed, or still running" * e["killed"])
+        + (f", and called last {issued(e['last'])}" if e["last"] else "")
+        + (f"; {these_ranks(e['others'])} came to step {e['last_step']}" if e["others"] else "")
+        + (f", and waited for it in {issued(e['waiting'])}." if e["waiting"] else "."),
+        lambda e: "See whether it ran out of memory, or who sent it a signal."
+        if e["killed"]
+        else "Mend what ended it; the others only wait.",
     ),
     "parameters-not-equal": (
         lambda e: f"{so_many(e)} are not the same on {these_ranks(e['ranks'])}"
@@ -583,7 +587,9 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "gradients-not-synchronised": (
         lambda e: ("steps read gradients of " if e["stepped"] else "the gradients of ") + so_many(e)
-        + f" {'that ' if e['stepped'] else ''}are not the same on {these_ranks(e['ranks'])}: {WHY_APART[e['why']]}.",
+        + f" {'that ' if e['stepped'] else ''}are not the same on {these_ranks(e['ranks'])}"
+        + (f" in step {e['step']}" if e.get("step") else "")
+        + f": {WHY_APART[e['why']]}.",
         lambda e: {
             "outside": "Wrap one module that holds all parameters.",
             "not called": "Run the last backward pass before step() outside of no_sync(), and call the wrapped model"

@@ -86,7 +86,8 @@ class Looked:
     model_known: bool
     program_known: bool
     stopped_early: bool = False
-    ranks: int = 0  # of whose graphs it was merged
+    ranks: int = 0  # of whose records it was made
+    summaries: bool = False  # and no graphs
 
     @property
     def nothing(self) -> bool:
