@@ -27,6 +27,13 @@ def calls_apart(courses: Mapping[int, Course]) -> Iterator[Finding]:
     yield from missing_ranks(calls, waiting)
 
 
+def waits_alone(course: Course) -> Iterator[Finding]:
+    """That one rank of a job, of which nobody gave the others, raised while it waited for them."""
+    if is_waiting(course):
+        calls = issued_by(course.graph)
+        yield from missing_ranks({calls[-1].message.rank: calls}, (calls[-1].message.rank,))
+
+
 def is_waiting(course: Course) -> bool:
     """Whether a program raised in a call that waits for other ranks."""
     last = _last_operation(course)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.course import Course, Parameter
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, Diagnosis, Finding, Looked, in_order
 from graphviz_ad._internal.diagnosis.layers import layers
@@ -44,7 +46,8 @@ def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = F
     if graph.of_ranks:
         return _of_ranks(graph, budget)
     course = Course(graph)
-    return Diagnosis(graph, without_consequences(in_order(_looks(course))), looked(course, stopped_early), budget)
+    found = in_order(chain(_looks(course), waits_alone(course)))
+    return Diagnosis(graph, without_consequences(found), looked(course, stopped_early), budget)
 
 
 def _looks(course: Course) -> Iterator[Finding]:

@@ -23,10 +23,10 @@ def looked_text(looked: Looked) -> str:
     passes = "1 backward pass" if looked.passes == 1 else f"{looked.passes} backward passes"
     parts = [
         f"{looked.parameters} of {counted_noun(looked.parameters_of, 'parameter')}",
-        counted_noun(looked.results, "call between processes" if looked.summaries else "result"),
+        counted_noun(looked.results, "message" if looked.summaries else "result"),
         passes,
     ]
-    missing = ["operations and values, of which only summaries were kept"] if looked.summaries else unseen(looked)
+    missing = ["operations and values, since these are summaries"] if looked.summaries else unseen(looked)
     whose = f"{counted_noun(looked.ranks, 'rank')}: " if looked.ranks else ""
     return f"Looked at {whose}{', '.join(parts)}" + (f"; not seen: {'; '.join(missing)}" if missing else "") + "."
 

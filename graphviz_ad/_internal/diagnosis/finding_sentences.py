@@ -564,12 +564,13 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "See how it ended; record(…, file=…) leaves a record that is read even after a process was killed.",
     ),
     "rank-ended-early": (
-        lambda e: f"{these_ranks(e['ended'])} end{'s' if len(e['ended']) == 1 else ''} after step {e['step']}"
+        lambda e: f"{these_ranks(e['ended'])} end{'s' if len(e['ended']) == 1 else ''}"
+        + (f" after step {e['step']}" if e["step"] else " before the first step ended")
         + (f" ({e['step_source']})" if e["step_source"] else "")
         + (f", by {e['exception']}" if e["exception"] else ", without a word: killed, or still running" * e["killed"])
         + (f", and called last {issued(e['last'])}" if e["last"] else "")
-        + (f"; {these_ranks(e['others'])} came to step {e['last_step']}" if e["others"] else "")
-        + (f", and waited for it in {issued(e['waiting'])}." if e["waiting"] else "."),
+        + (f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if e["last_step"] else "")
+        + (f"; rank {e['waiting']['rank']} waited in {issued(e['waiting'])}." if e["waiting"] else "."),
         lambda e: "See whether it ran out of memory, or who sent it a signal."
         if e["killed"]
         else "Mend what ended it; the others only wait.",

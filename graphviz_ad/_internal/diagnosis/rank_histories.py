@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from graphviz_ad._internal.base.errors import MergeError
@@ -63,8 +64,28 @@ def _findings(ranks: Records) -> Iterator[Finding]:
     yield from _of_each(ranks)
 
 
+LOSS, LOST = "loss-not-finite", ("loss-not-finite", "gradient-not-finite", "weight-not-finite")
+
+
 def _of_each(ranks: Records) -> Iterator[Finding]:
     """What the summaries of each rank show, each kind at the first step that has it."""
+    found = list(_first_of_each(ranks))
+    loss = next((one for one in found if one.kind == LOSS and len(one.ranks) < len(ranks)), None)
+    others = [one for one in found if one.kind in LOST and one is not loss]
+    if loss is None or any(one.evidence["step"] < loss.evidence["step"] for one in others):
+        yield from found
+        return
+    later = {rank for one in others for rank in one.ranks} - set(loss.ranks)
+    yield replace(
+        loss, kind="not-finite-on-one-rank", weight=120,
+        evidence={"at": "the loss", "kind": LOSS, "pass": loss.evidence["step"], "ranks": loss.ranks,
+                  "others": tuple(rank for rank in ranks if rank not in loss.ranks),
+                  "reached": tuple(rank for rank in ranks if rank in later)},
+    )  # fmt: skip
+    yield from found
+
+
+def _first_of_each(ranks: Records) -> Iterator[Finding]:
     first: dict[str, tuple[int, list[tuple[int, Finding]]]] = {}
     for rank, record in ranks.items():
         for step in history_of_steps(record.steps):
@@ -191,12 +212,16 @@ def _unlike(row: Sequence[StepSummary], what: str) -> tuple[str, ...]:
     found = []
     for name in row[0].parameters:
         norms = [getattr(step.parameters[name], what) for step in row]
-        known = [norm for norm in norms if norm is not None]
-        if 0 < len(known) < len(norms) or any(
-            not same_statistics((0.0, known[0]), (0.0, norm), 1) for norm in known[1:]
-        ):
+        if any(not _alike(norms[0], norm) for norm in norms[1:]):
             found.append(name)
     return tuple(found)
+
+
+def _alike(one: float | None, other: float | None) -> bool:
+    """Whether two norms may be those of the same numbers."""
+    if one is None or other is None or not isfinite(one) or not isfinite(other):
+        return repr(one) == repr(other)
+    return same_statistics((0.0, one), (0.0, other), 1)
 
 
 def _found(
