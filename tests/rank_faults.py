@@ -21,7 +21,6 @@ from torch.nn.parallel import DistributedDataParallel
 import graphviz_ad as gad
 
 
-
 def net(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))

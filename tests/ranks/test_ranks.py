@@ -24,9 +24,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.findings import Finding
+from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.rank_messages import message_of
 
 pytestmark = pytest.mark.skipif(

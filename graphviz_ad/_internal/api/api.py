@@ -165,9 +165,7 @@ def record(
     every: Annotated[
         int | None, Says("keep summaries alone, of every so manieth backward pass; None: record everything", least=1)
     ] = None,
-    file: Annotated[
-        StrPath | None, Says("write each summary here as it comes, to be read by read_history()")
-    ] = None,
+    file: Annotated[StrPath | None, Says("write each summary here as it comes, to be read by read_history()")] = None,
 ) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 

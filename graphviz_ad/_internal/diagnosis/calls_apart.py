@@ -123,7 +123,7 @@ def unanswered_messages(calls: Calls) -> Iterator[Finding]:
             left, rank = (sent[len(received)], source) if more > 0 else (received[len(sent)], target)
             yield Finding(
                 "message-unanswered", WARNING, None, None, left.source,
-                {"group": group, "from": source, "to": target, "tag": tag, "count": abs(more),
+                {"group": group, "sender": source, "receiver": target, "tag": tag, "count": abs(more),
                  "missing": "recv" if more > 0 else "send", "call": call_facts(rank, left)},
                 confidence="likely", weight=44, key=left.key, ranks=(rank,),
             )  # fmt: skip

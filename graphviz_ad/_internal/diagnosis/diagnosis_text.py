@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
-
 from graphviz_ad._internal.diagnosis.finding_sentences import these_ranks
 
 if TYPE_CHECKING:

@@ -144,6 +144,11 @@ def these_ranks(ranks: Sequence[int]) -> str:
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(told)}"
 
 
+def goes_on(ranks: Sequence[int]) -> str:
+    """ "rank 0 goes on", "ranks 0, 2 go on"."""
+    return f"{these_ranks(ranks)} go{'es' if len(ranks) == 1 else ''} on"
+
+
 def issued(call: Mapping[str, Any]) -> str:
     """ "all_reduce (sum) of float32[2] (train.py:12)"."""
     how = [call["reduction"], None if call["root"] is None else f"root {call['root']}"]
@@ -177,8 +182,8 @@ DIFFERING: Mapping[str, str] = {
 
 WHY_APART: Mapping[str, str] = {
     "outside": "they are not inside the module that DistributedDataParallel wraps",
-    "not called": "DistributedDataParallel averaged nothing in the backward pass before, as under no_sync() or where its"
-    " module is called in its place",
+    "not called": "DistributedDataParallel averaged nothing in the backward pass before, as under no_sync() or where"
+    " its module is called in its place",
     "left out": "the program averages the gradients of others and not theirs",
     "never": "nothing averages them, although the ranks began with the same parameters",
 }
@@ -541,15 +546,15 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         else "Give the same on all ranks: torch does not check it, and the numbers are wrong, or it hangs.",
     ),
     "collective-missing": (
-        lambda e: f"{where_it_ended(e)}; {these_ranks(e['waiting'])} go{'es' if len(e['waiting']) == 1 else ''} on to"
-        f" call {e['number'] + 1} of group {e['group']!r}, {issued(e['call'])}, and wait{'s' if len(e['waiting']) == 1 else ''}"
-        " for it there.",
+        lambda e: f"{where_it_ended(e)}; {goes_on(e['waiting'])} to call {e['number'] + 1} of group {e['group']!r},"
+        f" {issued(e['call'])}, which waits for it.",
         lambda e: "Mend what ended it; the others only wait."
         if e["ended"]
-        else "Make the call on all ranks of the group, or on none: also where a rank has no data or leaves a loop early.",
+        else "Make the call on all ranks of the group, or on none: also where a rank has no data, or leaves a loop"
+        " early.",
     ),
     "message-unanswered": (
-        lambda e: f"{counted_noun(e['count'], 'message')} from rank {e['from']} to rank {e['to']}"
+        lambda e: f"{counted_noun(e['count'], 'message')} from rank {e['sender']} to rank {e['receiver']}"
         f" {'has' if e['count'] == 1 else 'have'} no {e['missing']}:"
         f" rank {e['call']['rank']} calls {issued(e['call'])}.",
         "Call send and recv as often as each other, in the same order, with the same group and tag.",

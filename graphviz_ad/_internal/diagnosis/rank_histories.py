@@ -1,5 +1,5 @@
-"""Files that the ranks of a job wrote as they ran -> Diagnosis: which rank ended where, whose calls do not match, and at
-which step copies of a model parted. A file of a process that was killed says as much as it had written.
+"""Files that the ranks of a job wrote as they ran -> Diagnosis: which rank ended where, whose calls do not match, and
+at which step copies of a model parted. A file of a process that was killed says as much as it had written.
 """
 
 from __future__ import annotations

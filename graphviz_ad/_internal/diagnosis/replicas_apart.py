@@ -2,8 +2,8 @@
 parameters, the gradients that steps read, and what is computed of the same numbers.
 
 That ranks hold copies of one model is read off the recording: DistributedDataParallel is a module of it, or what most
-steps read is the same on all ranks although each had a gradient of its own, or all parameters begin the same. Ranks that
-hold pieces or stages of a model are left alone, and so is different data.
+steps read is the same on all ranks although each had a gradient of its own, or most parameters begin the same. Ranks
+that hold pieces or stages of a model are left alone, and so is different data.
 """
 
 from __future__ import annotations
@@ -371,12 +371,7 @@ def _same_data(a: Graph, b: Graph, pairs: Mapping[str, str]) -> bool:
 
 def _is_told(node: Node) -> bool:
     """Whether it is an operation of what is trained, and none that is another each time."""
-    return (
-        node.kind == "op"
-        and node.requires_grad
-        and not node.messages
-        and operation(node) not in RANDOM
-    )
+    return node.kind == "op" and node.requires_grad and not node.messages and operation(node) not in RANDOM
 
 
 def _other_operations(copies: Replicas) -> Iterator[Finding]:

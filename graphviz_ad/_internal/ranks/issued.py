@@ -29,8 +29,8 @@ def issued_by(graph: Graph) -> list[IssuedCall]:
 @dataclass(frozen=True)
 class Mismatch:
     """The first call of a group that is not the same on all its ranks: ``differing`` is "operation", "reduction",
-    "root", "dtype", "shape", "order", or "missing" where some ranks made none; ``calls`` is what each rank did, ``last``
-    what each did before it.
+    "root", "dtype", "shape", "order", or "missing" where some ranks made none; ``calls`` is what each rank did,
+    ``last`` what each did before it.
     """
 
     group: str
@@ -44,7 +44,7 @@ class Mismatch:
         """The ranks that do other than most; all, where no more than half do the same."""
         groups: dict[object, list[int]] = {}
         for rank, call in self.calls.items():
-            groups.setdefault(None if call is None else signature(call, self.differing), []).append(rank)
+            groups.setdefault((call is None, call and signature(call, self.differing)), []).append(rank)
         largest = max(groups.values(), key=len)
         if 2 * len(largest) <= len(self.calls):
             return tuple(self.calls)
@@ -124,4 +124,3 @@ def is_exchanged(number: int, ranks: Mapping[int, Sequence[IssuedCall]]) -> bool
         sorted(map(str, first)) == sorted(map(str, other)) and first != other and call.source != here[0].source
         for other, call in zip(others, here[1:], strict=True)
     )
-
