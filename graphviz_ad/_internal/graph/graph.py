@@ -263,10 +263,10 @@ class Graph:
     ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
     also `passes`. ``ranks`` are those that it was merged of, if it was, ``of_ranks`` what each of them recorded.
-    ``grad_histories`` say of a recording what ``.grad`` of its tensors held. ``statements`` are those of the program that nodes ran in, ``program`` is the source
-    that they stand in; ``finer`` is the graph whose nodes are the members of lines and calls, where ``self`` has such.
-    ``module_classes`` says of modules that ran, by name, what they are. ``target`` is what `check` needs to run the
-    traced program again; it stays in this process, and in no file.
+    ``grad_histories`` say of a recording what ``.grad`` of its tensors held. ``statements`` are those of the program
+    that nodes ran in, ``program`` is the source that they stand in; ``finer`` is the graph whose nodes are the members
+    of lines and calls, where ``self`` has such. ``module_classes`` says of modules that ran, by name, what they are.
+    ``target`` is what `check` needs to run the traced program again; it stays in this process, and in no file.
     """
 
     def __getstate__(self) -> dict[str, Any]:
