@@ -197,8 +197,9 @@ def test_a_killed_run_leaves_a_history(tmp_path: Path) -> None:
     path.write_text("{}\n")
     with pytest.raises(GraphFormatError, match="no history"):
         gad.read_history(path)
+    m = net()
     with gad.record(m, file=path) as whole:
-        step(m, optimizer)
+        step(m, torch.optim.SGD(m.parameters(), lr=0.01))
     (alone,) = gad.read_history(path)  # the same of a recording of everything
     assert (alone.loss, len(alone.parameters)) == (whole.history[0].loss, len(list(m.parameters())))
     with pytest.raises(GraphvizADError, match="cannot write to"), gad.record(m, every=1, file=tmp_path):
