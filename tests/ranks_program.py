@@ -1,11 +1,12 @@
 """What test_ranks.py runs on two ranks: each program plain, then recorded, then recorded without any numbers; results
 and graphs are written to files.
 
-torchrun --nproc-per-node 2 ranks_program.py FOLDER
+Each rank is a process, as torchrun starts them: RANK=… WORLD_SIZE=2 MASTER_ADDR=… MASTER_PORT=… ranks_program.py FOLDER
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import rank_faults
 import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as functional
@@ -451,11 +453,11 @@ def main(folder: Path) -> None:
     (folder / f"connected.{dist.get_rank()}").touch()
     if tells_reductions():
         (folder / "tells_reductions").touch()
-    try:
-        for program in PROGRAMS:
-            run(program, dist.get_rank(), folder)
-    finally:
-        dist.destroy_process_group()
+    for program in PROGRAMS:
+        run(program, dist.get_rank(), folder)
+    rank_faults.run_all(dist.get_rank(), folder)
+    sys.stdout.flush()
+    os._exit(0)  # what nobody answers would be waited for
 
 
 if __name__ == "__main__":

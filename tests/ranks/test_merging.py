@@ -9,14 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphviz_ad._internal.base.errors import MergeError
+from graphviz_ad._internal.diagnosis.rank_histories import diagnosis_of_records
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
-from graphviz_ad._internal.graph.messages import Message
+from graphviz_ad._internal.graph.messages import IssuedCall, Message
 from graphviz_ad._internal.graph.rank_messages import message_of
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
+from graphviz_ad._internal.graph.training_history import Ending, ParameterSummary, RunRecord, StepSummary
 from graphviz_ad._internal.graph.transforms import collapse_modules
+from graphviz_ad._internal.ranks.issued import mismatches
 from graphviz_ad._internal.ranks.matching import MEANINGS, Call, close, met, same_elements
 from graphviz_ad._internal.ranks.merging import merge
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -663,3 +668,114 @@ def test_ranks_fold() -> None:
         ("module", "rank 0"),
         ("module", "rank 1"),
     ]
+
+
+# --- calls that are to be one, and files of ranks
+
+
+def issued(
+    rank: int, kind: str, line: int | None = None, types: Any = (("float32", (2,)),), **facts: Any
+) -> IssuedCall:
+    ranks = facts.pop("ranks", (0, 1, 2))
+    return IssuedCall(Message(kind, rank, ranks=ranks, **facts), types, f"t.py:{line}" if line else None)
+
+
+def rows(*programs: Sequence[Callable[[int], IssuedCall]]) -> dict[int, list[IssuedCall]]:
+    return {rank: [make(rank) for make in program] for rank, program in enumerate(programs)}
+
+
+def reduce(line: int | None = None, **facts: Any) -> Callable[[int], IssuedCall]:
+    return lambda rank: issued(rank, "all_reduce", line, reduction="sum", **facts)
+
+
+def test_the_first_call_that_is_another_is_told_with_the_ranks_that_do_other_than_most() -> None:
+    same = reduce()
+    wide = reduce(types=(("float32", (3,)),))
+    (found,) = mismatches(rows([same, same], [same, wide], [same, same]))
+    assert (found.number, found.differing, found.odd) == (1, "shape", (1,))
+    (found,) = mismatches(rows([same], [same, same], [same]))
+    assert (found.number, found.differing, found.odd) == (1, "missing", (1,))
+    (found,) = mismatches(rows([same], [wide], [reduce(types=(("float32", (4,)),))]))
+    assert found.odd == (0, 1, 2)
+
+
+def test_what_may_differ_is_no_mismatch() -> None:
+    same, unread = reduce(), reduce(types=())
+    assert not list(mismatches(rows([same], [unread], [same])))  # nobody knows of what size
+    reshaped = reduce(types=(("float32", (2, 1)),))
+    assert not list(mismatches(rows([same], [reshaped], [same])))
+    uneven = [lambda rank, size=size: issued(rank, "all_to_all", types=(("float32", (size,)),)) for size in (1, 2, 3)]
+    assert not list(mismatches(rows(*([one] for one in uneven))))
+    pair = lambda rank: issued(rank, "broadcast", group="pair", ranks=(0, 1), root=0)  # noqa: E731
+    assert not list(mismatches(rows([same, pair], [same, pair], [same])))  # the third is not in that group
+    loop = [reduce(1), reduce(1), reduce(2)]
+    assert not list(mismatches(rows(loop, loop, loop)))
+
+
+def test_calls_from_other_lines_are_a_mismatch_only_where_they_changed_places() -> None:
+    first, second, third = reduce(1), reduce(2), reduce(3)
+    (found,) = mismatches(rows([first, second], [second, first], [first, second]))
+    assert (found.number, found.differing, found.odd) == (0, "order", (1,))
+    assert not list(mismatches(rows([first, second], [first, third], [first, second])))  # branches that do the same
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(["all_reduce", "broadcast", "all_gather"]), min_size=1, max_size=8), st.data())
+def test_one_change_anywhere_is_found_at_its_place(kinds: list[str], data: st.DataObject) -> None:
+    ranks = {rank: [issued(rank, kind, number=i) for i, kind in enumerate(kinds)] for rank in range(3)}
+    assert not list(mismatches(ranks))
+    place, rank = data.draw(st.integers(0, len(kinds) - 1)), data.draw(st.integers(0, 2))
+    old = ranks[rank][place]
+    change = data.draw(st.sampled_from(["kind", "dtype", "size", "root", "missing"]))
+    changed = {
+        "kind": replace(old, message=replace(old.message, kind="reduce")),
+        "root": replace(old, message=replace(old.message, root=1)),
+        "dtype": replace(old, types=(("int32", (2,)),)),
+        "size": replace(old, types=(("float32", (5,)),)),
+    }
+    ranks[rank][place:] = [changed[change], *ranks[rank][place + 1 :]] if change != "missing" else []
+    (found,) = mismatches(ranks)
+    assert (found.number, found.odd) == (place, (rank,))
+
+
+def run(rank: int, weights: Sequence[float], gradients: Sequence[float | None], **facts: Any) -> RunRecord:
+    steps = tuple(
+        StepSummary(number, 1.0, "t.py:5", {"w": ParameterSummary(weight, gradient)})
+        for number, (weight, gradient) in enumerate(zip(weights, gradients, strict=True), 1)
+    )
+    facts = {"model": "DistributedDataParallel", "ending": Ending(), **facts}
+    return RunRecord(facts.pop("model"), steps, rank=rank, of=facts.pop("of", 2), **facts)
+
+
+def test_files_tell_at_which_step_copies_parted_and_whether_their_gradients_had() -> None:
+    healthy = [run(rank, [1.0, 0.9, 0.8], [3.0, float("nan"), None]) for rank in range(2)]
+    assert {one.kind for one in diagnosis_of_records(healthy).findings} == {"gradient-not-finite"}
+    apart = [run(0, [1.0, 0.9, 0.8], [3.0, 2.0, 1.0]), run(1, [1.0, 0.9, 0.7], [3.0, 2.5, 1.0])]
+    (found,) = diagnosis_of_records(apart).findings
+    assert (found.kind, found.evidence["step"], found.names) == ("gradients-not-synchronised", 2, ("w",))
+    apart[1] = run(1, [1.0, 0.9, 0.7], [3.0, 2.0, 1.0])
+    (found,) = diagnosis_of_records(apart).findings
+    assert (found.kind, found.evidence["step"]) == ("parameters-not-equal", 2)
+    assert "after step 2" in found.cause
+    stages = [run(0, [1.0], [3.0], model="Stage"), run(1, [4.0], [9.0], model="Stage")]
+    assert not diagnosis_of_records(stages).findings
+
+
+def test_files_tell_who_ended_and_who_only_waited() -> None:
+    calls = {
+        rank: tuple(issued(rank, "all_reduce", 7, number=i, ranks=(0, 1)) for i in range(3 - rank)) for rank in (0, 1)
+    }
+    killed = run(1, [1.0], [3.0], calls=calls[1], ending=None)
+    waited = run(0, [1.0], [3.0], calls=calls[0], ending=Ending("RuntimeError", "t.py:7"))
+    (found,) = diagnosis_of_records([killed, waited]).findings
+    assert (found.kind, found.ranks, found.evidence["killed"]) == ("rank-ended-early", (1,), True)
+    assert found.evidence["waiting"]["rank"] == 0
+    (found,) = diagnosis_of_records([waited]).findings
+    assert (found.kind, found.severity, found.evidence["missing"]) == ("rank-missing", "error", (1,))
+    raised = replace(killed, ending=Ending("ValueError", "t.py:9"))
+    (found,) = diagnosis_of_records([raised, waited]).findings
+    assert (found.source, found.evidence["exception"], found.evidence["killed"]) == ("t.py:9", "ValueError", False)
+    (found,) = diagnosis_of_records([run(0, [1.0], [3.0])]).findings
+    assert (found.kind, found.severity) == ("rank-missing", "note")
+    with pytest.raises(MergeError, match="2 of the files were written by rank 0"):
+        diagnosis_of_records([waited, waited])

@@ -1,22 +1,31 @@
-"""Two processes that torchrun starts: each records its part, and the graphs joined say what torch computed in both."""
+"""Two processes, as torchrun starts them: each records its part, and the graphs joined say what torch computed in both,
+and what went wrong between them.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rank_faults
 import ranks_program
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 import graphviz_ad as gad
+from graphviz_ad._internal.cli.commands import main
+from graphviz_ad._internal.diagnosis.findings import Finding
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.rank_messages import message_of
 
@@ -35,34 +44,38 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-addr",
-        "127.0.0.1",
-        "--master-port",
-        str(port),
-    ]
+    processes = [started(rank, port, path) for rank in range(2)]
+    codes = ended(processes)
+    said = "".join((path / f"stderr.{rank}").read_text()[-2500:] for rank in range(2))
+    if any(codes) and not list(path.glob("connected.*")):
+        pytest.skip(f"gloo cannot connect two processes here: {said[-300:]}")
+    assert codes == [0, -signal.SIGKILL], said  # the last program kills a rank
+    return path
+
+
+def started(rank: int, port: int, folder: Path) -> subprocess.Popen[bytes]:
+    """One rank, with what torchrun would tell it."""
     package = str(Path(gad.__file__).parent.parent)
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
+    job = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    environment = {
+        **os.environ,
+        **job,
+        **{"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
         "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")]),
     }
-    done = subprocess.run(
-        [*command, str(PROGRAM), str(path)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    if done.returncode and not list(path.glob("connected.*")):
-        pytest.skip(f"gloo cannot connect two processes here: {done.stderr[-300:]}")
-    assert done.returncode == 0, done.stderr[-5000:]
-    return path
+    with (folder / f"stderr.{rank}").open("w") as said:
+        return subprocess.Popen([sys.executable, str(PROGRAM), str(folder)], env=environment, stderr=said)
+
+
+def ended(processes: list[subprocess.Popen[bytes]]) -> list[int]:
+    """How they ended; where one failed, the other does not wait for it for long."""
+    try:
+        first = processes[1].wait(SECONDS)
+        return [processes[0].wait(60), first]
+    except subprocess.TimeoutExpired:
+        for process in processes:
+            process.kill()
+        return [process.wait() for process in processes]
 
 
 def results(folder: Path, program: str, rank: int, how: str = "watched") -> dict[str, Tensor]:
@@ -71,16 +84,18 @@ def results(folder: Path, program: str, rank: int, how: str = "watched") -> dict
     return found[how]
 
 
+@cache
 def alone(folder: Path, program: str, rank: int, how: str = "") -> Graph:
     needs(program)
     return gad.Graph.load(folder / f"{program}.{rank}{how}.json")
 
 
 def needs(program: str) -> None:
-    if program not in PROGRAMS:
+    if program in ranks_program.CANNOT:
         pytest.skip(f"this version of torch cannot run {program} here")
 
 
+@cache
 def joined(folder: Path, program: str) -> Graph:
     graph = gad.merge([alone(folder, program, rank) for rank in range(2)])
     place = {node.key: i for i, node in enumerate(graph.node_list)}
@@ -470,10 +485,159 @@ def test_the_joined_graph_can_be_drawn_filmed_folded_and_saved(folder: Path, pro
 
 
 def test_the_command_line_joins_the_files_of_all_ranks(folder: Path, tmp_path: Path) -> None:
-    from graphviz_ad._internal.cli.commands import main
-
     files = [str(folder / f"pipeline.{rank}.json") for rank in range(2)]
     assert main(["plot", *files, "-o", str(tmp_path / "step.svg")]) == 0
     text = (tmp_path / "step.svg").read_text("utf-8")
     assert "rank 0" in text
     assert "⇢ rank 1" in text
+
+
+# --- what went wrong between the ranks: program -> kind, ranks, line that is marked as the fault, severity
+BETWEEN: dict[str, tuple[str, tuple[int, ...], bool, str]] = {
+    "other_dtype": ("collectives-differ", (0, 1), True, "error"),
+    "other_reduction": ("collectives-differ", (0, 1), True, "error"),
+    "other_order": ("collectives-differ", (0, 1), True, "error"),
+    "other_operation": ("collectives-differ", (0, 1), True, "error"),
+    "one_call_less": ("collective-missing", (1,), True, "error"),
+    "rank_raises": ("raised", (1,), True, "error"),
+    "unanswered": ("message-unanswered", (0,), True, "warning"),
+    "loaded_on_one": ("parameters-not-equal", (0, 1), False, "error"),
+    "other_seeds": ("parameters-not-equal", (0, 1), False, "error"),
+    "head_outside": ("gradients-not-synchronised", (0, 1), False, "error"),
+    "always_no_sync": ("gradients-not-synchronised", (0, 1), False, "error"),
+    "wrapper_not_called": ("gradients-not-synchronised", (0, 1), False, "error"),
+    "one_left_out": ("gradients-not-synchronised", (0, 1), False, "error"),
+    "never_averaged": ("gradients-not-synchronised", (0, 1), False, "warning"),
+    "unused": ("unused-under-ddp", (0, 1), False, "error"),
+    "nan_on_one": ("not-finite-on-one-rank", (1,), True, "error"),
+    "of_the_rank": ("ranks-diverge", (0, 1), True, "warning"),
+    "backward_of_the_rank": ("ranks-diverge", (0, 1), True, "warning"),
+}
+# what files that were written as it went tell of the same: another first finding, or None
+IN_FILES: dict[str, str | None] = dict.fromkeys(("other_seeds", "head_outside", "one_left_out", "unused"), None) | {
+    **dict.fromkeys(("of_the_rank", "backward_of_the_rank"), None),
+    "rank_raises": "rank-ended-early",
+}
+NAMED = {
+    "loaded_on_one": ("module.2.weight",),
+    "head_outside": ("head.weight", "head.bias"),
+    "one_left_out": ("2.bias",),
+    "unused": ("module.idle.weight", "module.idle.bias"),
+}
+
+
+def fault_lines(program: str) -> set[int]:
+    function = getattr(rank_faults, program).__code__
+    lines = Path(rank_faults.__file__).read_text().splitlines()
+    last = max(line for _, _, line in function.co_lines() if line)
+    return {i for i in range(function.co_firstlineno, last + 3) if lines[i - 1].endswith(("# fault", "# last seen"))}
+
+
+def loud(findings: Sequence[Finding]) -> list[Finding]:
+    return [one for one in findings if one.severity != "note"]
+
+
+def told_by_files(folder: Path, program: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    files = [str(folder / f"{program}.{rank}.jsonl") for rank in range(2)]
+    code = main(["diagnose", *files, "--format", "json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("program", BETWEEN)
+def test_what_goes_wrong_between_ranks_is_the_first_finding(
+    folder: Path, program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind, ranks, marked, severity = BETWEEN[program]
+    found = joined(folder, program).diagnose()
+    first = found.findings[0]
+    assert (first.kind, first.ranks, first.severity) == (kind, ranks, severity)
+    assert first.names == NAMED.get(program, first.names)
+    if marked:
+        assert first.line in fault_lines(program)
+    assert f"{severity}: {kind} at {first.source} on rank" in str(found)
+    told = json.loads(found.to_json())["findings"][0]
+    assert (told["kind"], told["ranks"]) == (kind, list(ranks))
+    code, by_file = told_by_files(folder, program, capsys)
+    wanted = IN_FILES.get(program, kind)
+    assert [one["kind"] for one in by_file["findings"][:1]] == ([wanted] if wanted else [])
+    if wanted:
+        assert by_file["findings"][0]["ranks"] == list(ranks)
+        assert code == (severity == "error")
+    if marked and wanted:
+        assert by_file["findings"][0]["line"] in fault_lines(program)
+
+
+@pytest.mark.parametrize("program", [each.__name__ for each in rank_faults.HEALTHY])
+def test_ranks_that_do_as_they_should_are_let_be(
+    folder: Path, program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not loud(joined(folder, program).diagnose().findings)
+    code, by_file = told_by_files(folder, program, capsys)
+    assert (code, by_file["findings"]) == (0, [])
+
+
+@pytest.mark.parametrize("program", [p for p in PROGRAMS if p not in ("not_reduced", "step_fails", "unfinished")])
+def test_neither_are_pieces_stages_or_shards_of_a_model_faults(folder: Path, program: str) -> None:
+    assert not loud(joined(folder, program).diagnose().findings)
+
+
+def test_why_gradients_are_not_the_same_is_told_apart(folder: Path) -> None:
+    why = {
+        program: joined(folder, program).diagnose().findings[0].evidence["why"]
+        for program in ("head_outside", "always_no_sync", "wrapper_not_called", "one_left_out", "never_averaged")
+    }
+    assert list(why.values()) == ["outside", "not called", "not called", "left out", "never"]
+
+
+def test_parameters_that_ddp_waits_for_are_told_by_one_rank_and_by_all(folder: Path) -> None:
+    unused = tuple(f"module.aux.{layer}.{name}" for layer in (0, 1) for name in ("weight", "bias"))
+    graphs = [alone(folder, "not_reduced", rank) for rank in range(2)]
+    for graph, ranks in ((graphs[1], ()), (gad.merge(graphs), (0, 1))):
+        first = graph.diagnose().findings[0]
+        assert (first.kind, first.names, first.ranks) == ("unused-under-ddp", unused, ranks)
+
+
+def test_what_reaches_other_ranks_is_told_once_with_the_rank_that_it_came_from(folder: Path) -> None:
+    found = joined(folder, "nan_on_one").diagnose()
+    assert [(one.kind, one.ranks) for one in loud(found.findings)] == [
+        ("not-finite-on-one-rank", (1,)),
+        ("nan-value", (1,)),
+    ]
+    assert found.findings[0].evidence["pass"] == 2
+    assert found.findings[0].evidence["reached"] == (0,)
+    assert alone(folder, "nan_on_one", 0).diagnose().findings[0].severity == "error"  # by itself it knows no better
+
+
+def test_a_rank_that_was_killed_leaves_its_file_and_those_of_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert not (folder / "killed.1.json").exists()
+    code, told = told_by_files(folder, "killed", capsys)
+    first, evidence = told["findings"][0], told["findings"][0]["evidence"]
+    assert (code, first["kind"], first["ranks"]) == (1, "rank-ended-early", [1])
+    assert (evidence["killed"], evidence["step"], evidence["waiting"]["rank"]) == (True, 2, 0)
+    assert first["line"] in fault_lines("killed")
+    assert len(gad.read_history(folder / "killed.1.jsonl")) == 2
+    for graph in (alone(folder, "killed", 0), gad.merge([alone(folder, "killed", 0)])):
+        alone_here = graph.diagnose().findings[0]
+        assert (alone_here.kind, alone_here.evidence["missing"]) == ("rank-missing", (1,))
+        assert alone_here.line in fault_lines("killed")
+    lines = (folder / "killed.1.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "cut.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:30])  # in the middle of a line
+    assert len(gad.read_history(tmp_path / "cut.jsonl")) == 1
+    for wrong in (folder / "killed.0.json", folder / "killed.0.jsonl"):
+        assert main(["diagnose", str(folder / "killed.0.jsonl"), str(wrong)]) in (1, 2)
+    said = capsys.readouterr().err
+    assert "give the .jsonl files of all ranks" in said
+    assert "2 of the files were written by rank 0" in said
+
+
+def test_a_merged_graph_keeps_what_each_rank_recorded_in_files_too(folder: Path, tmp_path: Path) -> None:
+    graph = joined(folder, "other_operation")
+    again = Graph.load(graph.save(tmp_path / "joined.json"))
+    assert again.diagnose().to_json() == graph.diagnose().to_json()
+    found = graph.diagnose()
+    assert found.findings[0].key in graph.nodes
+    assert "⚠ 1 collectives-differ" in found.plot().to_svg()
+    for text in (found.to_markdown(), found.to_html()):
+        assert "on ranks 0, 1" in text

@@ -165,9 +165,7 @@ def record(
     every: Annotated[
         int | None, Says("keep summaries alone, of every so manieth backward pass; None: record everything", least=1)
     ] = None,
-    file: Annotated[
-        StrPath | None, Says("with every=: write each summary here as it comes, to be read by read_history()")
-    ] = None,
+    file: Annotated[StrPath | None, Says("write each summary here as it comes, to be read by read_history()")] = None,
 ) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
@@ -180,10 +178,10 @@ def record(
     ``every=100`` it is all that is kept, of every hundredth pass: no operation is recorded, so that a whole training
     run can stand in the block; how far the step after that pass took each parameter is noted, too. ``rec.graph`` then
     is the structure of the last pass that was looked at, without values. With ``file="run.jsonl"`` each summary is
-    written as it comes, so that a run that was killed leaves a history: ``read_history("run.jsonl")``.
+    written as it comes, so that a run that was killed leaves a history: ``read_history("run.jsonl")``. Without
+    ``every``, what a process calls of torch.distributed is written there, too, before it is called: what the files of
+    all ranks say together ``graphviz-ad diagnose rank0.jsonl rank1.jsonl`` tells, whichever of them was killed.
     """
-    if file is not None and every is None:
-        raise OptionError(f"file={file!r} is for summaries; say of how many passes: record(model, every=1, file=…)")
     names = _module_level_names(sys._getframe(1))
     judges = (history_of_graph, history_of_steps)
     path = Path(file) if file is not None else None
@@ -192,7 +190,7 @@ def record(
 
 @checking_arguments
 def read_history(path: StrPath) -> History:
-    """The history of a training run from the file that ``record(model, every=…, file=…)`` wrote, or is writing."""
+    """The history of a training run from the file that ``record(model, file=…)`` wrote, or is writing."""
     return history_of_steps(steps_of_file(Path(path)))
 
 

@@ -182,9 +182,12 @@ def _add_diagnose(commands: Any) -> None:
     )
     diagnose.add_argument(
         "target",
-        help="a script FILE.py; FILE.py:FUNCTION or MODULE:FUNCTION that trains and takes no arguments; a saved graph",
+        help="a script FILE.py; FILE.py:FUNCTION or MODULE:FUNCTION that trains and takes no arguments; a saved graph,"
+        " or a .jsonl file that record(…, file=…) wrote",
     )
-    diagnose.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of the script, which come after --")
+    diagnose.add_argument(
+        "arguments", nargs="*", metavar="ARGUMENT", help="of the script, which come after --; the files of other ranks"
+    )
     diagnose.add_argument(
         "--passes", type=int, default=6, metavar="N", help="stop after so many backward passes (default 6)"
     )

@@ -12,13 +12,18 @@ from graphviz_ad._internal.base.errors import TargetError
 from graphviz_ad._internal.cli.targets import FILE_TARGET, MODULE_TARGET, load, saved
 from graphviz_ad._internal.diagnosis.diagnosis import diagnose
 from graphviz_ad._internal.diagnosis.findings import Diagnosis
+from graphviz_ad._internal.diagnosis.rank_histories import diagnosis_of_records
+from graphviz_ad._internal.graph.history_files import run_of_file
 
 SCRIPT = re.compile(r".+\.py")
+WRITTEN = ".jsonl"  # what record(…, file=…) wrote
 KEPT_WHOLE = 4096  # elements of a tensor, so that units and rows can be told
 
 
 def diagnosed(target: str, arguments: Sequence[str], passes: int, budget: int | None) -> Diagnosis:
     """What is wrong with it; a saved graph is not run again."""
+    if target.endswith(WRITTEN):
+        return diagnosis_of_records([run_of_file(path) for path in written(target, arguments)], budget)
     graph = saved(target, arguments)
     if graph is not None:
         return diagnose(graph, budget)
@@ -41,3 +46,15 @@ def diagnosed(target: str, arguments: Sequence[str], passes: int, budget: int | 
     if done.error is not None:
         print(f"graphviz-ad: the program raised {type(done.error).__name__}: {done.error}", file=sys.stderr)
     return diagnose(done.graph, budget, stopped_early=done.stopped)
+
+
+def written(target: str, others: Sequence[str]) -> list[Path]:
+    """The files that the ranks of one job wrote as they ran."""
+    paths = [Path(name) for name in (target, *others)]
+    wrong = next((path for path in paths if path.suffix != WRITTEN), None)
+    if wrong is not None:
+        raise TargetError(
+            f"{target!r} was written while a program ran, and {str(wrong)!r} was not; give the {WRITTEN} files of all"
+            " ranks, or their saved graphs"
+        )
+    return paths

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.causes import causes_first
-from graphviz_ad._internal.diagnosis.course import Course
+from graphviz_ad._internal.diagnosis.course import Course, Parameter
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, Diagnosis, Finding, Looked, in_order
 from graphviz_ad._internal.diagnosis.layers import layers
 from graphviz_ad._internal.diagnosis.losses import losses
 from graphviz_ad._internal.diagnosis.magnitudes import lost_in_half, sizes_along_depth, step_sizes
 from graphviz_ad._internal.diagnosis.missing_gradients import missing_gradients
 from graphviz_ad._internal.diagnosis.non_finite import not_finite
+from graphviz_ad._internal.diagnosis.of_ranks import findings_of_ranks
 from graphviz_ad._internal.diagnosis.steps import kept_graphs, training_steps
 from graphviz_ad._internal.diagnosis.stopped import stopped
 from graphviz_ad._internal.diagnosis.units import changed_by_hooks, idle_units, zero_gradients
@@ -41,10 +44,32 @@ def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = F
         raise OptionError(
             f"budget={budget!r} is how many tokens the text may have; give a whole number from 1 on, or None"
         )
+    if graph.of_ranks:
+        return _of_ranks(graph, budget)
     course = Course(graph)
-    found = in_order(finding for look in LOOKS for finding in look(course))
-    found = in_order(causes_first(course, without_consequences(found)))
+    found = _found(course, chain(_looks(course), waits_alone(course)))
     return Diagnosis(graph, found, looked(course, stopped_early), budget)
+
+
+def _looks(course: Course) -> Iterator[Finding]:
+    return (finding for look in LOOKS for finding in look(course))
+
+
+def _found(course: Course, findings: Iterator[Finding]) -> tuple[Finding, ...]:
+    """By weight, causes before what comes of them."""
+    return in_order(causes_first(course, without_consequences(in_order(findings))))
+
+
+def _of_ranks(graph: Graph, budget: int | None) -> Diagnosis:
+    """The diagnosis of each rank, and what only shows between them."""
+    courses = {rank: Course(part) for rank, part in zip(graph.ranks, graph.of_ranks, strict=True)}
+    found = {rank: _found(course, _looks(course)) for rank, course in courses.items()}
+    return Diagnosis(
+        graph,
+        in_order(findings_of_ranks(graph, courses, found)),
+        looked_together(list(courses.values())),
+        budget,
+    )
 
 
 def without_consequences(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -65,8 +90,25 @@ def looked(course: Course, stopped_early: bool) -> Looked:
         all(port.value is None or (port.value.data is None and port.value.stats is None) for port in node.ports)
         for node in results
     )
-    seen = sum(p.read or not course.passes or not p.came for p in course.parameters)
+    seen = sum(was_seen(course, p) for p in course.parameters)
     return Looked(
         seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped, course.model_known,
         bool(course.lines), stopped_early,
+    )  # fmt: skip
+
+
+def was_seen(course: Course, p: Parameter) -> bool:
+    """Whether it is known what became of a parameter."""
+    return p.read or not course.passes or not p.came
+
+
+def looked_together(courses: Sequence[Course]) -> Looked:
+    """What was examined of all ranks: parameters by their names, and the passes that all have."""
+    each = [looked(course, False) for course in courses]
+    names = {p.name for course in courses for p in course.parameters}
+    missing = {p.name for course in courses for p in course.parameters if not was_seen(course, p)}
+    return Looked(
+        len(names - missing), len(names), sum(one.results for one in each), sum(one.without_values for one in each),
+        min(one.passes for one in each), all(one.steps for one in each), all(one.model_known for one in each),
+        all(one.program_known for one in each), ranks=len(each),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.diagnosis.finding_sentences import these_ranks
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding, Looked
@@ -21,9 +22,16 @@ def looked_text(looked: Looked) -> str:
     passes = "1 backward pass" if looked.passes == 1 else f"{looked.passes} backward passes"
     parts = [
         f"{looked.parameters} of {counted_noun(looked.parameters_of, 'parameter')}",
-        counted_noun(looked.results, "result"),
+        counted_noun(looked.results, "message" if looked.summaries else "result"),
         passes,
     ]
+    missing = ["operations and values, since these are summaries"] if looked.summaries else unseen(looked)
+    whose = f"{counted_noun(looked.ranks, 'rank')}: " if looked.ranks else ""
+    return f"Looked at {whose}{', '.join(parts)}" + (f"; not seen: {'; '.join(missing)}" if missing else "") + "."
+
+
+def unseen(looked: Looked) -> list[str]:
+    """What a graph does not tell."""
     missing = []
     if looked.without_values:
         missing.append(f"{counted_noun(looked.without_values, 'result')} without values")
@@ -37,7 +45,7 @@ def looked_text(looked: Looked) -> str:
         missing.append("the lines of the program could not be read")
     if looked.stopped_early:
         missing.append("the program was stopped after these passes")
-    return f"Looked at {', '.join(parts)}" + (f"; not seen: {'; '.join(missing)}" if missing else "") + "."
+    return missing
 
 
 def headline(diagnosis: Diagnosis) -> str:
@@ -54,8 +62,9 @@ def headline(diagnosis: Diagnosis) -> str:
 def finding_lines(number: int, finding: Finding, *, short: bool = False) -> Iterator[str]:
     """A finding as lines: what and where, how it comes about, what to do."""
     where = f" at {finding.source}" if finding.source else ""
+    whose = f" on {these_ranks(finding.ranks)}" if finding.ranks else ""
     doubt = "" if finding.confidence == "certain" else f" ({finding.confidence})"
-    yield f"{number}. {finding.severity}: {finding.kind}{where}{doubt}"
+    yield f"{number}. {finding.severity}: {finding.kind}{where}{whose}{doubt}"
     yield f"   {capital(finding.cause)}"
     if not short:
         yield f"   → {finding.remedy}"
@@ -85,6 +94,12 @@ OWN = frozenset(
         "a",
         "on",
         "over",
+        "call",
+        "of",
+        "rank",
+        "ranks",
+        "steps",
+        "what",
     }
 )
 
@@ -120,6 +135,7 @@ def record(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "name": finding.name,
         "names": list(finding.names),
+        "ranks": list(finding.ranks),
         "module": finding.module,
         "file": finding.file,
         "line": finding.line,
@@ -159,6 +175,7 @@ def markdown_text(diagnosis: Diagnosis) -> str:
     lines = [f"**{escaped(headline(diagnosis))}**", ""]
     for i, one in enumerate(diagnosis.findings, 1):
         where = f" `{one.source}`" if one.source else ""
+        where += f" on {these_ranks(one.ranks)}" if one.ranks else ""
         lines += [
             f"{i}. **{one.severity}: {one.kind}**{where}  ",
             f"   {escaped(capital(one.cause))}  ",

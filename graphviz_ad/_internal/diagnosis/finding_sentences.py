@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.graph.notice_sentences import port_types_text
 from graphviz_ad._internal.maths.number_format import short_number
 
 if TYPE_CHECKING:
@@ -137,6 +138,63 @@ def zero_reason(e: Mapping[str, Any]) -> str:
 def shape(numbers: Sequence[int]) -> str:
     """ "(32, 1)"."""
     return str(tuple(numbers))
+
+
+def these_ranks(ranks: Sequence[int]) -> str:
+    """ "rank 1", "ranks 0, 1", "ranks 0–6, 9"."""
+    rows: list[list[int]] = []
+    for rank in sorted(ranks):
+        if rows and rank == rows[-1][-1] + 1:
+            rows[-1].append(rank)
+        else:
+            rows.append([rank])
+    told = [f"{row[0]}–{row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows]
+    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(told)}"
+
+
+def goes_on(ranks: Sequence[int]) -> str:
+    """ "rank 0 goes on", "ranks 0, 2 go on"."""
+    return f"{these_ranks(ranks)} go{'es' if len(ranks) == 1 else ''} on"
+
+
+def issued(call: Mapping[str, Any]) -> str:
+    """ "all_reduce (sum) of float32[2] (train.py:12)"."""
+    how = [call["reduction"], None if call["root"] is None else f"root {call['root']}"]
+    told = "".join(f" ({word})" for word in how if word)
+    types = f" of {port_types_text(call['types'])}" if call["types"] else ""
+    return f"{call['operation']}{told}{types}" + (f" ({call['source']})" if call["source"] else "")
+
+
+def who_calls_what(calls: Sequence[Mapping[str, Any]]) -> str:
+    """ "ranks 0, 1 call …, rank 2 calls …"."""
+    groups: dict[str, list[int]] = {}
+    for call in calls:
+        groups.setdefault(issued(call), []).append(call["rank"])
+    told = [f"{these_ranks(ranks)} call{'s' if len(ranks) == 1 else ''} {what}" for what, ranks in groups.items()]
+    return "; ".join(told)
+
+
+def where_it_ended(e: Mapping[str, Any]) -> str:
+    """ "rank 1 ends after all_reduce (train.py:12), by ValueError (train.py:13)"."""
+    one = len(e["missing"]) == 1
+    last = f" after {issued(e['last'])}" if e.get("last") is not None else " before its first call"
+    how = e.get("ended")
+    by = "" if how is None else f", by {how['exception']}" + (f" ({how['source']})" if how["source"] else "")
+    return f"{these_ranks(e['missing'])} end{'s' if one else ''}{last}{by}"
+
+
+DIFFERING: Mapping[str, str] = {
+    "operation": "are not the same operation", "reduction": "reduce in different ways", "root": "name different roots",
+    "dtype": "have different dtypes", "shape": "have different sizes", "order": "come from different lines",
+}  # fmt: skip
+
+WHY_APART: Mapping[str, str] = {
+    "outside": "they are not inside the module that DistributedDataParallel wraps",
+    "not called": "DistributedDataParallel averaged nothing in the backward pass before, as under no_sync() or where"
+    " its module is called in its place",
+    "left out": "the program averages the gradients of others and not theirs",
+    "never": "nothing averages them, although the ranks began with the same parameters",
+}
 
 
 NAN_REASONS = {"hook": ": a hook made it.", "derivative": ": its derivative has no value there."}
@@ -498,6 +556,98 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "updates-too-large": (
         lambda e: f"step {e['step']} changes {so_many(e)} by about as much as they are.",
         "Use a smaller learning rate.",
+    ),
+    # between ranks
+    "collectives-differ": (
+        lambda e: f"call {e['number'] + 1} of group {e['group']!r} is to be one of all its ranks, and their calls"
+        f" {DIFFERING[e['differing']]}: {who_calls_what(e['calls'])}.",
+        lambda e: "Make the same calls on all ranks in the same order."
+        if e["differing"] in ("operation", "order")
+        else "Give the same on all ranks: torch does not check it, and the numbers are wrong, or it hangs.",
+    ),
+    "collective-missing": (
+        lambda e: f"{where_it_ended(e)}; {goes_on(e['waiting'])} to call {e['number'] + 1} of group {e['group']!r},"
+        f" {issued(e['call'])}, which waits for it.",
+        lambda e: "Mend what ended it; the others only wait."
+        if e["ended"]
+        else "Make the call on all ranks of the group, or on none: also where a rank has no data, or leaves a loop"
+        " early.",
+    ),
+    "message-unanswered": (
+        lambda e: f"{counted_noun(e['count'], 'message')} from rank {e['sender']} to rank {e['receiver']}"
+        f" {'has' if e['count'] == 1 else 'have'} no {e['missing']}:"
+        f" rank {e['call']['rank']} calls {issued(e['call'])}.",
+        "Call send and recv as often as each other, in the same order, with the same group and tag.",
+    ),
+    "rank-missing": (
+        lambda e: f"of {e['of']} ranks that talk to each other {these_ranks(e['missing'])} left no record"
+        + (
+            f"; {these_ranks(e['waiting'])} ended waiting for others in {issued(e['call'])}."
+            if e.get("call")
+            else ", and nothing is known of it."
+        ),
+        "See how it ended; record(…, file=…) leaves a record that is read even after a process was killed.",
+    ),
+    "rank-ended-early": (
+        lambda e: f"{these_ranks(e['ended'])} end{'s' if len(e['ended']) == 1 else ''}"
+        + (f" after step {e['step']}" if e["step"] else " before the first step ended")
+        + (f" ({e['step_source']})" if e["step_source"] else "")
+        + (f", by {e['exception']}" if e["exception"] else ", without a word: killed, or still running" * e["killed"])
+        + (f", and called last {issued(e['last'])}" if e["last"] else "")
+        + (f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if e["last_step"] else "")
+        + (f"; rank {e['waiting']['rank']} waited in {issued(e['waiting'])}." if e["waiting"] else "."),
+        lambda e: "See whether it ran out of memory, or who sent it a signal."
+        if e["killed"]
+        else "Mend what ended it; the others only wait.",
+    ),
+    "parameters-not-equal": (
+        lambda e: f"{so_many(e)} are not the same on {these_ranks(e['ranks'])}"
+        + (f" after step {e['step']}" if e.get("step") else " at the start")
+        + (
+            ", although DistributedDataParallel holds them: they were changed after it was made."
+            if e["wrapped"]
+            else ", and the ranks train copies of one model."
+        ),
+        "Load and initialise before DistributedDataParallel is made, which gives all ranks the parameters of rank 0, or"
+        " broadcast them.",
+    ),
+    "gradients-not-synchronised": (
+        lambda e: ("steps read gradients of " if e["stepped"] else "the gradients of ") + so_many(e)
+        + f" {'that ' if e['stepped'] else ''}are not the same on {these_ranks(e['ranks'])}"
+        + (f" in step {e['step']}" if e.get("step") else "")
+        + f": {WHY_APART[e['why']]}.",
+        lambda e: {
+            "outside": "Wrap one module that holds all parameters.",
+            "not called": "Run the last backward pass before step() outside of no_sync(), and call the wrapped model"
+            " itself, not model.module.",
+        }.get(e["why"], "Average all gradients before step(), or wrap the model in DistributedDataParallel."),
+    ),
+    "unused-under-ddp": (
+        lambda e: f"no gradient comes to {so_many(e)}, for which DistributedDataParallel waits"
+        + (
+            f": the gradients of {few(e['held_back'])} are not averaged either."
+            if e["held_back"]
+            else ", so that the next pass raises." if e["raised"] else "."
+        ),
+        "Use them in the loss on every rank, take them out, or give find_unused_parameters=True.",
+    ),
+    "not-finite-on-one-rank": (
+        lambda e: f"what is not finite comes up on {these_ranks(e['ranks'])} alone, in pass {e['pass']}, in {e['at']}"
+        f" ({e['kind']})"
+        + (f", and reaches {these_ranks(e['reached'])} through the communication." if e["reached"] else "."),
+        "Look at the data of this rank in this pass.",
+    ),
+    "ranks-diverge": (
+        lambda e: f"of the same numbers, {e['at']} "
+        + ("gives" if e["way"] == "forward" else "sends back")
+        + f" another {'result' if e['way'] == 'forward' else 'gradient'} on rank {e['ranks'][0]} than"
+        f" {'' if e['at'] == e['other'] else e['other'] + ' '}on rank {e['ranks'][1]}.",
+        "Leave out what depends on the rank, unless it is meant.",
+    ),
+    "operations-differ": (
+        lambda e: f"rank {e['ranks'][0]} goes on to {e['at'] or 'nothing more'} where rank {e['ranks'][1]} goes on to"
+        f" {e['other'] or 'nothing more'}.",
+        "Right if it is meant; parameters that only some ranks use need find_unused_parameters=True.",
     ),
     # errors
     "in-place-conflict": (

@@ -29,7 +29,8 @@ class Finding:
 
     ``kind`` is one of a fixed list, ``severity`` "error", "warning" or "note"; ``name`` is the parameter or result that
     it is about, None where it is about no single one, ``names`` are all of them; ``evidence`` are numbers and names
-    under stable keys. ``cause`` and ``remedy`` are sentences made of these.
+    under stable keys; ``ranks`` are those of a job of several processes that it is about. ``cause`` and ``remedy`` are
+    sentences made of these.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Finding:
     confidence: Confidence = "certain"
     weight: float = 0.0
     key: str | None = None  # of the node that is marked on a picture
+    ranks: tuple[int, ...] = ()
 
     @property
     def file(self) -> str | None:
@@ -66,7 +68,7 @@ class Finding:
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings by severity, and among equals those first that weigh most; each kind at a place once."""
-    once = {(one.kind, one.source, one.name): one for one in reversed(list(findings))}
+    once = {(one.kind, one.source, one.name, one.ranks): one for one in reversed(list(findings))}
     found = list(reversed(once.values()))
     return tuple(sorted(found, key=lambda one: (SEVERITIES.index(one.severity), -one.weight)))
 
@@ -84,6 +86,8 @@ class Looked:
     model_known: bool
     program_known: bool
     stopped_early: bool = False
+    ranks: int = 0  # of whose records it was made
+    summaries: bool = False  # and no graphs
 
     @property
     def nothing(self) -> bool:

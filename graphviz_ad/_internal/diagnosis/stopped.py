@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphviz_ad._internal.diagnosis.course import Course, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, Finding
 from graphviz_ad._internal.diagnosis.missing_gradients import nothing_to_go_back_from
+from graphviz_ad._internal.diagnosis.replicas_apart import unused_finding, waited_for
 from graphviz_ad._internal.explain.freed_graph import carriers, freed_by
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.notices import Failure
@@ -20,6 +21,9 @@ def stopped(course: Course) -> Iterator[Finding]:
         return
     failure = next((one for one in failures if one.overwritten or one.freed), failures[0])
     where = next(iter(stopped_at(course.graph)), None)
+    if waited_for(course):
+        yield unused_finding(course, waited_for(course))
+        return
     if failure.overwritten and where is not None:
         yield _overwritten(course, failure, where)
         return

@@ -238,6 +238,8 @@ def check_graph(graph: Record, place: str, around: Sequence[Record] = (), writte
     parts += [(f"earlier passes[{i}]", done) for i, done in enumerate(graph.get("earlier passes", ()))]
     for name, part in parts:
         check_graph(part, f"{place}.{name}" if place else name, statements, program)
+    for i, part in enumerate(graph.get("of ranks", ())):  # each with statements and a program of its own
+        check_graph(part, below(place, f"of ranks[{i}]"))
 
 
 def check_lines(statements: Sequence[Record], program: Sequence[Record], place: str) -> None:

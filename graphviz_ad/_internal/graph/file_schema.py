@@ -385,6 +385,7 @@ GRAPH = record_schema(
         "module classes": some(pair(TEXT, TEXT)),
         "grad histories": some(ref("history")),
         "earlier passes": some(ref("graph")),
+        "of ranks": some(ref("graph")),
     },
 )
 NOTICE = one_of("kind", {kind: notice_of(kind) for kind in (SAID, *SENTENCES)})

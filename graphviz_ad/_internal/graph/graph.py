@@ -262,11 +262,11 @@ class Graph:
 
     ``name`` is that of the traced function or module; ``notes`` are what was left out, folded or cut short, and how it
     failed; ``detail`` is the same computation as finely as it was recorded, when ``self`` shows calls as one node; see
-    also `passes`. ``ranks`` are those that it was merged of, if it was. ``grad_histories`` say of a recording what
-    ``.grad`` of its tensors held. ``statements`` are those of the program that nodes ran in, ``program`` is the source
-    that they stand in; ``finer`` is the graph whose nodes are the members of lines and calls, where ``self`` has such.
-    ``module_classes`` says of modules that ran, by name, what they are. ``target`` is what `check` needs to run the
-    traced program again; it stays in this process, and in no file.
+    also `passes`. ``ranks`` are those that it was merged of, if it was, ``of_ranks`` what each of them recorded.
+    ``grad_histories`` say of a recording what ``.grad`` of its tensors held. ``statements`` are those of the program
+    that nodes ran in, ``program`` is the source that they stand in; ``finer`` is the graph whose nodes are the members
+    of lines and calls, where ``self`` has such. ``module_classes`` says of modules that ran, by name, what they are.
+    ``target`` is what `check` needs to run the traced program again; it stays in this process, and in no file.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -288,6 +288,7 @@ class Graph:
     finer: Graph | None = None
     module_classes: tuple[tuple[str, str], ...] = ()
     program: tuple[WrittenPart, ...] = ()
+    of_ranks: tuple[Graph, ...] = ()
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ def _graph_record(graph: Graph, outer: Graph | None = None) -> dict[str, Any]:
         else None,
         "memory": {name: getattr(graph.memory, name) for name in IN_FILES} if graph.memory is not None else None,
         **({"ranks": list(graph.ranks)} if graph.ranks else {}),
+        **({"of ranks": [_graph_record(one) for one in graph.of_ranks]} if graph.of_ranks else {}),
         **({"grad histories": [_record(one) for one in graph.grad_histories]} if graph.grad_histories else {}),
         **({"statements": [_record(one) for one in statements]} if statements != around else {}),
         **({"program": [_record(one) for one in graph.program]} if graph.program != written else {}),
@@ -245,6 +246,7 @@ def _read_graph(data: Mapping[str, Any], outer: tuple[Any, Any, Any] = ((), (), 
         finer=finer,
         module_classes=classes,
         program=program,
+        of_ranks=tuple(_read_graph(one) for one in data.get("of ranks", ())),
     )
     earlier = tuple(_read_graph(done, around) for done in data.get("earlier passes", ()))
     return replace(graph, each_pass=(*earlier, graph)) if earlier else graph

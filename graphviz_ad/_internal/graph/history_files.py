@@ -1,5 +1,5 @@
-"""Steps of a training run <-> a file of JSON, a line each, that is written while the program runs and can be read
-whenever it ended.
+"""Steps of a training run, and what its process called of torch.distributed <-> a file of JSON, a line each, that is
+written while the program runs and can be read whenever it ended.
 """
 
 from __future__ import annotations
@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
 from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADWarning, SaveError
-from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
+from graphviz_ad._internal.graph.messages import IssuedCall, Message
+from graphviz_ad._internal.graph.training_history import Ending, ParameterSummary, RunRecord, StepSummary
 
 FORMAT, VERSION = "graphviz_ad history", 1
 NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}  # which JSON has no numbers for
@@ -24,15 +25,16 @@ class HistoryFile:
     its own, once that is known. What was in it before is gone.
     """
 
-    def __init__(self, path: Path, model: str, every: int) -> None:
-        """Begin the file; SaveError where it cannot be written."""
+    def __init__(self, path: Path, model: str, every: int, rank: tuple[int, int] | None = None) -> None:
+        """Begin the file, of a rank of so many if there are several; SaveError where it cannot be written."""
         self._path = path
         try:
             self._stream: IO[str] | None = path.open("w", encoding="utf-8")
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise SaveError(f"cannot write to {str(path)!r}: {why}; choose another place or name") from error
-        self._write({"format": FORMAT, "version": VERSION, "model": model, "every": every})
+        job = {"rank": rank[0], "of": rank[1]} if rank is not None else {}
+        self._write({"format": FORMAT, "version": VERSION, "model": model, "every": every, **job})
 
     def write_step(self, step: StepSummary) -> None:
         """Norms of weights and gradients."""
@@ -42,6 +44,16 @@ class HistoryFile:
     def write_updates(self, number: int, updates: Mapping[str, float]) -> None:
         """How far the parameters went after a step."""
         self._write({"after": number, "updates": {name: told(update) for name, update in updates.items()}})
+
+    def write_call(self, call: IssuedCall) -> None:
+        """What is about to be called of torch.distributed."""
+        message = {each.name: getattr(call.message, each.name) for each in fields(call.message)}
+        self._write({"call": message, "types": call.types, "source": call.source})
+
+    def write_end(self, exception: str | None = None, source: str | None = None) -> None:
+        """That the recording ended, perhaps by an exception; a process that was killed leaves no such line."""
+        self._write({"ended": exception, "source": source})
+        self.close()
 
     def _write(self, record: dict[str, Any]) -> None:
         """Write a line at once, so that a killed process leaves it; a full disk stops no training."""
@@ -72,13 +84,18 @@ def number_of(what: Any) -> float | None:
 
 
 def steps_of_file(path: Path) -> list[StepSummary]:
-    """The steps of a file; a last line that was not written to its end is left out."""
+    """The steps of a file."""
+    return list(run_of_file(path).steps)
+
+
+def run_of_file(path: Path) -> RunRecord:
+    """All that a file says; a last line that was not written to its end is left out."""
     try:
         text = path.read_bytes()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise GraphFormatError(
-            f"cannot read {str(path)!r}: {why}; give a file that record(model, every=…, file=…) wrote"
+            f"cannot read {str(path)!r}: {why}; give a file that record(model, file=…) wrote"
         ) from error
     whole = text.split(b"\n")[:-1]  # each ends with a newline, but for one that was cut short
     found: dict[int, StepSummary] = {}
@@ -86,13 +103,30 @@ def steps_of_file(path: Path) -> list[StepSummary]:
         records = [json.loads(line) for line in whole]
         if not records or (records[0]["format"], records[0]["version"]) != (FORMAT, VERSION):
             raise ValueError
+        head = records[0]
+        calls = tuple(_read_call(record) for record in records[1:] if "call" in record)
+        ends = [record for record in records[1:] if "ended" in record]
         for record in records[1:]:
-            _read(record, found)
+            if "call" not in record and "ended" not in record:
+                _read(record, found)
+        return RunRecord(
+            str(head["model"]),
+            tuple(found.values()),
+            calls,
+            Ending(ends[-1]["ended"], ends[-1]["source"]) if ends else None,
+            head.get("rank"),
+            head.get("of"),
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GraphFormatError(
-            f"{path} is no history of a training run; give a file that record(model, every=…, file=…) wrote"
+            f"{path} is no history of a training run; give a file that record(model, file=…) wrote"
         ) from error
-    return list(found.values())
+
+
+def _read_call(record: Mapping[str, Any]) -> IssuedCall:
+    message = Message(**{**record["call"], "ranks": tuple(record["call"]["ranks"])})
+    types = tuple((dtype, tuple(shape)) for dtype, shape in record["types"])
+    return IssuedCall(message, types, record["source"])
 
 
 def _read(record: Mapping[str, Any], found: dict[int, StepSummary]) -> None:

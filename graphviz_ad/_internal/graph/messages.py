@@ -32,6 +32,21 @@ class Message:
     backward: bool = False
 
 
+PortTypes = tuple[tuple[str | None, tuple[int, ...]], ...]  # dtypes and shapes
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCall:
+    """A `Message` as it was called: ``types`` are those of what was given, or of what is written where nothing was;
+    ``source`` is the line, ``key`` the node of a graph, if there is one.
+    """
+
+    message: Message
+    types: PortTypes = ()
+    source: str | None = None
+    key: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Meeting:
     """A collective of which the calls of several ranks have been joined."""

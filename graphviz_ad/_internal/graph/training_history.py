@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from graphviz_ad._internal.graph.messages import IssuedCall
+
 MOST_STEPS = 1024  # that are kept; of more, every other one that says nothing special is let go
 
 
@@ -24,6 +26,28 @@ class StepSummary:
     loss: float | None
     source: str | None = None
     parameters: dict[str, ParameterSummary] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a recording ended: by which exception, if by one, and at which line."""
+
+    exception: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What the file of one process says: its steps, what it called of torch.distributed, and how it ended; None: it
+    was killed, or still runs. ``rank`` and ``of`` are those of a job of several processes.
+    """
+
+    model: str
+    steps: tuple[StepSummary, ...]
+    calls: tuple[IssuedCall, ...] = ()
+    ending: Ending | None = None
+    rank: int | None = None
+    of: int | None = None
 
 
 def thinned(steps: list[StepSummary], most: int = MOST_STEPS) -> list[StepSummary]:

@@ -174,6 +174,12 @@ DEFAULTS = frozenset({  # which torch passes on although nobody wrote them
 DRAWS = frozenset(
     ("sample", "normal", "bernoulli", "multinomial", "poisson", "binomial", "_standard_gamma", "_sample_dirichlet")
 )
+# whose result may be another each time although all that they read is the same
+RANDOM = DRAWS | {
+    *("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
+    *("rrelu", "rrelu_with_noise", "gumbel_softmax", "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh"),
+    "rnn_relu",
+}  # fmt: skip
 # whose backward is that of what they round, although they return steps
 STRAIGHT_THROUGH = frozenset({
     "fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.diagnosis.diagnosis_text import capital, headline, looked_text
+from graphviz_ad._internal.diagnosis.finding_sentences import these_ranks
 from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding
 from graphviz_ad._internal.renderers.html.player import whole_page
 from graphviz_ad._internal.renderers.html.stage import colours_everywhere
@@ -36,6 +37,7 @@ def page(diagnosis: Diagnosis, canvas: Canvas | None, theme: Theme) -> str:
 def finding_html(number: int, finding: Finding) -> Iterator[str]:
     """One finding."""
     where = f" {tag('code', {}, text(finding.source))}" if finding.source else ""
+    where += text(f" on {these_ranks(finding.ranks)}") if finding.ranks else ""
     yield tag("h2", {}, f"{number}. {text(finding.severity)}: {text(finding.kind)}{where}")
     yield tag("p", {}, text(capital(finding.cause)))
     yield tag("p", {"class": "note"}, text(finding.remedy))

@@ -13,6 +13,7 @@ path in …])`` joins them:
 - Where the numbers show that the gradients of parameters were averaged (or summed) over the ranks, as DDP does during
   the backward pass, one node stands for that: its gradient is what every rank has in ``.grad`` after it, the edges to
   the parameters carry each rank's own.
+- What each rank recorded is kept as ``of_ranks``, for what has to be asked of it alone, as `Graph.diagnose` does.
 
 What belongs together is decided by order and verified by shapes, dtypes and numbers, see
 `graphviz_ad._internal.ranks.matching`; ``match="guess"`` where these are not known. What could not be joined stands in
@@ -46,7 +47,7 @@ def merge(graphs: Sequence[Graph]) -> Graph:
     and ``detail`` are merged too.
     """
     ranks = by_rank(graphs)
-    whole = of_one_pass(ranks)
+    whole = replace(of_one_pass(ranks), of_ranks=tuple(ranks.values()))
     details = {rank: graph.detail or graph for rank, graph in ranks.items()}
     finer = any(details[rank].node_list != graph.node_list for rank, graph in ranks.items())
     passes = [graph.passes for graph in ranks.values()]

@@ -46,4 +46,4 @@ def recording(
     make_sure(recording=True)
     if every is not None:
         return StepWatch(module, every, judges[1], file)
-    return Recording(module, capture, namespace, judge=judges[0])
+    return Recording(module, capture, namespace, judge=judges[0], file=file)

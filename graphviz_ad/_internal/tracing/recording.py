@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -23,6 +24,8 @@ from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.history_files import HistoryFile
+from graphviz_ad._internal.graph.messages import IssuedCall
 from graphviz_ad._internal.graph.notices import (
     FAILED,
     RAISED,
@@ -34,6 +37,7 @@ from graphviz_ad._internal.graph.notices import (
 )
 from graphviz_ad._internal.graph.passes import Passes
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.training_history import StepSummary
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
@@ -73,12 +77,14 @@ from graphviz_ad._internal.tracing.program_facts import (
     living_optimizers,
     named_late,
 )
+from graphviz_ad._internal.tracing.step_watch import ended_by, loss_of, plain_parameters, summaries_of
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.communication import recorder_for
 from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
 from graphviz_ad._internal.tracing.tape.grad_watch import GradWatch, Words
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
+from graphviz_ad._internal.tracing.tape.process_groups import own_rank
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
@@ -117,8 +123,11 @@ class Recording:
         *,
         most_passes: int | None = None,
         judge: Callable[[Graph], Any] | None = None,
+        file: Path | None = None,
     ) -> None:
-        """``most_passes``: the backward pass after so many raises `Enough`."""
+        """``most_passes``: the backward pass after so many raises `Enough`; ``file``: where steps, and calls between
+        processes, are noted as they come.
+        """
         if module is not None and not isinstance(module, torch.nn.Module):
             raise OptionError(
                 f"module={shown_value(module)} ({type(module).__name__}) is no nn.Module; give the model whose"
@@ -135,6 +144,8 @@ class Recording:
         self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
         self._codes: list[CodeType] = []
+        self._path = file
+        self._file: HistoryFile | None = None
 
     @property
     def graph(self) -> Graph:
@@ -160,6 +171,9 @@ class Recording:
         refuse_older(str(torch.__version__))
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
+        if self._path is not None:
+            title = type(self._module).__name__ if self._module is not None else "recording"
+            self._file = HistoryFile(self._path, title, 1, own_rank())
         self._state = "open"
         self._code = sys._getframe(1).f_code
         outside = sys._getframe(1).f_back
@@ -172,7 +186,7 @@ class Recording:
         with unseen_by_functions():
             self._name_what_is_there()
             self._look_at_gradients()
-        self._recorder, self._noted = recorder_for(self._tape), Noted()
+        self._recorder, self._noted = recorder_for(self._tape, self._listener), Noted()
         try:
             self._recorder.blind = not self._open.enter_context(engine_entry(self._engine))
             self._open.enter_context(self._noted)
@@ -200,6 +214,22 @@ class Recording:
         with unseen_by_functions():
             named_late(self._tape, {"" if len(models) == 1 else f"{name}.": model for name, model in models.items()})
 
+    @property
+    def _listener(self) -> Callable[[IssuedCall], None] | None:
+        return self._file.write_call if self._file is not None else None
+
+    def _write_step(self, outputs: Sequence[Any]) -> None:
+        """Norms after a backward pass, to the file."""
+        if self._file is None:
+            return
+        try:
+            with hidden_from_modes(), torch.no_grad():
+                found = summaries_of(plain_parameters(self._module)) if self._module is not None else {}
+                step = StepSummary(len(self._calls), loss_of(outputs), self._calls[-1].source, found)
+            self._file.write_step(step)
+        except Exception as error:
+            self._failed(error)
+
     def _close(self) -> None:
         """Put torch back as it was; bears being run twice, and where not all was begun."""
         try:
@@ -226,6 +256,8 @@ class Recording:
         """Stop recording and build the graph; an exception of the program goes on unchanged, with the graph so far
         as its ``graph``.
         """
+        if self._file is not None:
+            self._file.write_end(*ended_by(error))
         try:
             self._stop()
         except TraceError:
@@ -339,6 +371,8 @@ class Recording:
         except Exception as error:
             self._failed(error)
         self._note_totals(noted, whole=outer is None)
+        if outer is None and noted.accumulates:
+            self._write_step(outputs)
         return result
 
     def _note_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -27,7 +27,8 @@ from graphviz_ad._internal.graph.training_history import ParameterSummary, StepS
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
 from graphviz_ad._internal.tracing.eager import described_exception
 from graphviz_ad._internal.tracing.passed_graph import graph_of_pass, walked_before
-from graphviz_ad._internal.tracing.program_facts import calling_line
+from graphviz_ad._internal.tracing.program_facts import about_error, calling_line
+from graphviz_ad._internal.tracing.tape.process_groups import own_rank
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
 
 
@@ -82,7 +83,7 @@ class StepWatch:
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
         if self._path is not None:
-            self._file = HistoryFile(self._path, type(self._model).__name__, self._every)
+            self._file = HistoryFile(self._path, type(self._model).__name__, self._every, own_rank())
         self._state, self._thread = "open", threading.get_ident()
         self._open.enter_context(engine_entry(self._engine))
         return self
@@ -95,7 +96,7 @@ class StepWatch:
         self._state = "ended"
         self._note_update()
         if self._file is not None:
-            self._file.close()
+            self._file.write_end(*ended_by(error))
 
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
@@ -138,15 +139,8 @@ class StepWatch:
 
     def _look(self, outputs: Sequence[Any], source: str | None) -> None:
         """Note norms of weights and gradients."""
-        named = [(name, p) for name, p in self._model.named_parameters() if p.requires_grad and is_plain(p)]
-        weights = norms_of([p for _, p in named])
-        graded = [(name, p.grad) for name, p in named if p.grad is not None and not p.grad.is_sparse]
-        gradients = dict(zip((name for name, _ in graded), norms_of([grad for _, grad in graded]), strict=True))
-        parameters = {
-            name: ParameterSummary(weight, gradients.get(name))
-            for (name, _), weight in zip(named, weights, strict=True)
-        }
-        step = StepSummary(self._passes, loss_of(outputs), source, parameters)
+        named = plain_parameters(self._model)
+        step = StepSummary(self._passes, loss_of(outputs), source, summaries_of(named))
         self._steps = thinned([*self._steps, step])
         if self._file is not None:
             self._file.write_step(step)
@@ -167,6 +161,29 @@ class StepWatch:
         self._before = {}
         if self._file is not None:
             self._file.write_updates(last.number, updates)
+
+
+def ended_by(error: BaseException | None) -> tuple[str | None, str | None]:
+    """The type of an exception, and the line of the program that raised it."""
+    if error is None:
+        return None, None
+    told = about_error(error, OUR_FOLDER)
+    return type(error).__name__, told[0]["source"] if told else None
+
+
+def plain_parameters(model: torch.nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters that are trained and have numbers in this process."""
+    return [(name, p) for name, p in model.named_parameters() if p.requires_grad and is_plain(p)]
+
+
+def summaries_of(named: Sequence[tuple[str, Tensor]]) -> dict[str, ParameterSummary]:
+    """Norms of weights and gradients."""
+    weights = norms_of([p for _, p in named])
+    graded = [(name, p.grad) for name, p in named if p.grad is not None and not p.grad.is_sparse]
+    gradients = dict(zip((name for name, _ in graded), norms_of([grad for _, grad in graded]), strict=True))
+    return {
+        name: ParameterSummary(weight, gradients.get(name)) for (name, _), weight in zip(named, weights, strict=True)
+    }
 
 
 def is_plain(parameter: Tensor) -> bool:

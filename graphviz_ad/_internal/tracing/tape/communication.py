@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import CodeType, MappingProxyType
@@ -25,7 +25,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from graphviz_ad._internal.base.syntax_trees import syntax_tree
-from graphviz_ad._internal.graph.messages import PAIRS, Message
+from graphviz_ad._internal.graph.messages import PAIRS, IssuedCall, Message
 from graphviz_ad._internal.graph.rank_messages import name_of_operation
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape import torch_private
@@ -33,6 +33,7 @@ from graphviz_ad._internal.tracing.tape.dispatch_mode import Recorder
 from graphviz_ad._internal.tracing.tape.process_groups import (
     group_of,
     is_communication_done,
+    own_rank,
     reduction_of,
     sending_rank,
     work_of,
@@ -183,9 +184,12 @@ class Standing(NamedTuple):
         return False
 
 
-def recorder_for(tape: Tape) -> Recorder:
-    """What writes a tape in this process."""
-    return RankRecorder(tape) if dist.is_available() and dist.is_initialized() else Recorder(tape)
+Listener = Callable[[IssuedCall], None]
+
+
+def recorder_for(tape: Tape, listener: Listener | None = None) -> Recorder:
+    """What writes a tape in this process; ``listener`` is told of each call between processes before it is made."""
+    return RankRecorder(tape, listener) if own_rank() is not None else Recorder(tape)
 
 
 class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
@@ -193,9 +197,9 @@ class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
 
     sees_backward = True
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, listener: Listener | None = None) -> None:
         super().__init__(tape)
-        self.traffic = Traffic(tape)
+        self.traffic = Traffic(tape, listener)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and note it."""
@@ -219,8 +223,8 @@ class RankRecorder(Recorder):  # type: ignore[no-untyped-call]
 class Traffic:
     """What one recording notes of its communication with other processes."""
 
-    def __init__(self, tape: Tape) -> None:
-        self.tape = tape
+    def __init__(self, tape: Tape, listener: Listener | None = None) -> None:
+        self.tape, self.listener = tape, listener
         self.late: list[Late] = []
         self.counts: Counter[tuple[Any, ...]] = Counter()
 
@@ -239,6 +243,8 @@ class Traffic:
             # what a custom Function calls there is no part of the Function that ran forward
             if message.backward and not torch.is_grad_enabled():
                 operation.place = operation.place._replace(functions=())
+            if self.listener is not None:
+                self.listener(issued(kind, message, read, given, operation.place))
         except Exception as error:
             # as everywhere in a tracer: the program goes on, the graph says that something is missing
             self.tape.problems.append(f"{type(error).__name__}: {error}")
@@ -336,6 +342,13 @@ class Traffic:
             late.operation.constants = [
                 (name, known if name == MESSAGE else value) for name, value in late.operation.constants
             ]
+
+
+def issued(kind: Kind, message: Message, read: list[Tensor], given: Mapping[str, Any], place: Place) -> IssuedCall:
+    """A call that is about to be made, as values."""
+    sent = read or list(tensors_sent(given.get(kind.writes)))
+    types = tuple((dtype_name(tensor.dtype), tuple(map(int, tensor.shape))) for tensor in sent)
+    return IssuedCall(message, types, place.site.source if place.site is not None else None)
 
 
 def tensors_sent(argument: Any) -> Iterator[Tensor]:

@@ -9,6 +9,14 @@ from typing import Any
 import torch
 
 
+def own_rank() -> tuple[int, int] | None:
+    """The rank of this process and how many there are; None where it is alone."""
+    distributed: Any = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized():
+        return None
+    return distributed.get_rank(), distributed.get_world_size()
+
+
 def group_of(group: Any) -> Any:
     """The process group behind an argument of an operation, which is the group itself, as TorchScript holds it, or
     its name.
