@@ -5,14 +5,14 @@ whenever it ended.
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADWarning, SaveError
+from graphviz_ad._internal.base.errors import GraphFormatError, SaveError
+from graphviz_ad._internal.graph.notices import FILE_ENDED, Notice, notice
 from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
 
 FORMAT, VERSION = "graphviz_ad history", 1
@@ -24,9 +24,9 @@ class HistoryFile:
     its own, once that is known. What was in it before is gone.
     """
 
-    def __init__(self, path: Path, model: str, every: int) -> None:
-        """Begin the file; SaveError where it cannot be written."""
-        self._path = path
+    def __init__(self, path: Path, model: str, every: int, say: Callable[[Notice], None]) -> None:
+        """Begin the file; SaveError where it cannot be written. ``say`` is told where it ends before its time."""
+        self._path, self._say = path, say
         try:
             self._stream: IO[str] | None = path.open("w", encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -52,13 +52,15 @@ class HistoryFile:
             self._stream.flush()
         except OSError as error:
             self._stream = None
-            message = f"{self._path} ends here: {error.strerror}; .history goes on"
-            warnings.warn(message, GraphvizADWarning, stacklevel=2)
+            self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
 
     def close(self) -> None:
         """No step follows."""
         if self._stream is not None:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except OSError as error:
+                self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
 
 
 def told(number: float | None) -> float | str | None:
