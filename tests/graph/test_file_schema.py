@@ -18,10 +18,10 @@ from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.file_checking import Damage, check_schema
-from graphviz_ad._internal.graph.file_schema import FACTS, SCHEMAS, SUBJECTS, VERSION, published
+from graphviz_ad._internal.graph.file_schema import FACTS, SCHEMAS, SUBJECTS, VERSION, WITH_FAILURE, published
 from graphviz_ad._internal.graph.graph import CUTS, Graph
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
-from graphviz_ad._internal.graph.notices import FAILED, RAISED, Failure, Notice
+from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.scene.cut_marks import REASONS
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "graph.schema.json"
@@ -57,7 +57,7 @@ def example(schema: Mapping[str, Any]) -> Any:
 @pytest.mark.parametrize("kind", SENTENCES)
 def test_the_facts_of_a_notice_are_all_that_its_sentence_needs(kind: str) -> None:
     facts = tuple((name, example(schema)) for name, schema in FACTS.get(kind, {}).items())
-    failure = Failure("ValueError", "odd") if kind in (RAISED, FAILED) else None
+    failure = Failure("ValueError", "odd") if kind in WITH_FAILURE else None
     note = Notice(kind, ("a", "b") if kind in SUBJECTS else ("a",), facts, failure=failure)
     assert sentence(note)
     graph = Graph((), (), notes=(note,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,16 @@ from graphviz_ad._internal.base.errors import GraphFormatError, MergeError
 from graphviz_ad._internal.check.capture_check import is_hooked
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.arguments import Word
-from graphviz_ad._internal.graph.file_schema import FACTS
+from graphviz_ad._internal.graph.file_schema import FACTS, WITH_FAILURE
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
+    FILE_ENDED,
+    LOG_FAILED,
+    LOOK_FAILED,
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -71,7 +75,7 @@ def raised(function: Any, *inputs: Any) -> Graph:
 
 def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> None:
     made = {UNREAD, UNREAD_SO_FAR, UNREAD_INPUTS, STOOD_FOR, WITHOUT_GRADIENT, TIED, TIED_TOO}
-    made |= {RAISED, FAILED, NOTHING_REQUIRES}
+    made |= {RAISED, FAILED, NOTHING_REQUIRES, LOOK_FAILED, LOG_FAILED, FILE_ENDED}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if (
@@ -293,6 +297,7 @@ def made_of_ones(schema: Any) -> Any:
 @pytest.mark.parametrize("kind", sorted({*FACTS} - {"returned several times"}))
 def test_one_of_a_kind_is_not_said_in_the_plural(kind: str) -> None:
     facts = {word: made_of_ones(schema) for word, schema in FACTS[kind].items()}
-    said = SENTENCES[kind](notice(kind, ["x"], **facts))
+    failure = Failure("ValueError", "odd") if kind in WITH_FAILURE else None
+    said = SENTENCES[kind](replace(notice(kind, ["x"], **facts), failure=failure))
     assert not re.search(r"\b1 (?:more )?(?!is\b|was\b|has\b|keeps\b|does\b)[a-z]+s\b", said), said
     assert not re.search(r"\b1 (?:more )?[a-z]+ are\b", said), said

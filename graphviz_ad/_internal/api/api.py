@@ -23,7 +23,8 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependen
 from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.diagnosis.history import History, history_of_graph, history_of_steps
+from graphviz_ad._internal.diagnosis.history import History, found_in, history_of_graph, history_of_steps
+from graphviz_ad._internal.diagnosis.step_log import step_logs
 from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, rounds_of
@@ -166,6 +167,9 @@ def record(
         int | None, Says("keep summaries alone, of every so manieth backward pass; None: record everything", least=1)
     ] = None,
     file: Annotated[StrPath | None, Says("write each summary here as it comes, to be read by read_history()")] = None,
+    log: Annotated[
+        Any, Says("with every=: a SummaryWriter of TensorBoard, a run of Weights & Biases or the like, which gets them")
+    ] = None,
 ) -> Recording:
     """Record a stretch of your own program: ``with record(model) as rec: …``, then ``rec.graph``.
 
@@ -180,12 +184,17 @@ def record(
     is the structure of the last pass that was looked at, without values. With ``file="run.jsonl"`` each summary is
     written as it comes, so that a run that was killed leaves a history: ``read_history("run.jsonl")``. Without
     ``every``, what a process calls of torch.distributed is written there, too, before it is called: what the files of
-    all ranks say together ``graphviz-ad diagnose rank0.jsonl rank1.jsonl`` tells, whichever of them was killed.
+    all ranks say together ``graphviz-ad diagnose rank0.jsonl rank1.jsonl`` tells, whichever of them was killed. ``log``
+    is told of each summary, once it is known how far the step went: a SummaryWriter of TensorBoard, a run of Weights &
+    Biases, a logger of Lightning, what has ``log(numbers, step=)``, or a function of numbers and a step; of several
+    ranks the first alone. If it raises, the training goes on.
     """
+    if log is not None and every is None:
+        raise OptionError("log= is for summaries; say of how many passes: record(model, every=100, log=…)")
     names = _module_level_names(sys._getframe(1))
-    judges = (history_of_graph, history_of_steps)
-    path = Path(file) if file is not None else None
-    return RECORDERS["torch"](module, capture or Capture(), names, every, judges, path)  # type: ignore[no-any-return]
+    judges = (history_of_graph, history_of_steps, found_in)
+    path, told = Path(file) if file is not None else None, step_logs(log) if log is not None else ()
+    return RECORDERS["torch"](module, capture or Capture(), names, every, judges, path, told)  # type: ignore[no-any-return]
 
 
 @checking_arguments

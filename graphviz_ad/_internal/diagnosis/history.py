@@ -13,6 +13,8 @@ from graphviz_ad._internal.diagnosis.course import Course
 from graphviz_ad._internal.diagnosis.findings import ERROR, WARNING, Finding, Severity
 from graphviz_ad._internal.diagnosis.parameter_table import norm_of
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notice_sentences import texts
+from graphviz_ad._internal.graph.notices import Notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
 from graphviz_ad._internal.maths.number_format import short_number
@@ -68,9 +70,12 @@ class Change:
 
 @dataclass(frozen=True)
 class History(Sequence[TrainingStep]):
-    """The steps that were looked at, in their order; a sequence of `TrainingStep`."""
+    """The steps that were looked at, in their order; a sequence of `TrainingStep`. ``notes`` are what could not be
+    looked at, written or logged.
+    """
 
     steps: tuple[TrainingStep, ...]
+    notes: tuple[Notice, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> TrainingStep: ...
@@ -100,7 +105,12 @@ class History(Sequence[TrainingStep]):
         """A line for each step, with the kinds of what was found; below, what changed before the first bad one."""
         head = ("step", "loss", "gradient", "update", "weight", "found")
         lines = table_lines([head, *(tuple(cells(step)) for step in self.steps)])
-        return "\n".join([*lines, *map(str, self.changes[:MOST_CHANGES])])
+        return "\n".join([*lines, *map(str, self.changes[:MOST_CHANGES]), *self.notices])
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What went wrong with watching the training, in words."""
+        return texts(self.notes)
 
     if TYPE_CHECKING:  # what is above this room can do with a history; `api.methods` puts it here
 
@@ -118,7 +128,7 @@ def cells(step: TrainingStep) -> Iterator[str]:
     yield ", ".join(dict.fromkeys(one.kind for one in step.findings))
 
 
-def history_of_steps(summaries: Sequence[StepSummary]) -> History:
+def history_of_steps(summaries: Sequence[StepSummary], notes: Sequence[Notice] = ()) -> History:
     """The history, judged."""
     made: list[TrainingStep] = []
     for one in summaries:
@@ -130,7 +140,12 @@ def history_of_steps(summaries: Sequence[StepSummary]) -> History:
                 together([p.update for p in one.parameters.values()]), one.parameters, found,
             )
         )  # fmt: skip
-    return History(tuple(made))
+    return History(tuple(made), tuple(notes))
+
+
+def found_in(summaries: Sequence[StepSummary]) -> set[int]:
+    """The numbers of the steps at which something is found."""
+    return {step.number for step in history_of_steps(summaries) if step.findings}
 
 
 def changes_before(steps: Sequence[TrainingStep]) -> Iterator[Change]:

@@ -19,6 +19,9 @@ from graphviz_ad._internal.graph.notice_sentences import SENTENCES
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
+    FILE_ENDED,
+    LOG_FAILED,
+    LOOK_FAILED,
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -176,9 +179,13 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     OPTIMIZERS: {"optimizers": some(pair(TEXT, TEXTS, COUNT, maybe(REAL)))},
     RAISED_AT: {"source": TEXT},
     WRITTEN_LINES: {"lines": some(pair(TEXT, TEXT, TEXT, TEXT, TRUTH))},
+    LOOK_FAILED: {"step": COUNT},
+    LOG_FAILED: {"logger": TEXT, "step": COUNT, "ended": TRUTH},
+    FILE_ENDED: {"file": TEXT, "problem": TEXT},
     "members missing": {"count": COUNT, "what": TEXT, "group": TEXT, "missing": COUNTS, "away": COUNTS},
     "members contradict": {"count": COUNT, "group": TEXT, "number": COUNT, "calls": some(CALL)},
 }
+WITH_FAILURE = (RAISED, FAILED, LOOK_FAILED, LOG_FAILED)
 SUBJECTS: Mapping[str, Schema] = {  # where their number matters
     TIED: some(TEXT, minItems=2, maxItems=2),
     TIED_TOO: some(TEXT, minItems=2),
@@ -193,7 +200,7 @@ def notice_of(kind: str) -> Schema:
     """A notice of one kind."""
     facts = [pair({"const": word}, schema) for word, schema in FACTS.get(kind, {}).items()]
     needed: dict[str, Schema] = {"kind": {"const": kind}}
-    if kind in (RAISED, FAILED):
+    if kind in WITH_FAILURE:
         needed["failure"] = ref("failure")
     if kind in SUBJECTS:
         needed["subjects"] = SUBJECTS[kind]
@@ -340,6 +347,7 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "copies": maybe(COPIES),
     "parts": some(ref("part")),
     "not_finite": maybe(NOT_FINITE),
+    "parameter_names": TEXTS,
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}

@@ -5,15 +5,15 @@ written while the program runs and can be read whenever it ended.
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADWarning, SaveError
+from graphviz_ad._internal.base.errors import GraphFormatError, SaveError
 from graphviz_ad._internal.graph.messages import IssuedCall, Message
+from graphviz_ad._internal.graph.notices import FILE_ENDED, Notice, notice
 from graphviz_ad._internal.graph.training_history import Ending, ParameterSummary, RunRecord, StepSummary
 
 FORMAT, VERSION = "graphviz_ad history", 1
@@ -25,9 +25,13 @@ class HistoryFile:
     its own, once that is known. What was in it before is gone.
     """
 
-    def __init__(self, path: Path, model: str, every: int, rank: tuple[int, int] | None = None) -> None:
-        """Begin the file, of a rank of so many if there are several; SaveError where it cannot be written."""
-        self._path = path
+    def __init__(
+        self, path: Path, model: str, every: int, say: Callable[[Notice], None], rank: tuple[int, int] | None = None
+    ) -> None:
+        """Begin the file, of a rank of so many if there are several; SaveError where it cannot be written. ``say`` is
+        told where it ends before its time.
+        """
+        self._path, self._say = path, say
         try:
             self._stream: IO[str] | None = path.open("w", encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -64,13 +68,15 @@ class HistoryFile:
             self._stream.flush()
         except OSError as error:
             self._stream = None
-            message = f"{self._path} ends here: {error.strerror}; .history goes on"
-            warnings.warn(message, GraphvizADWarning, stacklevel=2)
+            self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
 
     def close(self) -> None:
         """No step follows."""
         if self._stream is not None:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except OSError as error:
+                self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
 
 
 def told(number: float | None) -> float | str | None:

@@ -14,6 +14,9 @@ from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
+    FILE_ENDED,
+    LOG_FAILED,
+    LOOK_FAILED,
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -263,6 +266,16 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
     ),
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
+    LOOK_FAILED: lambda note: (
+        f"Backward pass {note['step']} could not be looked at, and so maybe others: {ended_by(note)}; the training was"
+        " not touched."
+    ),
+    LOG_FAILED: lambda note: (
+        f"{note['logger']} raised at step {note['step']}: {ended_by(note)};"
+        f" {'nothing more is sent to it' if note['ended'] else 'what comes next is sent to it all the same'}, and"
+        " .history goes on."
+    ),
+    FILE_ENDED: lambda note: f"{note['file']} ends here: {note['problem']}; the recording goes on.",
     WITHOUT_GRADIENT: lambda note: (
         f"The backward pass before brought no gradient to {these_parameters(note)}: {names_in_short(note.subjects)}."
         " DistributedDataParallel waits for one for each parameter that requires grad."

@@ -23,6 +23,8 @@ RAISED, FAILED = "raised", "backward pass failed"
 MODEL, BACKWARD_CALLS = "model", "backward calls"
 OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
 RAISED_AT = "raised at"
+# of a training run that is watched
+LOOK_FAILED, LOG_FAILED, FILE_ENDED = "step not looked at", "logger failed", "history file ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.training_history import StepSummary
 from graphviz_ad._internal.tracing import eager
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.recording import Recording
 from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.self_check import make_sure
-from graphviz_ad._internal.tracing.step_watch import StepWatch
+from graphviz_ad._internal.tracing.step_watch import Judge, StepWatch, Told
 
-Judges = tuple[Callable[[Graph], Any], Callable[[Sequence[StepSummary]], Any]]
+Judges = tuple[Callable[[Graph], Any], Callable[..., Any], Callable[..., Collection[int]]]
 
 
 def trace(
@@ -41,9 +40,12 @@ def recording(
     every: int | None,
     judges: Judges,
     file: Path | None = None,
+    logs: Sequence[Told] = (),
 ) -> Recording | StepWatch:
-    """See `graphviz_ad.record`; ``judges`` make histories of graphs, and of summaries."""
+    """See `graphviz_ad.record`; ``judges`` make histories of graphs, and of summaries, and say which of these stand
+    out.
+    """
     make_sure(recording=True)
     if every is not None:
-        return StepWatch(module, every, judges[1], file)
+        return StepWatch(module, every, Judge(judges[1], judges[2]), file, logs)
     return Recording(module, capture, namespace, judge=judges[0], file=file)

@@ -2,34 +2,59 @@
 
 Between a pass that is looked at and the next, a copy of the parameters is held, so that it can be said how far the
 step in between took them; then it is let go. Of the last pass that was looked at there is a graph without values.
+Passes that are not looked at cost a few calls each, however large the model is. What goes wrong with looking is said
+in a notice, and the training goes on.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from graphviz_ad._internal.base.argument_types import shown_value
-from graphviz_ad._internal.base.errors import OptionError, TraceError
+from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError, TraceError
 from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import HistoryFile
-from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary, thinned
+from graphviz_ad._internal.graph.notice_sentences import sentence
+from graphviz_ad._internal.graph.notices import LOOK_FAILED, Notice, notice
+from graphviz_ad._internal.graph.training_history import KeptSteps, ParameterSummary, StepSummary
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
-from graphviz_ad._internal.tracing.eager import described_exception
+from graphviz_ad._internal.tracing.eager import described_exception, failure_of
 from graphviz_ad._internal.tracing.passed_graph import graph_of_pass, walked_before
 from graphviz_ad._internal.tracing.program_facts import about_error, calling_line
 from graphviz_ad._internal.tracing.tape.process_groups import own_rank
 from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
+
+Steps = Sequence[StepSummary]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What rooms above make of steps: ``history`` of them and of what went wrong with looking; ``found``: the numbers
+    of those at which something was found.
+    """
+
+    history: Callable[[Steps, Sequence[Notice]], Any]
+    found: Callable[[Steps], Collection[int]]
+
+
+class Told(Protocol):
+    """Who is told of each step, once it is known how far it went."""
+
+    def tell(self, step: StepSummary) -> Notice | None:
+        """Take in a step; what went wrong with that, said once."""
 
 
 class StepWatch:
@@ -41,8 +66,9 @@ class StepWatch:
         self,
         module: torch.nn.Module | None,
         every: int,
-        judge: Callable[[Sequence[StepSummary]], Any],
+        judge: Judge,
         file: Path | None = None,
+        logs: Sequence[Told] = (),
     ) -> None:
         if not isinstance(module, torch.nn.Module):
             raise OptionError(
@@ -50,19 +76,22 @@ class StepWatch:
                 " give the model: record(model, every=…)"
             )
         self._model, self._every, self._judge = module, every, judge
-        self._steps: list[StepSummary] = []
+        self._steps = KeptSteps(judge.found)
+        self._notices: dict[tuple[str, str | None], Notice] = {}
         self._before: dict[str, Tensor] = {}
+        self._spare: dict[str, Tensor] = {}  # a copy that has served, for the next one if that is made at once
         self._passes = self._depth = 0
         self._open = ExitStack()
         self._state = "new"
         self._graph: Graph | TraceError | None = None
-        self._path = file
+        self._path, self._logs = file, logs
         self._file: HistoryFile | None = None
+        self._untold = False
 
     @property
     def history(self) -> Any:
         """The steps so far, with what was found in each."""
-        return self._judge(self._steps)
+        return self._judge.history(self._steps.steps, tuple(self._notices.values()))
 
     @property
     def graph(self) -> Graph:
@@ -83,7 +112,7 @@ class StepWatch:
         if self._state != "new":
             raise TraceError("a recording is used once; call record() again")
         if self._path is not None:
-            self._file = HistoryFile(self._path, type(self._model).__name__, self._every, own_rank())
+            self._file = HistoryFile(self._path, type(self._model).__name__, self._every, self._say, own_rank())
         self._state, self._thread = "open", threading.get_ident()
         self._open.enter_context(engine_entry(self._engine))
         return self
@@ -95,6 +124,7 @@ class StepWatch:
         self._open.close()
         self._state = "ended"
         self._note_update()
+        self._spare = {}
         if self._file is not None:
             self._file.write_end(*ended_by(error))
 
@@ -102,7 +132,8 @@ class StepWatch:
         accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
         if threading.get_ident() != self._thread or self._depth or not accumulates:
             return real(outputs, *args, **kwargs)
-        self._note_update()
+        if self._untold:
+            self._note_update()
         looks = self._passes % self._every == 0
         walked = self._walked(outputs) if looks else None
         self._depth += 1
@@ -113,10 +144,32 @@ class StepWatch:
         self._passes += 1
         if looks:
             source, _ = calling_line(sys._getframe(1), OUR_FOLDER)
-            with hidden_from_modes(), torch.no_grad():
+            with self._guarded():
                 self._look(outputs, source)
             self._keep_graph(walked, outputs)
+        self._spare = {}
         return result
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Out of the sight of modes; what fails is said once, for it must not break what is watched."""
+        try:
+            with hidden_from_modes(), torch.no_grad():
+                yield
+        except Exception as error:
+            self._say(replace(notice(LOOK_FAILED, step=self._passes), failure=failure_of(error)))
+
+    def _say(self, said: Notice) -> None:
+        """Keep one notice of a kind, or of a logger, the first and then what ended it, and warn of it once; where
+        warnings are errors, the training goes on all the same.
+        """
+        key = said.kind, dict(said.facts).get("logger")
+        known = key in self._notices
+        if not known or dict(said.facts).get("ended"):
+            self._notices[key] = said
+        if not known:
+            with suppress(GraphvizADWarning):
+                warnings.warn(sentence(said), GraphvizADWarning, stacklevel=2)
 
     def _walked(self, outputs: Sequence[Any]) -> AutogradGraph | None:
         """The autograd nodes of the pass; None, with the reason, where they cannot be touched: the program goes on."""
@@ -141,24 +194,33 @@ class StepWatch:
         """Note norms of weights and gradients."""
         named = plain_parameters(self._model)
         step = StepSummary(self._passes, loss_of(outputs), source, summaries_of(named))
-        self._steps = thinned([*self._steps, step])
+        self._steps.add(step)
+        self._untold = True
         if self._file is not None:
             self._file.write_step(step)
-        self._before = {name: p.detach().clone() for name, p in named}
+        self._before = {name: copy_of(p, self._spare.get(name)) for name, p in named}
 
     def _note_update(self) -> None:
-        """How far the parameters went since the pass that was looked at."""
-        if not self._before:
+        """How far the parameters went since the pass that was looked at, of which all is known then."""
+        if not self._untold:
             return
-        with hidden_from_modes(), torch.no_grad():
-            now = dict(self._model.named_parameters())
-            same = [(name, now[name], old) for name, old in self._before.items() if fits(now.get(name), old)]
-            moved = norms_of([new.detach() - old for _, new, old in same])
+        self._untold, before, self._before = False, self._before, {}
+        with self._guarded():
+            self._note_moves(before)
+        self._spare = before
+        for log in self._logs if is_first_rank() else ():
+            said = log.tell(self._steps[-1])
+            if said is not None:
+                self._say(said)
+
+    def _note_moves(self, before: dict[str, Tensor]) -> None:
+        now = dict(self._model.named_parameters())
+        same = [(name, now[name], old) for name, old in before.items() if fits(now.get(name), old)]
+        moved = norms_of([old.sub_(new.detach()) for _, new, old in same])
         updates = dict(zip((name for name, _, _ in same), moved, strict=True))
         last = self._steps[-1]
         told = {name: replace(one, update=updates.get(name)) for name, one in last.parameters.items()}
-        self._steps[-1] = replace(last, parameters=told)
-        self._before = {}
+        self._steps.say_again(replace(last, parameters=told))
         if self._file is not None:
             self._file.write_updates(last.number, updates)
 
@@ -184,6 +246,20 @@ def summaries_of(named: Sequence[tuple[str, Tensor]]) -> dict[str, ParameterSumm
     return {
         name: ParameterSummary(weight, gradients.get(name)) for (name, _), weight in zip(named, weights, strict=True)
     }
+
+
+def is_first_rank() -> bool:
+    """Whether this process speaks for its job: loggers are told once, however many ranks train."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank() == 0
+    return os.environ.get("RANK", "0") == "0"  # as torchrun says, before the ranks know one another
+
+
+def copy_of(parameter: Tensor, spare: Tensor | None) -> Tensor:
+    """A copy, in memory that is there already if that fits."""
+    if spare is None or not fits(parameter, spare):
+        return parameter.detach().clone()
+    return spare.copy_(parameter.detach())
 
 
 def is_plain(parameter: Tensor) -> bool:
