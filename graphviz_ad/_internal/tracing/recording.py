@@ -79,6 +79,7 @@ from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
 from graphviz_ad._internal.tracing.tape.grad_watch import GradWatch, Words
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
+from graphviz_ad._internal.tracing.tape.optimizer_steps import OptimizerSteps
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
@@ -168,7 +169,7 @@ class Recording:
         )
         self._tape.program = self._code
         self._thread = threading.get_ident()
-        self._grads = GradWatch(self._tape)
+        self._grads, self._steps = GradWatch(self._tape), OptimizerSteps(self._tape, self._failed)
         with unseen_by_functions():
             self._name_what_is_there()
             self._look_at_gradients()
@@ -176,6 +177,8 @@ class Recording:
         try:
             self._recorder.blind = not self._open.enter_context(engine_entry(self._engine))
             self._open.enter_context(self._noted)
+            if self._wants_gradients:
+                self._open.enter_context(self._steps)
             self._open.enter_context(self._recorder)
             return self
         except BaseException:  # as an interrupt: __exit__ will not be called
@@ -238,7 +241,7 @@ class Recording:
                 self._make_graph(error)
         finally:  # the recording may be kept for long; the model must not be kept with it
             self._module, self._namespace, self._passes = None, {}, []
-            del self._tape, self._recorder, self._grads
+            del self._tape, self._recorder, self._grads, self._steps
 
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
@@ -521,7 +524,7 @@ class Recording:
         whole_graph = replace(last.saying(*told), each_pass=found)
         facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
         whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
-        return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names)))
+        return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names), self._steps))
 
     def _models(self) -> Modules:
         """The model of the recording, or those that it was found to call."""
