@@ -68,6 +68,7 @@ from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
+from graphviz_ad._internal.scene.words.names import title_of
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -355,9 +356,9 @@ def film_of_story(shown: Graph, written: Options, choice: Choice, asked: Animate
     panel = panel_with_legend(panel) if asked.overlay is not None else panel
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
     staged, screen = staged_with_curve(words, choice, screen)
-    stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
+    stage, title, speed = with_overlay(staged.scene, shown, asked.overlay), title_of(shown), float(asked.speed)
     film = Film(
-        stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing
+        stage, staged.story.steps, staged.story.opening, title, speed, size, panel=screen.panel, program=listing
     )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
@@ -606,7 +607,7 @@ class Animation(ShowsItself):
 
     def __repr__(self) -> str:
         """How long the film is and of what."""
-        return f"<Animation of {self.graph.name}: {len(self.steps)} steps, {self.duration:.0f} s>"
+        return f"<Animation of {self.film.title}: {len(self.steps)} steps, {self.duration:.0f} s>"
 
 
 @dataclass(frozen=True)

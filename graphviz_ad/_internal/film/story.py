@@ -19,6 +19,7 @@ from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Move, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.names import title_of
 from graphviz_ad._internal.scene.words.short_text import (
     after_sign,
     as_term,
@@ -423,7 +424,8 @@ def first_frame(words: Words, direction: str) -> Step:
         for node in graph.node_list
         if node.kind == "leaf" and "." not in words.names.of[node.key]
     )
-    first = f"{graph.name}({arguments})" if len(arguments) <= 60 else graph.name
+    name = title_of(graph)
+    first = f"{name}({arguments})" if len(arguments) <= 60 and name == graph.name else name
     second = (
         "values are known, gradients are not computed yet"
         if direction == "backward"

@@ -27,8 +27,8 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Memory, Node, Port
 from graphviz_ad._internal.graph.memory import IN_FILES
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
 from graphviz_ad._internal.graph.notices import Failure, Notice
-from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
 from graphviz_ad._internal.graph.old_files import upgraded
+from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
 from graphviz_ad._internal.graph.ragged import ragged_record, read_shape
 from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats

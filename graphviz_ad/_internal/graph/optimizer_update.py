@@ -18,7 +18,7 @@ class OptimizerUpdate:
 
     ``optimizer`` is its class; ``settings`` are the numbers that it was given for this parameter, a pair such as betas
     as two, and the switches that were on. ``old`` is what the parameter held before; ``before`` and ``after`` are the
-    tensors that the optimizer keeps of it, by torch's names for them: those that it has not made yet are missing before.
+    tensors that the optimizer keeps of it, by torch's names: those that it has not made yet are missing before.
     """
 
     optimizer: str

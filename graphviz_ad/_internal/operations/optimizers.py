@@ -62,7 +62,9 @@ SGD = OptimizerRule(
         MAXIMIZED,
         DECAYED,
         UpdateLine("momentum_buffer", "g", "first velocity", ("momentum", FIRST)),
-        UpdateLine("momentum_buffer", "momentum * momentum_buffer + g", "velocity", ("momentum",), (FIRST, "dampening")),
+        UpdateLine(
+            "momentum_buffer", "momentum * momentum_buffer + g", "velocity", ("momentum",), (FIRST, "dampening")
+        ),
         UpdateLine(
             "momentum_buffer",
             "momentum * momentum_buffer + kept * g",

@@ -35,6 +35,7 @@ from graphviz_ad._internal.graph.notices import (
 from graphviz_ad._internal.graph.passes import Passes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.transforms import merge_calls
+from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
@@ -501,7 +502,7 @@ class Recording:
         name_variables(tape, variables_read(tape, self._code))
         name_returned(tape)
         names = module_names(self._module, self._namespace)
-        title = type(self._module).__name__ if self._module is not None else "recording"
+        title = type(self._module).__name__ if self._module is not None else RECORDING
         self._tensors = self._grads.numbers()
         try:
             program = program_of(tape, whole, names, title, self._tensors)
@@ -524,7 +525,8 @@ class Recording:
         whole_graph = replace(last.saying(*told), each_pass=found)
         facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
         whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
-        return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names), self._steps))
+        histories = self._grads.histories(self._tensors, self._words_of(names), self._steps)
+        return replace(whole_graph, grad_histories=histories)
 
     def _models(self) -> Modules:
         """The model of the recording, or those that it was found to call."""

@@ -102,8 +102,9 @@ class OptimizerSteps:
                 self._count += 1
                 reference = weakref.ref(parameter)
                 known = self._state(optimizer, parameter, rule)
-                step.before[id(reference)] = reference, OptimizerUpdate(
-                    type(optimizer).__name__, settings, self._snapshot(parameter), known
+                step.before[id(reference)] = (
+                    reference,
+                    OptimizerUpdate(type(optimizer).__name__, settings, self._snapshot(parameter), known),
                 )
 
     def _look_after(self, optimizer: Any, step: OptimizerStep) -> None:

@@ -80,7 +80,6 @@ def is_in_a_step() -> bool:
     return frame is not None
 
 
-
 def _transforms() -> dict[Any, str]:
     """The code of the functions that torch.func's and torch.autograd.functional's transforms run as -> the name of
     the transform.
