@@ -362,7 +362,8 @@ def film_of_story(shown: Graph, written: Options, choice: Choice, asked: Animate
     )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
-    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), theme)
+    time = Time(asked.max_seconds, chose, asked.narration)
+    return Animation(shown, in_time(film, staged, screen, words, time), theme)
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:

@@ -258,7 +258,8 @@ class RoundTeller:
         changes = [self.shown(told, node) for node in lit]
         keys = {node.key for node in works}
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
-        return [Step("forward", ("The same forward pass with the new values", root_text(told)), tuple(changes), 3)]
+        caption = ("The same forward pass with the new values", root_text(told))
+        return [Step("forward", caption, tuple(changes), 3, brief=root_text(told))]
 
     # --- backward
 
@@ -297,7 +298,8 @@ class RoundTeller:
         said = [
             f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]
         ]
-        return Step("backward", ("The same backward pass", fitting(said, ", ")), tuple(changes), 3)
+        caption = ("The same backward pass", fitting(said, ", "))
+        return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]))
 
     # --- what happens to leaves
 
