@@ -401,15 +401,16 @@ def backward_steps(teller: Teller, after_forward: bool) -> list[Step]:
     steps = list(teller.backward())
     if after_forward and steps:
         graph = teller.graph
-        clear = [Change(node.key, "idle") for node in graph.node_list] + [
-            Change(edge.key, "idle") for edge in graph.edges
-        ]
+        clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
+        clear += [change for change in blank(teller.words, values=False, gradients=True) if change.key in graph.nodes]
         steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
     return steps
 
 
 def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
-    """What makes the complete picture one in which nothing has been computed."""
+    """What makes the complete picture one in which nothing has been computed. As long as there are no values, nobody
+    asks for gradients: that they are not computed yet is said where only these are missing.
+    """
     for node in words.graph.node_list:
         said = words.nodes[node.key]
         texts: list[tuple[str, str]] = []
@@ -417,7 +418,7 @@ def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
             texts += [(line.key, "" if line.number else NOT_YET) for line in said.values if line.role == "value"]
         if gradients and node.requires_grad:
             texts += [
-                (line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" else "")
+                (line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" and not values else "")
                 for line in said.gradients
             ]
             texts += [(line.key, "") for line in said.notes]

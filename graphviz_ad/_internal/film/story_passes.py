@@ -337,9 +337,10 @@ class RoundTeller:
         lines = told_lines(chapter, deeds, words)
         if len(lines) < 2 or self.is_known(chapter, deeds):
             caption = told_at_once(chapter, deeds, words) or chapter_caption(chapter, deeds, words)
-            return [Step(phase, caption, (*clear, *changes), 1 + len(deeds), lessons=lessons_of(chapter, deeds))]
+            used, brief = lessons_of(chapter, deeds), lines[-1].brief if lines else ""
+            return [Step(phase, caption, (*clear, *changes), 1 + len(deeds), lessons=used, brief=brief)]
         lit = [Change(deed.leaf, "active") for deed in deeds]
-        before = [Step(phase, one.caption, (), 1 + len(deeds), lessons=(one.lesson,)) for one in lines]
+        before = [Step(phase, one.caption, (), 1, lessons=(one.lesson,), brief=one.brief) for one in lines]
         before[0] = replace(before[0], changes=(*clear, *lit))
         return [*before[:-1], replace(before[-1], changes=tuple(changes))]
 

@@ -19,10 +19,11 @@ OWN = "grad"  # what the gradient is called where something of the program is ca
 
 @dataclass(frozen=True)
 class LineWords:
-    """A line of a step in words: what a caption says, and the lesson that it uses."""
+    """A line of a step in words: what a caption says, the lesson that it uses, and what it comes to in brief."""
 
     caption: tuple[str, ...]
     lesson: str
+    brief: str
 
 
 def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> list[LineWords]:
@@ -31,7 +32,11 @@ def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> list[Li
         return []
     letters = letters_beside(words.names.of[deed.leaf] for deed in deeds)
     return [
-        LineWords(line_caption(chapter if n == 0 else None, deeds, n, words, letters), line.lesson)
+        LineWords(
+            line_caption(chapter if n == 0 else None, deeds, n, words, letters),
+            line.lesson,
+            brief_of(deeds[0], n, words, letters),
+        )
         for n, line in enumerate(deeds[0].lines)
     ]
 
@@ -89,6 +94,14 @@ def numbers_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str], *, 
     what = name if line.result == PARAMETER else letters[line.result]
     said = f"{what} = {numbers} {equal_to(made)}" if numbers != made else f"{what} {equal_to(made)}"
     return said if alone or line.result == PARAMETER else f"{name}: {said}"
+
+
+def brief_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> str:
+    """ "w = 1.1"."""
+    line = deed.lines[n]
+    what = words.names.of[deed.leaf] if line.result == PARAMETER else letters[line.result]
+    made = written(line.made)
+    return f"{what} {equal_to(made)}" if made is not None else ""
 
 
 def results_of(deed: Deed, letters: Mapping[str, str]) -> str:
