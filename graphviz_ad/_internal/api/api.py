@@ -580,7 +580,8 @@ class Animation(ShowsItself):
 
     @checking_arguments
     def save_all(self, name: StrPath) -> tuple[Path, ...]:
-        """Write the film in every form that there is, all under one name, and return the files.
+        """Write the film in every form that is a file, all under one name, and return the files. Left out are folders,
+        which have calls of their own: frames by ``save("name/")``, clips of the steps by ``save_slides("name")``.
 
         What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and
         a SaveError says which and why.
@@ -589,7 +590,7 @@ class Animation(ShowsItself):
 
     to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
     to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
-    to_matplotlib = documents.to_matplotlib
+    to_matplotlib, save_slides = documents.to_matplotlib, documents.save_slides
 
     @checking_arguments
     def storyboard(self, *, rows: int = 2, columns: int = 3) -> Frame:
