@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def test_variables_are_drawn_in_italics_on_the_place_of_the_line() -> None:
     assert parts == {"e": "italic", " = ": "normal", "c": "italic", "·": "normal", "d": "italic"}
     places = [part.get_window_extent() for _, part in texts["e = c·d"].runs]
     whole = texts["e = c·d"].get_window_extent(made.canvas.get_renderer())
-    assert all(a.x0 <= b.x0 for a, b in zip(places, places[1:], strict=False))
+    assert all(a.x0 <= b.x0 for a, b in pairwise(places))
     assert whole.x0 - 2 <= places[0].x0
     assert places[-1].x1 <= whole.x1 + 2
 
