@@ -299,16 +299,19 @@ def test_a_step_is_told_by_its_rule_in_numbers_and_one_whose_rule_is_not_known_b
             self.param_groups[0]["params"][0].sub_(1.0)
 
     assert said(torch.optim.SGD) == ["w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
-    assert said(torch.optim.SGD, momentum=0.9) == ["v = [2, 4]", "w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
+    assert said(torch.optim.SGD, momentum=0.9) == [
+        "velocity = [2, 4]",  # v₁ is a result on the picture
+        "w = [1, 2] − 0.5 × [2, 4] = [0, 0]",
+    ]
     assert said(torch.optim.SGD, weight_decay=0.1) == [
         "g = [2, 4] + 0.1 × [1, 2] = [2.1, 4.2]",
         "w = [1, 2] − 0.5 × [2.1, 4.2] = [−0.05, −0.1]",
     ]
     assert said(torch.optim.Adam, betas=(0.5, 0.75)) == [
         "m = 0.5 × [0, 0] + 0.5 × [2, 4] = [1, 2]",
-        "v = 0.75 × [0, 0] + 0.25 × [2, 4]² = [1, 4]",
+        "s = 0.75 × [0, 0] + 0.25 × [2, 4]² = [1, 4]",
         "m′ = [1, 2] / (1 − 0.5¹) = [2, 4]",
-        "v′ = [1, 4] / (1 − 0.75¹) = [4, 16]",
+        "s′ = [1, 4] / (1 − 0.75¹) = [4, 16]",
         "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−8) = [0.5, 1.5]",
     ]
     assert said(torch.optim.Adam, amsgrad=True) == ["w: [1, 2] → [0.5, 1.5]"]

@@ -270,16 +270,23 @@ class RoundTeller:
         teller.arrivals = self.ledger.arrivals(told.round, self.held)
         steps = list(teller.backward())
         clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
-        clear += [
-            change
-            for change in blank(words, values=False, gradients=True)
-            if change.key not in graph.nodes or graph.nodes[change.key].kind != "leaf"
-        ]
+        clear += self.without_gradients(words)
         if again and len(steps) > 1:
             steps = [self.backward_at_once(told, steps)]
         if steps:
             steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
         return steps
+
+    @staticmethod
+    def without_gradients(words: Words) -> Iterator[Change]:
+        """What says whether a gradient is still to come in this pass; nothing of leaves, which keep what they have."""
+        graph = words.graph
+        for change in blank(words, values=False, gradients=True):
+            node = graph.nodes.get(change.key)
+            if node is None or (node.kind != "leaf" and node.grad is not None):
+                yield change
+            elif node.kind != "leaf":
+                yield replace(change, texts=tuple([(line, "") for line, _ in change.texts]))
 
     def backward_at_once(self, told: Told, steps: Sequence[Step]) -> Step:
         """All steps as one."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from graphviz_ad._internal.film.ledger import MOST_NAMED, fitting
 from graphviz_ad._internal.film.updates import Chapter, Deed
 from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.set_names import parts_of_name
 from graphviz_ad._internal.maths.update_lines import MadeLine
-from graphviz_ad._internal.operations.optimizers import GRADIENT, LETTERS, PARAMETER
+from graphviz_ad._internal.operations.optimizers import CORRECTED, GRADIENT, LETTERS, PARAMETER
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import as_term, equal_to
 from graphviz_ad._internal.scene.words.short_text import flow_text as written
-
-OWN = "grad"  # what the gradient is called where something of the program is called g
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> list[Li
     """What is told of each line of the step that did this; nothing where its leaves were moved in several ways."""
     if not deeds or len({tuple(map(shape_of, deed.lines)) for deed in deeds}) > 1:
         return []
-    letters = letters_beside(words.names.of[deed.leaf] for deed in deeds)
+    letters = letters_beside(words.names.of.values())
     return [
         LineWords(
             line_caption(chapter if n == 0 else None, deeds, n, words, letters),
@@ -48,16 +47,18 @@ def shape_of(line: MadeLine) -> tuple[object, ...]:
 
 def settings_in(line: MadeLine) -> Mapping[str, str]:
     """The numbers of a line that are no parameter, gradient or memory of one: name -> as it is written."""
-    names = {*LETTERS, PARAMETER}
+    names = {*LETTERS, *CORRECTED, PARAMETER}
     return {name: written(known) or "…" for name, known in line.values.items() if name not in names}
 
 
 def letters_beside(names: Iterable[str]) -> Mapping[str, str]:
-    """What everything is called beside leaves with these names."""
-    taken = set(names)
-    return {name: name if letter in taken else letter for name, letter in LETTERS.items()} | {
-        GRADIENT: OWN if LETTERS[GRADIENT] in taken else LETTERS[GRADIENT]
+    """What everything is called on a picture with these names: v is none beside v₁."""
+    taken = {parts.base if (parts := parts_of_name(name)) is not None else name for name in names}
+    letters = {
+        name: next((letter for letter in offered if letter not in taken), offered[-1])
+        for name, offered in LETTERS.items()
     }
+    return letters | {name: f"{letters[of]}′" for name, of in CORRECTED.items()}
 
 
 def line_caption(
@@ -115,7 +116,7 @@ def told_at_once(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tuple
     lines = told_lines(chapter, deeds, words)
     if len(lines) < 2:
         return ()
-    letters = letters_beside(words.names.of[deed.leaf] for deed in deeds)
+    letters = letters_beside(words.names.of.values())
     last = len(lines) - 1
     rule, numbers = line_caption(chapter, deeds, last, words, letters)
     remembered = results_of(deeds[0], letters) if len(deeds) == 1 else ""

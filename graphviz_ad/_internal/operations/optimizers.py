@@ -14,11 +14,15 @@ PAIRS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 FIRST = "first"  # a line of the first step alone, when nothing is remembered yet
 # what is left of 1 without that setting, so that nobody has to subtract
 RESTS: Mapping[str, str] = {"rest1": "beta1", "rest2": "beta2", "rest": "alpha", "kept": "dampening"}
-# what a lecture calls what torch remembers, unless the program calls something so
-LETTERS: Mapping[str, str] = {
-    "momentum_buffer": "v", "exp_avg": "m", "exp_avg_sq": "v", "square_avg": "s", "m_corrected": "m′",
-    "v_corrected": "v′", GRADIENT: "g",
-}  # fmt: skip
+# what a lecture calls what torch remembers; each further name is for where the program calls something so
+LETTERS: Mapping[str, tuple[str, ...]] = {
+    "momentum_buffer": ("v", "velocity"),
+    "exp_avg": ("m", "exp_avg"),
+    "exp_avg_sq": ("v", "s", "exp_avg_sq"),
+    "square_avg": ("s", "square_avg"),
+    GRADIENT: ("g", "grad"),
+}
+CORRECTED: Mapping[str, str] = {"m_corrected": "exp_avg", "v_corrected": "exp_avg_sq"}  # what is written with a prime
 
 
 @dataclass(frozen=True)
