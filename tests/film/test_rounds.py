@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,8 +21,10 @@ from graphviz_ad._internal.film.film_frames import film_frames
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
+from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
 from graphviz_ad._internal.scene.loss_curve import PART
@@ -279,19 +283,117 @@ def test_passes_that_were_not_recorded_are_refused(passes: Any) -> None:
         trained().animate(passes=passes)
 
 
-def test_only_a_plain_step_has_a_formula_and_others_say_what_was_and_is() -> None:
-    def said(**options: Any) -> list[str]:
+def test_a_step_is_told_by_its_rule_in_numbers_and_one_whose_rule_is_not_known_by_what_was_and_is() -> None:
+    def said(make: Any, **options: Any) -> list[str]:
         w = torch.tensor([1.0, 2.0], requires_grad=True)
-        optimizer = torch.optim.SGD([w], 0.5, **options)
+        optimizer = make([w], 0.5, **options)
         with gad.record() as recorded:
             (w * w).sum().backward()
             optimizer.step()
         steps = recorded.graph.animate(passes=0, layout="layered").steps
         return [step.caption[1] for step in steps if step.phase == "update"]
 
-    assert said() == ["w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
-    assert said(momentum=0.9) == ["w: [1, 2] → [0, 0]"]
-    assert said(weight_decay=0.1) == ["w: [1, 2] → [−0.05, −0.1]"]
+    class Odd(torch.optim.SGD):
+        @torch.no_grad()
+        def step(self) -> None:  # type: ignore[override]
+            self.param_groups[0]["params"][0].sub_(1.0)
+
+    assert said(torch.optim.SGD) == ["w = [1, 2] − 0.5 × [2, 4] = [0, 0]"]
+    assert said(torch.optim.SGD, momentum=0.9) == [
+        "velocity = [2, 4]",  # v₁ is a result on the picture
+        "w = [1, 2] − 0.5 × [2, 4] = [0, 0]",
+    ]
+    assert said(torch.optim.SGD, weight_decay=0.1) == [
+        "g = [2, 4] + 0.1 × [1, 2] = [2.1, 4.2]",
+        "w = [1, 2] − 0.5 × [2.1, 4.2] = [−0.05, −0.1]",
+    ]
+    assert said(torch.optim.Adam, betas=(0.5, 0.75)) == [
+        "m = 0.5 × [0, 0] + 0.5 × [2, 4] = [1, 2]",
+        "s = 0.75 × [0, 0] + 0.25 × [2, 4]² = [1, 4]",
+        "m′ = [1, 2] / (1 − 0.5¹) = [2, 4]",
+        "s′ = [1, 4] / (1 − 0.75¹) = [4, 16]",
+        "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−8) = [0.5, 1.5]",
+    ]
+    assert said(torch.optim.Adam, amsgrad=True) == ["w: [1, 2] → [0.5, 1.5]"]
+    assert said(torch.optim.Adagrad) == ["w: [1, 2] → [0.5, 1.5]"]
+    assert said(Odd, momentum=0.9) == ["w: [1, 2] → [0, 1]"]
+
+
+OPTIONS = {
+    "SGD": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.5], "nesterov": [False, True], "weight_decay": [0.0, 0.1]},
+    "Adam": {"betas": [(0.9, 0.999), (0.5, 0.6)], "weight_decay": [0.0, 0.1], "eps": [1e-8, 1e-2]},
+    "AdamW": {"betas": [(0.9, 0.999), (0.5, 0.6)], "weight_decay": [0.0, 0.1]},
+    "RMSprop": {"alpha": [0.99, 0.5], "momentum": [0.0, 0.9], "weight_decay": [0.0, 0.1]},
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_every_line_of_an_optimizers_step_has_torchs_numbers(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(OPTIONS)))
+    flags: dict[str, list[Any]] = {"foreach": [False, True], "maximize": [False, True], "lr": [0.1, 0.003]}
+    options = {name: data.draw(st.sampled_from(values)) for name, values in {**OPTIONS[kind], **flags}.items()}
+    if options.get("nesterov") and (not options["momentum"] or options["dampening"]):
+        options["nesterov"] = False  # torch refuses it
+    dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    start = data.draw(st.lists(st.floats(-2, 2, width=32), min_size=2, max_size=2))
+
+    def run() -> Iterator[tuple[Any, Tensor]]:
+        w = torch.tensor(start, dtype=dtype, requires_grad=True)
+        optimizer = getattr(torch.optim, kind)([w], **options)
+        for _ in range(3):
+            optimizer.zero_grad()
+            ((w - 1) ** 2).sum().backward()
+            optimizer.step()
+            yield optimizer, w
+
+    seen = [
+        {name: known.clone() for name, known in optimizer.state[w].items() if isinstance(known, Tensor)}
+        | {"w": w.detach().clone()}
+        for optimizer, w in run()
+    ]
+    with gad.record() as recorded:
+        held = [*run()]  # or the parameter would be gone before the recording ends
+    assert held
+    for one, state_then in zip(rounds_of(recorded.graph, True), seen, strict=True):
+        (chapter,) = [chapter for chapter in one.after if chapter.what == STEP]
+        (deed,) = chapter.deeds
+        assert deed.lines
+        last = {line.result: line for line in deed.lines}
+        assert {name for name in state_then if name != "step"} <= {*last}
+        for name, line in last.items():
+            assert line.made.array is not None
+            if line.recorded:
+                assert line.made.array.tolist() == state_then[name].tolist(), name
+            assert np.allclose(evaluate(line.formula, {n: s.array for n, s in line.values.items()}), line.made.array)
+
+
+def test_what_empties_grad_is_told_where_the_program_does_it() -> None:
+    def told_phases(*order: str) -> list[str]:
+        w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        optimizer, loss = torch.optim.SGD([w], 0.1), w
+        does = {"zero": optimizer.zero_grad, "step": optimizer.step, "backward": lambda: loss.backward()}
+        with gad.record() as recorded:
+            for _ in range(2):
+                for action in order:
+                    if action == "forward":
+                        loss = (w - 3) ** 2
+                    else:
+                        does[action]()  # type: ignore[operator]
+        steps = told(recorded.graph).story.steps
+        return [phase for phase, _ in groupby(step.phase for step in steps) if phase not in ("start", "end")]
+
+    names = {"zero": "zero", "step": "update", "forward": "forward", "backward": "backward"}
+    for order in (
+        ("zero", "forward", "backward", "step"),
+        ("forward", "zero", "backward", "step"),
+        ("forward", "backward", "step", "zero"),
+        ("forward", "backward", "zero"),
+    ):
+        told_of = [names[action] for action in (*order, *order)]
+        if order.index("zero") < order.index("backward"):  # there is nothing to be emptied yet
+            told_of.remove("zero")
+        assert told_phases(*order) == told_of, order
 
 
 def test_the_losses_are_a_curve_that_grows_with_the_passes() -> None:

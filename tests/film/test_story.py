@@ -208,8 +208,13 @@ def test_the_first_frame_knows_nothing_but_the_numbers_of_the_program(name: str)
             assert texts["value"] == "·"
             assert not any(line.text for line in box.lines if line.role == "value" and line.number)
         if node.requires_grad:
-            assert texts["gradient"] == (".grad ·" if node.kind == "leaf" else "grad ·")
+            assert texts["gradient"] == ""  # nobody asks for it yet
     assert not any(line.text for arrow in made.film.scene(0).arrows if arrow.style != "cut" for line in arrow.lines)
+    starts = next((i for i, step in enumerate(made.steps) if step.phase == "backward"), None)
+    for box in made.film.scene(starts).boxes if starts is not None else ():
+        texts = {line.key: line.text for line in box.lines}
+        if made.graph.nodes[box.key].requires_grad and box.emphasis == "idle":
+            assert texts["gradient"] == (".grad ·" if box.kind == "leaf" else "grad ·")
 
 
 def test_a_film_of_the_backward_pass_starts_with_all_values_and_no_gradient() -> None:

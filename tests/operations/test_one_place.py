@@ -61,7 +61,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "cli/doctor.py": ("the program dot", {"dot"}),
     "output/worked_html.py": ("an element of HTML", {"div"}),
     "renderers/html/player.py": ("an element of HTML, and what a camera sees", {"div", "view"}),
-    "renderers/pages/narration.py": ("a word that is spoken", {"to"}),
+    "film/speech.py": ("a word that is spoken", {"to"}),
     "renderers/images/matplotlib_canvas.py": ("how lines are joined", {"round"}),
     "renderers/images/matplotlib_axes.py": ("how lines are joined", {"round"}),
     "teaching/galleries/circuits.py": ("variables of the examples, and the program dot", {"dot", "neg", "t"}),

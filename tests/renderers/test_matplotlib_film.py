@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from small_programs import graph
 
 from graphviz_ad._internal.api.api import Animation
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.renderers.images.matplotlib_film import tick_of, ticks
+from graphviz_ad._internal.film.moments import moments
+from graphviz_ad._internal.renderers.images.matplotlib_film import Instant, instants_of, tick_of
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad._internal.scene.themes import THEMES
@@ -51,9 +53,12 @@ def figure(columns: int = 1) -> Any:
     return made, made.subplots(1, columns, squeeze=False)[0] if columns else ()
 
 
-def words(animation: Any, step: int) -> list[str]:
-    """What the animation shows at a step."""
-    return sorted(artist.get_text() for artist in animation._func(step) if hasattr(artist, "get_text"))
+def words(animation: Any, step: int, share: float | None = None) -> list[str]:
+    """What the animation shows at a step, at rest or on its way there."""
+    of = animation._func.__self__.moments
+    (*_, last) = (n for n, moment in enumerate(of) if moment.step == step and moment.rests == (share is None))
+    shown = animation._func(Instant(last, 1.0 if share is None else share))
+    return sorted(artist.get_text() for artist in shown if hasattr(artist, "get_text"))
 
 
 def test_each_step_has_the_words_of_the_film() -> None:
@@ -67,13 +72,51 @@ def test_each_step_has_the_words_of_the_film() -> None:
 @pytest.mark.parametrize("speed", [1.0, 3.7])
 def test_steps_last_as_long_as_the_film_says(speed: float) -> None:
     told = graph("colah").animate(speed=speed).film
-    tick = tick_of(told)
-    shown = ticks(told, tick)
+    of = list(moments(told))
+    tick = tick_of(told, of)
+    frames = list(instants_of(of, tick))
+    shown = [of[one.moment].step for one in frames]
     assert shown == sorted(shown)
+    assert {of[one.moment].step for one in frames if of[one.moment].rests} == {*range(len(told.steps))}
+    assert any(0 < one.share < 1 for one in frames)
     for step in range(len(told.steps)):
         assert shown.count(step) >= 1
         assert shown.count(step) * tick == pytest.approx(told.seconds(step), abs=tick)
     assert len(shown) * tick == pytest.approx(sum(map(told.seconds, range(len(told.steps)))), abs=tick)
+
+
+def test_numbers_are_seen_on_their_way_as_in_any_other_film() -> None:
+    told = graph("colah").animate(layout="layered")
+    made = animated(told)
+    moving = [moment for moment in moments(replace(told.film, size=told.film.size)) if not moment.rests]
+    assert moving
+    for moment in moving[:: len(moving) // 4]:
+        for share in (moment.share(moment.begin), moment.share((moment.begin + moment.end) / 2)):
+            stage = made._func.__self__
+            shown = made._func(Instant(stage.moments.index(moment), share))
+            flying = [flight for flight in moment.motion.flights if flight.seen(share)]
+            texts = [artist.get_text() for artist in shown[-3 * len(flying) :] if hasattr(artist, "get_text")]
+            assert {flight.line.text for flight in flying} <= {*texts} or any(one.line.drawn for one in flying)
+            scale, aside, down = stage.film.fit(stage.film.whole)
+            for flight in flying:
+                ((x, y),) = flight.middles([share])
+                places = [artist.get_transform() - stage.axes.transData for artist in shown[-3 * len(flying) :]]
+                middle = (x * scale + aside, stage.film.size[1] - y * scale - down)
+                assert any(np.allclose(place.transform((0, 0)), middle, atol=0.1) for place in places)
+
+
+def test_variables_are_drawn_in_italics_on_the_place_of_the_line() -> None:
+    made, (one,) = figure()
+    graph("colah").plot(layout="layered", ax=one)
+    made.canvas.draw()
+    texts = {artist.get_text(): artist for artist in one.texts}
+    parts = {part.get_text(): part.get_fontstyle() for _, part in texts["e = c·d"].runs}
+    assert parts == {"e": "italic", " = ": "normal", "c": "italic", "·": "normal", "d": "italic"}
+    places = [part.get_window_extent() for _, part in texts["e = c·d"].runs]
+    whole = texts["e = c·d"].get_window_extent(made.canvas.get_renderer())
+    assert all(a.x0 <= b.x0 for a, b in pairwise(places))
+    assert whole.x0 - 2 <= places[0].x0
+    assert places[-1].x1 <= whole.x1 + 2
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

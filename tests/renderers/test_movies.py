@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import resource
@@ -514,6 +515,24 @@ def test_a_name_that_ends_in_a_slash_is_a_folder_of_numbered_frames(tmp_path):
         film().duration, abs=0.01
     )
     assert names(tmp_path) == ["frames"]
+
+
+def test_each_step_is_a_clip_that_ends_on_its_still(tmp_path):
+    short = replace(film(), film=replace(film().film, steps=film().steps[:4]))
+    folder = short.save_slides(tmp_path / "clips")
+    listed = json.loads((folder / "step-clips.json").read_text("utf-8"))
+    files = [name for one in listed["slides"] for name in (one["clip"], one["still"])]
+    assert names(folder) == sorted([*files, "step-clips.json"])
+    assert listed["size"] == list(short.film.size)
+    for i, one in enumerate(listed["slides"]):
+        pictures, times = decoded_video((folder / one["clip"]).read_bytes())
+        assert len(times) / 30 == pytest.approx(short.film.seconds(i), abs=0.05)
+        assert one["seconds"] == pytest.approx(short.film.seconds(i), abs=1e-3)
+        assert one["caption"] == list(short.steps[i].said)
+        with Image.open(folder / one["still"]) as image:
+            still = np.asarray(image.convert("RGB"))
+        np.testing.assert_array_equal(still, pixels(paint_frame(short.film, i), short.theme))
+        assert np.abs(pictures[-1].astype(int) - still).mean() < 1.5
 
 
 def test_frames_replace_those_of_an_earlier_film_and_nothing_else(tmp_path):

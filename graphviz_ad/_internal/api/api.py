@@ -69,6 +69,7 @@ from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
+from graphviz_ad._internal.scene.words.names import title_of
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
@@ -362,13 +363,14 @@ def film_of_story(shown: Graph, written: Options, choice: Choice, asked: Animate
     panel = panel_with_legend(panel) if asked.overlay is not None else panel
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
     staged, screen = staged_with_curve(words, choice, screen)
-    stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
+    stage, title, speed = with_overlay(staged.scene, shown, asked.overlay), title_of(shown), float(asked.speed)
     film = Film(
-        stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing
+        stage, staged.story.steps, staged.story.opening, title, speed, size, panel=screen.panel, program=listing
     )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
     chose = asked.steps is not None or not isinstance(choice, UsualStory)
-    return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), theme)
+    time = Time(asked.max_seconds, chose, asked.narration)
+    return Animation(shown, in_time(film, staged, screen, words, time), theme)
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
@@ -585,7 +587,8 @@ class Animation(ShowsItself):
 
     @checking_arguments
     def save_all(self, name: StrPath) -> tuple[Path, ...]:
-        """Write the film in every form that there is, all under one name, and return the files.
+        """Write the film in every form that is a file, all under one name, and return the files. Left out are folders,
+        which have calls of their own: frames by ``save("name/")``, clips of the steps by ``save_slides("name")``.
 
         What an optional package is missing for is left out, with a warning. Where others fail, the rest is written and
         a SaveError says which and why.
@@ -594,7 +597,7 @@ class Animation(ShowsItself):
 
     to_svg, to_html, to_beamer, to_pptx = documents.to_svg, documents.to_html, documents.to_beamer, documents.to_pptx
     to_reveal, to_quarto, to_myst = documents.to_reveal, documents.to_quarto, documents.to_myst
-    to_matplotlib = documents.to_matplotlib
+    to_matplotlib, save_slides = documents.to_matplotlib, documents.save_slides
 
     @checking_arguments
     def storyboard(self, *, rows: int = 2, columns: int = 3) -> Frame:
@@ -613,7 +616,7 @@ class Animation(ShowsItself):
 
     def __repr__(self) -> str:
         """How long the film is and of what."""
-        return f"<Animation of {self.graph.name}: {len(self.steps)} steps, {self.duration:.0f} s>"
+        return f"<Animation of {self.film.title}: {len(self.steps)} steps, {self.duration:.0f} s>"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from graphviz_ad._internal.base.errors import SaveError
 from graphviz_ad._internal.base.save_file import explained
 
-OURS = re.compile(r"frame-\d+\.png|frames\.ffconcat")
+OURS = re.compile(r"frame-\d+\.png|frames\.ffconcat|step-\d+\.(?:png|mp4)|step-clips\.json")
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
+from graphviz_ad._internal.film.speech import full_seconds
 from graphviz_ad._internal.scene.scene import Step
 
 FIRST, LAST = 1.5, 3.0  # seconds of the first and the last frame
@@ -13,14 +15,15 @@ BEGIN, WORD, NUMBER = 0.5, 0.12, 0.1  # seconds to look where it is, for a word 
 HURRIED = 0.8  # of the shortest time, where a film has to be shorter
 
 
-def holds_of(steps: Sequence[Step]) -> tuple[float, ...]:
-    """Seconds of each step at speed 1."""
+def holds_of(steps: Sequence[Step], *, narrated: bool = False) -> tuple[float, ...]:
+    """Seconds of each step at speed 1; ``narrated``: long enough to say aloud all that there is to say."""
     said: set[str] = set()
     holds = [round(hold, 2) for hold in (hold_of(step, said) for step in steps)]
     if holds:
         holds[0] = FIRST
         holds[-1] = LAST
-    return tuple(holds)
+    spoken = [math.ceil(10 * full_seconds(step)) / 10 for step in steps] if narrated else holds
+    return tuple(map(max, holds, spoken))
 
 
 def hold_of(step: Step, said: set[str]) -> float:

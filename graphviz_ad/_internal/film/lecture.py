@@ -18,10 +18,13 @@ LECTURE = 90.0  # seconds at speed 1 that a film lasts at most, unless somebody 
 
 @dataclass(frozen=True)
 class Time:
-    """How long a film may last, None where nobody says; ``as_told``: somebody chose how finely it is told."""
+    """How long a film may last, None where nobody says; ``as_told``: somebody chose how finely it is told;
+    ``narrated``: it stays at each step as long as it takes to say it.
+    """
 
     seconds: float | None
     as_told: bool
+    narrated: bool = False
 
 
 def in_time(film: Film, staged: Staged, screen: Screen, words: Words, time: Time) -> Film:
@@ -29,8 +32,8 @@ def in_time(film: Film, staged: Staged, screen: Screen, words: Words, time: Time
 
     Before steps that cannot be seen together are told together, letters get as small as they may.
     """
-    if time.seconds is None and time.as_told:
-        return told(staged.story, film, staged, USUAL)
+    if time.seconds is None and (time.as_told or time.narrated):
+        return told(staged.story, film, staged, USUAL, narrated=time.narrated)
     most = LECTURE if time.seconds is None else time.seconds * film.speed
     found: Film | None = None
     paces = [
@@ -39,7 +42,7 @@ def in_time(film: Film, staged: Staged, screen: Screen, words: Words, time: Time
             words.names.of,
             most,
             staged.sees(screen, usual),
-            partial(told, film=film, staged=staged, usual=usual),
+            partial(told, film=film, staged=staged, usual=usual, narrated=time.narrated),
         )
         for usual in ((USUAL, LEAST) if staged.camera else (USUAL,))
     ]
@@ -49,8 +52,8 @@ def in_time(film: Film, staged: Staged, screen: Screen, words: Words, time: Time
     return found if time.seconds is None else in_seconds(found, most)
 
 
-def told(story: Story, film: Film, staged: Staged, usual: float) -> Film:
+def told(story: Story, film: Film, staged: Staged, usual: float, *, narrated: bool) -> Film:
     """The film of a story, with a camera where it takes one."""
     steps = explained(story).steps
-    made = replace(film, steps=steps, holds=holds_of(steps))
+    made = replace(film, steps=steps, holds=holds_of(steps, narrated=narrated))
     return with_camera(made, usual) if staged.camera else made

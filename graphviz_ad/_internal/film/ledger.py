@@ -49,7 +49,7 @@ class Ledger:
         held: dict[str, Snapshot | None] = {}
         for each in rounds:
             held |= {key: snap for key, snap in each.found.items() if key in nodes and key not in held}
-            for chapter in each.before:
+            for chapter in (*each.opening, *each.before):
                 held |= held_by(chapter)
             held |= {one.leaf: one.total for one in each.additions}
             for chapter in each.after:
@@ -66,7 +66,7 @@ class Ledger:
         self.texts(each.found)
         self.sums(each.additions)
         self.texts({one.leaf: one.total for one in each.additions})
-        for chapter in (*each.before, *each.after):
+        for chapter in (*each.opening, *each.before, *each.after):
             self.texts(held_by(chapter))
             for deed in chapter.deeds if chapter.what in MOVES else ():
                 if deed.leaf in self.nodes:

@@ -6,6 +6,7 @@ operands is one box, and a leaf is one box however often a step wrote to it: onl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,8 +17,8 @@ from graphviz_ad._internal.film.updates import (
     Addition,
     Chapter,
     Life,
-    chapters_after,
-    chapters_before,
+    chapters_early,
+    chapters_late,
     lives_of,
 )
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
@@ -32,8 +33,9 @@ class Round:
     """One backward pass, ``number`` of ``count`` that were recorded, with what led to it.
 
     ``graph`` has the boxes of all rounds, with values and gradients of this one; ``here`` are the keys of those that
-    are part of it, ``fresh`` of those that were computed since the round before. ``before`` is what had happened to the
-    leaves when this pass began, ``additions`` what it added to their ``.grad``, and ``after`` what happened then.
+    are part of it, ``fresh`` of those that were computed since the round before. ``opening`` is what had happened to
+    the leaves before the first forward pass, ``before`` what happened between a forward pass and this backward pass,
+    ``additions`` what it added to their ``.grad``, and ``after`` what happened then, until the next round begins.
     ``found`` is what each ``.grad`` held before all that.
     """
 
@@ -43,6 +45,7 @@ class Round:
     here: frozenset[str]
     fresh: frozenset[str]
     boxes: frozenset[str]
+    opening: tuple[Chapter, ...] = ()
     before: tuple[Chapter, ...] = ()
     additions: tuple[Addition, ...] = ()
     after: tuple[Chapter, ...] = ()
@@ -264,25 +267,47 @@ class Gathered:
 
     def rounds(self) -> Iterator[Round]:
         """One after the other."""
-        told: set[Hashable] = set()
         count = len(self.graph.passes)
+        here = [
+            {self.key(box): piece.identity[node] for box, (node, _) in parts.items()}
+            for piece, parts in zip(self.pieces, self.boxes.parts, strict=True)
+        ]
+        fresh = [*self.fresh(here)]
+        started = {piece.index: self.started(n, fresh[n]) for n, piece in enumerate(self.pieces)} | {count: math.inf}
         for n, piece in enumerate(self.pieces):
-            here = {self.key(box): piece.identity[node] for box, (node, _) in self.boxes.parts[n].items()}
-            fresh = frozenset(key for key, identity in here.items() if identity is None or identity not in told)
-            told |= {*here.values()}
             graph, number = self.drawn(n), piece.index + 1
+            begun = started[number - 1]
             yield Round(
                 number,
                 count,
                 graph,
-                frozenset(here),
-                fresh,
+                frozenset(here[n]),
+                fresh[n],
                 frozenset(graph.nodes),
-                chapters_before(self.lives, number - 1),
+                chapters_early(self.lives, 0, begun) if number == 1 else (),
+                chapters_late(self.lives, number - 1, begun),
                 tuple([added for life in self.lives if (added := life.addition(number)) is not None]),
-                chapters_after(self.lives, number, count),
-                {life.leaf: life.held_before(number) for life in self.lives},
+                chapters_early(self.lives, number, started.get(number))
+                + (chapters_late(self.lives, number, math.inf) if number == count else ()),
+                {life.leaf: life.held_before(number, begun) for life in self.lives},
             )
+
+    @staticmethod
+    def fresh(here: Sequence[Mapping[str, Hashable]]) -> Iterator[frozenset[str]]:
+        """Of each round the boxes that were computed since the one before."""
+        told: set[Hashable] = set()
+        for boxes in here:
+            yield frozenset(key for key, identity in boxes.items() if identity is None or identity not in told)
+            told |= {*boxes.values()}
+
+    def started(self, n: int, fresh: Collection[str]) -> float | None:
+        """How many calls of the program there were before the forward pass of a round; see `updates.parted`."""
+        piece = self.pieces[n]
+        nodes = [piece.graph.nodes[node] for box, (node, _) in self.boxes.parts[n].items() if self.key(box) in fresh]
+        ran = [node for node in nodes if not piece.is_source(node)]
+        if piece.graph.ranks or any(node.call is None for node in ran):
+            return None
+        return min((float(node.call) for node in ran if node.call is not None), default=math.inf)
 
     @cached_property
     def lives(self) -> tuple[Life, ...]:

@@ -19,6 +19,7 @@ from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Move, Step
 from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.names import title_of
 from graphviz_ad._internal.scene.words.short_text import (
     after_sign,
     as_term,
@@ -90,7 +91,7 @@ class Teller:
                 changes = [*arrows, *self.show([node], "value", "forward")]
                 moves = [Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges]
                 told = self.step("forward", self.forward_caption(node), changes, moves=moves, of=[node])
-                yield replace(told, about=(node.key,), rule=str(node.op or node.kind))
+                yield replace(told, about=(node.key,), rule=str(node.op or node.kind), brief=self.result(node))
 
     def backward(self) -> Iterator[Step]:
         """The upstream gradient, then each node in the order in which the engine ran."""
@@ -168,7 +169,8 @@ class Teller:
         told = self.step("backward", caption, list(changes.values()), 2 * len(edges), moves, of=heads, uses=used)
         about = tuple(dict.fromkeys(edge.tail for edge in edges))
         slots = " ".join(str(edge.slot) for edge in edges)
-        yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}")
+        brief = self.brought(edges[0]) if len(edges) == 1 else ""
+        yield replace(told, about=about, rule=f"{self.graph.nodes[edges[0].head].op} {slots}", brief=brief)
         for key in dict.fromkeys(edge.tail for edge in edges):
             if self.is_complete(key) and max(self.awaited(key)) > 1:
                 yield self.accumulate(key)
@@ -219,7 +221,7 @@ class Teller:
         change = Change(key, "active", final(self.words.nodes[key].gradients))
         senders = self.senders(key)
         told = self.step("backward", caption, [change], 2, moves, of=senders, uses=[lessons.SUM_OVER_PATHS])
-        return replace(told, about=(key,), rule=SUM)
+        return replace(told, about=(key,), rule=SUM, brief=f"{self.words.names.gradient(key, port)} {equal_to(total)}")
 
     def senders(self, key: str) -> list[Node]:
         """The nodes that send a node what is added up there."""
@@ -278,6 +280,18 @@ class Teller:
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
             return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
         return (f"{target} what {tex_to_unicode(head.op or 'it')} passes back", "", result)
+
+    def result(self, node: Node) -> str:
+        """ "q = 3"."""
+        value = ", ".join(caption_text(port.value) for port in node.ports if port.value)
+        return f"{self.words.nodes[node.key].results} = {value}" if value and node.kind != "module" else ""
+
+    def brought(self, edge: Edge) -> str:
+        """ "df/dx = −4", or what it gets of a sum."""
+        if edge.grad is None:
+            return ""
+        name, text = self.words.names.gradient(edge.tail, edge.port), gradient_in_caption(edge.grad)
+        return f"{name} {equal_to(text)}" if self.expected(edge.tail, edge.port) <= 1 else f"{name} gets {text}"
 
     def factors(self, edge: Edge) -> tuple[str, ...]:
         """The two numbers whose product flows back along an edge, as they are written; none where it is no product."""
@@ -387,15 +401,16 @@ def backward_steps(teller: Teller, after_forward: bool) -> list[Step]:
     steps = list(teller.backward())
     if after_forward and steps:
         graph = teller.graph
-        clear = [Change(node.key, "idle") for node in graph.node_list] + [
-            Change(edge.key, "idle") for edge in graph.edges
-        ]
+        clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
+        clear += [change for change in blank(teller.words, values=False, gradients=True) if change.key in graph.nodes]
         steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
     return steps
 
 
 def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
-    """What makes the complete picture one in which nothing has been computed."""
+    """What makes the complete picture one in which nothing has been computed. As long as there are no values, nobody
+    asks for gradients: that they are not computed yet is said where only these are missing.
+    """
     for node in words.graph.node_list:
         said = words.nodes[node.key]
         texts: list[tuple[str, str]] = []
@@ -403,7 +418,7 @@ def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
             texts += [(line.key, "" if line.number else NOT_YET) for line in said.values if line.role == "value"]
         if gradients and node.requires_grad:
             texts += [
-                (line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" else "")
+                (line.key, f"{gradient_label(node)} {NOT_YET}" if line.key == "gradient" and not values else "")
                 for line in said.gradients
             ]
             texts += [(line.key, "") for line in said.notes]
@@ -423,7 +438,8 @@ def first_frame(words: Words, direction: str) -> Step:
         for node in graph.node_list
         if node.kind == "leaf" and "." not in words.names.of[node.key]
     )
-    first = f"{graph.name}({arguments})" if len(arguments) <= 60 else graph.name
+    name = title_of(graph)
+    first = f"{name}({arguments})" if len(arguments) <= 60 and name == graph.name else name
     second = (
         "values are known, gradients are not computed yet"
         if direction == "backward"

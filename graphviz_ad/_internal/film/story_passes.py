@@ -22,8 +22,11 @@ from graphviz_ad._internal.film.ledger import (
 )
 from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, Story, Teller, blank, ending, final, first_frame
-from graphviz_ad._internal.film.updates import MOVES, Chapter
+from graphviz_ad._internal.film.update_words import told_at_once, told_lines
+from graphviz_ad._internal.film.updates import MOVES, Chapter, Deed
+from graphviz_ad._internal.graph.grad_history import EMPTIED
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
 from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words
 from graphviz_ad._internal.scene.words.names import function_name
@@ -169,6 +172,7 @@ class RoundTeller:
     count: int = 1  # steps so far
     held: dict[str, str] = field(default_factory=dict)
     moved: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # values that no round has shown yet
+    steps_told: Counter[object] = field(default_factory=Counter)  # by how they are made
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
@@ -176,7 +180,9 @@ class RoundTeller:
         current, words = told.round, told.words
         if not self.held:
             self.held = self.ledger.texts(current.found)
-        uncertain = {deed.leaf for chapter in current.before for deed in chapter.deeds}
+        for chapter in current.opening:
+            steps += self.chapter(chapter, words, ZERO)
+        uncertain = {deed.leaf for chapter in current.before for deed in chapter.deeds if not chapter.dated}
         fresh = [node for node in words.graph.node_list if current.holds(node.key, current.fresh)]
         works = [node for node in fresh if node.kind not in SOURCES]
         again = {node.key for node in works} <= self.told
@@ -187,12 +193,12 @@ class RoundTeller:
             steps += parts
         self.points.append(self.count + max(len(steps) - 1, 0))
         for chapter in current.before:
-            steps.append(self.chapter(chapter, words, ZERO))
+            steps += self.chapter(chapter, words, ZERO)
         steps += self.backward(told, again=again and bool(works)) if words.graph.has_gradients else []
         grown = self.added(told)
         steps += [grown] if grown is not None else []
         for chapter in current.after:
-            steps.append(self.chapter(chapter, words, ""))
+            steps += self.chapter(chapter, words, "")
         self.told |= {node.key for node in works}
         self.count += len(steps)
         return numbered(steps, current)
@@ -252,7 +258,8 @@ class RoundTeller:
         changes = [self.shown(told, node) for node in lit]
         keys = {node.key for node in works}
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
-        return [Step("forward", ("The same forward pass with the new values", root_text(told)), tuple(changes), 3)]
+        caption = ("The same forward pass with the new values", root_text(told))
+        return [Step("forward", caption, tuple(changes), 3, brief=root_text(told))]
 
     # --- backward
 
@@ -263,16 +270,23 @@ class RoundTeller:
         teller.arrivals = self.ledger.arrivals(told.round, self.held)
         steps = list(teller.backward())
         clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
-        clear += [
-            change
-            for change in blank(words, values=False, gradients=True)
-            if change.key not in graph.nodes or graph.nodes[change.key].kind != "leaf"
-        ]
+        clear += self.without_gradients(words)
         if again and len(steps) > 1:
             steps = [self.backward_at_once(told, steps)]
         if steps:
             steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
         return steps
+
+    @staticmethod
+    def without_gradients(words: Words) -> Iterator[Change]:
+        """What says whether a gradient is still to come in this pass; nothing of leaves, which keep what they have."""
+        graph = words.graph
+        for change in blank(words, values=False, gradients=True):
+            node = graph.nodes.get(change.key)
+            if node is None or (node.kind != "leaf" and node.grad is not None):
+                yield change
+            elif node.kind != "leaf":
+                yield replace(change, texts=tuple([(line, "") for line, _ in change.texts]))
 
     def backward_at_once(self, told: Told, steps: Sequence[Step]) -> Step:
         """All steps as one."""
@@ -291,7 +305,8 @@ class RoundTeller:
         said = [
             f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]
         ]
-        return Step("backward", ("The same backward pass", fitting(said, ", ")), tuple(changes), 3)
+        caption = ("The same backward pass", fitting(said, ", "))
+        return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]))
 
     # --- what happens to leaves
 
@@ -309,10 +324,11 @@ class RoundTeller:
         if not grown:
             return None
         changes = self.ledger_changes(sums, "active")
-        return Step(ACCUMULATE, added_caption(grown, told.words), tuple(changes), 2 + len(grown))
+        caption = added_caption(grown, told.words)
+        return Step(ACCUMULATE, caption, tuple(changes), 2 + len(grown), lessons=(lessons.ACCUMULATES,))
 
-    def chapter(self, chapter: Chapter, words: Words, phase: str) -> Step:
-        """What one call did to leaves."""
+    def chapter(self, chapter: Chapter, words: Words, phase: str) -> list[Step]:
+        """What one call did to leaves: the lines of a step that is new one by one, all else at once."""
         deeds = [deed for deed in chapter.deeds if deed.leaf in self.ledger.lines]
         moves = chapter.what in MOVES
         changes: list[Change] = []
@@ -324,12 +340,22 @@ class RoundTeller:
         kept = {deed.leaf: self.held[deed.leaf] for deed in deeds}
         changes += self.ledger_changes(kept, "active")
         clear = [Change(key, "idle") for key in (*words.graph.nodes, *(edge.key for edge in words.graph.edges))]
-        return Step(
-            phase or (UPDATE if moves else ZERO),
-            chapter_caption(chapter, deeds, words),
-            (*clear, *changes),
-            1 + len(deeds),
-        )
+        phase = phase if phase and not moves else UPDATE if moves else ZERO
+        lines = told_lines(chapter, deeds, words)
+        if len(lines) < 2 or self.is_known(chapter, deeds):
+            caption = told_at_once(chapter, deeds, words) or chapter_caption(chapter, deeds, words)
+            used, brief = lessons_of(chapter, deeds), lines[-1].brief if lines else ""
+            return [Step(phase, caption, (*clear, *changes), 1 + len(deeds), lessons=used, brief=brief)]
+        lit = [Change(deed.leaf, "active") for deed in deeds]
+        before = [Step(phase, one.caption, (), 1, lessons=(one.lesson,), brief=one.brief) for one in lines]
+        before[0] = replace(before[0], changes=(*clear, *lit))
+        return [*before[:-1], replace(before[-1], changes=tuple(changes))]
+
+    def is_known(self, chapter: Chapter, deeds: Sequence[Deed]) -> bool:
+        """Whether steps made in the same way have been told line by line, which makes it so from now on."""
+        how = (chapter.by, tuple([(line.result, line.formula) for line in deeds[0].lines]))
+        self.steps_told[how] += 1
+        return self.steps_told[how] > 1
 
     # --- the whole
 
@@ -370,6 +396,14 @@ class LeafKeeping(Teller):
             return change
         done = change.emphasis == "active"
         return replace(change, texts=self.arrivals[change.key] if done else change.texts[:1])
+
+
+def lessons_of(chapter: Chapter, deeds: Sequence[Deed]) -> tuple[str, ...]:
+    """The lesson of what is told at once."""
+    if chapter.what == EMPTIED:
+        return (lessons.EMPTIES,)
+    ruled = chapter.what in MOVES and deeds and all(deed.rule is not None or len(deed.lines) == 1 for deed in deeds)
+    return (lessons.STEP,) if ruled else ()
 
 
 def numbered(steps: list[Step], current: Round) -> list[Step]:

@@ -1,7 +1,8 @@
 """What happened to leaves and their ``.grad`` between backward passes -> chapters: clipped, stepped, emptied.
 
-What another tensor, or None, was put in the place of is seen by looking, before the next pass: when it happened in
-between nobody knows, so that it is told right before that pass, where it is true in any case.
+What happened before a forward pass began and what after is told by the calls that had begun by then. Where nobody saw
+when another tensor, or None, was put into ``.grad``, it is told right before the next backward pass, where it is true
+in any case.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from graphviz_ad._internal.graph.grad_history import (
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import allowed, equal
+from graphviz_ad._internal.maths.update_lines import MadeLine, update_lines
 
 UNDATED = (EMPTIED, REPLACED)  # of which it is only known that it happened since the last look
 MOVES = (STEP, UPDATED)  # what changes the leaf itself
@@ -44,7 +46,8 @@ class Rule:
 @dataclass(frozen=True)
 class Deed:
     """What happened to one leaf: ``old`` and ``new`` are its values where it was moved, those of ``.grad`` else;
-    None where they are not known, or where there is no ``.grad``, which is ``held`` afterwards.
+    None where they are not known, or where there is no ``.grad``, which is ``held`` afterwards. ``lines`` are those of
+    an optimizer's step, as far as they are known to be true.
     """
 
     leaf: str
@@ -52,6 +55,7 @@ class Deed:
     new: Snapshot | None = None
     rule: Rule | None = None
     held: Snapshot | None = None
+    lines: tuple[MadeLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Chapter:
     by: str | None
     source: str | None
     deeds: tuple[Deed, ...]
+    dated: bool = True  # whether it is known when that was
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,10 @@ class Life:
                 found = one.event.holds
         return found
 
-    def held_before(self, number: int) -> Snapshot | None:
+    def held_before(self, number: int, started: float | None) -> Snapshot | None:
         """What ``.grad`` held before a pass, counted from 1, and before what is told with that."""
-        later = {id(one) for one in parted(self, number - 1, ended=False)[1]}
+        early, late = parted(self, number - 1, started)
+        later = {id(one) for one in (late if number > 1 else [*early, *late])}
         found = None
         for one in self.events:
             if id(one) in later or (one.event.number or 0) >= number or (one.event.after or 0) >= number:
@@ -180,18 +186,20 @@ def not_seen(held: Snapshot | None) -> Snapshot | None:
     return None if held is None else Snapshot(held.shape, held.dtype, missing="not seen")
 
 
-def parted(life: Life, passes: int, *, ended: bool) -> tuple[list[Dated], list[Dated]]:
-    """What happened after so many passes, up to the last of which it is known when, and what happened since; all of
-    it is known once the program has ``ended``.
+def parted(life: Life, passes: int, started: float | None) -> tuple[list[Dated], list[Dated]]:
+    """What happened after so many passes: before the forward pass of the next one, and later. ``started`` is how many
+    calls of the program there were before that: infinitely many if there was no forward pass, None where nobody knows.
     """
     own = [one for one in life.events if one.event.after == passes and is_told(one)]
-    if ended:
-        return own, []
-    moved = [n for n, one in enumerate(own) if one.move is not None]
-    undated = [n for n, one in enumerate(own) if one.event.what in UNDATED]
-    ends: list[int] = [*([moved[-1] + 1] if moved else []), *undated[:1], len(own)]
-    until = min(ends)
-    return (own[:until], own[until:]) if passes else ([], own)
+    undated = [n for n, one in enumerate(own) if one.event.calls is None]
+    if started is None or any(own[n].event.what not in UNDATED for n in undated):  # as in files of before
+        moved = [n + 1 for n, one in enumerate(own) if one.move is not None]
+        undated = [n for n, one in enumerate(own) if one.event.what in UNDATED]
+        until = min([*moved[-1:], *undated[:1], len(own)])
+        return own[:until], own[until:]
+    late = [n for n, one in enumerate(own) if one.event.calls is not None and one.event.calls > started]
+    until = min([*undated[:1], *late[:1], len(own)])
+    return own[:until], own[until:]
 
 
 def is_told(one: Dated) -> bool:
@@ -200,14 +208,14 @@ def is_told(one: Dated) -> bool:
     return one.event.what not in (PASS, ASIDE, FOUND) and not same
 
 
-def chapters_after(lives: Sequence[Life], passes: int, count: int) -> tuple[Chapter, ...]:
-    """What happened right after so many passes, of ``count`` in all."""
-    return tuple(gathered([(life, parted(life, passes, ended=passes == count)[0]) for life in lives]))
+def chapters_early(lives: Sequence[Life], passes: int, started: float | None) -> tuple[Chapter, ...]:
+    """What happened after so many passes, before the forward pass of the next one began."""
+    return tuple(gathered([(life, parted(life, passes, started)[0]) for life in lives]))
 
 
-def chapters_before(lives: Sequence[Life], passes: int) -> tuple[Chapter, ...]:
-    """What had happened by the time when the pass after so many began."""
-    return tuple(gathered([(life, parted(life, passes, ended=False)[1]) for life in lives]))
+def chapters_late(lives: Sequence[Life], passes: int, started: float | None) -> tuple[Chapter, ...]:
+    """What happened between that and the next backward pass."""
+    return tuple(gathered([(life, parted(life, passes, started)[1]) for life in lives]))
 
 
 def gathered(queues: Sequence[tuple[Life, list[Dated]]]) -> Iterator[Chapter]:
@@ -216,7 +224,8 @@ def gathered(queues: Sequence[tuple[Life, list[Dated]]]) -> Iterator[Chapter]:
     while waiting:
         first = kind_of(waiting[0][1][0])
         together = [(life, events.pop(0)) for life, events in waiting if kind_of(events[0]) == first]
-        yield Chapter(*first, tuple([deed_of(life, one) for life, one in together]))
+        dated = all(one.event.calls is not None for _, one in together)
+        yield Chapter(*first, tuple([deed_of(life, one) for life, one in together]), dated)
         waiting = [(life, events) for life, events in waiting if events]
 
 
@@ -230,7 +239,11 @@ def deed_of(life: Life, one: Dated) -> Deed:
     if one.move is None:
         return Deed(life.leaf, one.before, one.event.holds, None, one.event.holds)
     old, new, writer = life.moved(one.move)
-    return Deed(life.leaf, old, new, rule_of(writer, old, new, one.before), one.before)
+    update = one.event.update
+    if update is not None and update.old is not None:
+        old = update.old
+    lines = update_lines(update, old, new, one.before) if update is not None else ()
+    return Deed(life.leaf, old, new, rule_of(writer, old, new, one.before), one.before, lines)
 
 
 def rule_of(writer: Node | None, old: Snapshot | None, new: Snapshot | None, grad: Snapshot | None) -> Rule | None:

@@ -294,7 +294,12 @@ EVENT = record_schema(
     holds=TAKEN,
     after=maybe(COUNT),
     value=TAKEN,
+    calls=maybe(COUNT),
+    update=maybe(ref("update")),
 )
+SETTING: Schema = {"anyOf": [{"type": ["number", "boolean"]}, record_schema({"number": REAL})]}
+STATE = some(pair(TEXT, TAKEN))
+UPDATE = record_schema({"optimizer": TEXT}, settings=some(pair(TEXT, SETTING)), old=TAKEN, before=STATE, after=STATE)
 HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN)
 OF_EVERY_VERSION: Mapping[str, Schema] = {
     "op": maybe(TEXT),
@@ -427,6 +432,7 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "part": PART,
         "history": HISTORY,
         "event": EVENT,
+        "update": UPDATE,
     }
     return {
         **GRAPH,

@@ -10,6 +10,7 @@ from graphviz_ad._internal.base.frozen import frozen
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.graph.graph import Graph
+    from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
     from graphviz_ad._internal.graph.snapshot import Snapshot
 
 FOUND, PASS, ASIDE = "found", "pass", "aside"
@@ -27,7 +28,9 @@ class GradEvent:
     optimizer's step read it; the tensor itself was written to by hand. ``by`` is the call and ``source`` its line,
     where they are known; ``brought`` is what a pass brought and ``holds`` what ``.grad`` held then. ``after`` is how
     many backward passes had run before what is no pass, None where that was not noted; ``value`` is what the tensor
-    itself held after it was written to, None where that was not seen.
+    itself held after it was written to, None where that was not seen. ``calls`` is how many calls of the program had
+    begun before it, so that it can be said what ran before it and what after, None where nobody saw when it happened;
+    ``update`` is what an optimizer made its step of, where that is one of torch's and the tensor is small.
     """
 
     what: str
@@ -38,6 +41,8 @@ class GradEvent:
     holds: Snapshot | None = None
     after: int | None = None
     value: Snapshot | None = None
+    calls: int | None = None
+    update: OptimizerUpdate | None = None
 
 
 @frozen

@@ -28,6 +28,7 @@ from graphviz_ad._internal.graph.memory import IN_FILES
 from graphviz_ad._internal.graph.messages import Averaging, Communication, Meeting, Message
 from graphviz_ad._internal.graph.notices import Failure, Notice
 from graphviz_ad._internal.graph.old_files import upgraded
+from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
 from graphviz_ad._internal.graph.ragged import ragged_record, read_shape
 from graphviz_ad._internal.graph.repeats import Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats
@@ -87,6 +88,7 @@ def _record(
         | Failure
         | GradHistory
         | GradEvent
+        | OptimizerUpdate
         | Statement
         | WrittenPart
         | Copies
@@ -106,7 +108,7 @@ def _record(
 def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, (Port, Notice, Failure, GradEvent, Copies, Part, NotFinite)):
+    if isinstance(value, (Port, Notice, Failure, GradEvent, OptimizerUpdate, Copies, Part, NotFinite)):
         return _record(value)
     if isinstance(value, Word):
         return {"word": value.name}
@@ -285,6 +287,8 @@ def _read_value(name: str, value: Any) -> Any:
         return _MESSAGES[value["what"]](
             **{fact: _read_value(fact, part) for fact, part in value.items() if fact != "what"}
         )
+    if isinstance(value, dict) and name == "update":
+        return OptimizerUpdate(**{fact: _read_value(fact, part) for fact, part in value.items()})
     if isinstance(value, dict) and "count" in value:
         return Copies(**{fact: _read_value(fact, part) for fact, part in value.items()})
     if isinstance(value, dict) and "name" in value:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from graphviz_ad._internal.base.frozen import frozen
 
+RECORDING = "recording"  # what a graph is called that is neither of a module nor of a function
+
 
 @frozen
 class WrittenPart:

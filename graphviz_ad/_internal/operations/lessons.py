@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 SEED, SEEDS, GIVEN_SEED = "seed", "seeds", "given seed"
 CHAIN, SUM_OVER_PATHS, COPIES, WAITING = "chain rule", "sum over paths", "copies", "waiting"
+ACCUMULATES, EMPTIES, STEP = "accumulates", "empties", "step"
 
 LESSONS: Mapping[str, str] = {
     SEED: "The derivative of the output by itself is 1: all other gradients begin with it.",
@@ -42,6 +43,20 @@ LESSONS: Mapping[str, str] = {
     "matrix product": "A matrix product sends to each factor what arrives, times the other one transposed.",
     "parts": "What was not taken had no part in the result: 0 goes back to it.",
     "moved": "Elements were only moved: what arrives moves back the same way.",
+    ACCUMULATES: "backward() adds to what .grad holds; it never begins at 0 by itself.",
+    EMPTIES: "Otherwise the next backward pass would be added to what is there.",
+    STEP: "A step goes against the gradient, downhill; the learning rate says how far.",
+    "maximize": "maximize=True: steps go up, along the gradient.",
+    "weight decay": "Weight decay adds a pull towards 0 to the gradient.",
+    "decoupled": "Decoupled weight decay takes a share of the parameter away before the step.",
+    "first velocity": "Momentum: the velocity begins as the gradient.",
+    "velocity": "Momentum: a part of the last velocity stays, and the new gradient is added.",
+    "nesterov": "Nesterov: the step looks ahead along the velocity.",
+    "step of momentum": "The step follows the velocity, in which the gradients before it go on.",
+    "average": "A moving average of gradients says where to go.",
+    "average of squares": "A moving average of their squares says how large they usually are.",
+    "bias correction": "Both averages began at 0: dividing makes up for that, the less the later.",
+    "step of adam": "Divided by how large its gradients usually are, every parameter goes about as far.",
 }  # fmt: skip
 
 LESSON_OF: Mapping[str, str | tuple[str, str]] = {

@@ -241,6 +241,9 @@ class FilmWays(Options):
         ),
     ] = None
     code: Annotated[bool, Says("show the program beside the picture, with the line of each step lit")] = False
+    narration: Annotated[
+        bool, Says("stay at each step as long as it takes to say it aloud, as the .vtt of the film does")
+    ] = False
     motion: Annotated[
         bool, Says("numbers are seen on their way, before each step comes to rest; False: steps alone")
     ] = True
@@ -402,7 +405,7 @@ class SaveOptions(FilmFile, StillFile, FilmWays, StillWords, Paths, Look):
 
 
 STILL_ONLY = ("output", "with_all", "values", "gradients", "fit", "font", "digits", "legend")
-FILM_ONLY = ("speed", "flow", "aspect", "steps", "camera", "max_seconds", "passes", "code", "motion")
+FILM_ONLY = ("speed", "flow", "aspect", "steps", "camera", "max_seconds", "passes", "code", "narration", "motion")
 FILE_ONLY = ("loop", "scale", "mode")
 STILL_FILE_ONLY = ("width", "scale", "dpi", "transparent")
 

@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.argument_types import Axes, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
 from graphviz_ad._internal.base.save_file import explained, write
+from graphviz_ad._internal.base.save_folder import write_folder
 from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL, STILLS, WHOLE_SET
 from graphviz_ad._internal.output.formats import suffix_of, times
 
@@ -306,6 +307,19 @@ def not_written(failed: Mapping[str, Exception], written: Iterable[Path]) -> Sav
     why = "; ".join(f"{place}: {type(error).__name__}: {error}" for place, error in failed.items())
     there = ", ".join(path.name for path in written) or "nothing"
     return SaveError(f"{len(failed)} of {len(WHOLE_SET)} files could not be written: {why}. Written: {there}.")
+
+
+@checking_arguments
+def save_slides(animation: Animation, folder: StrPath) -> Path:
+    """A folder for programs that show slides click by click: of each step an MP4 clip that begins where the one before
+    ends, the PNG that it comes to rest on, and ``step-clips.json`` with their names, seconds, captions and notes; needs
+    the extra "video".
+
+    The folder is made, or replaced if it holds nothing but such files.
+    """
+    from graphviz_ad._internal.output.step_clips import step_clips
+
+    return write_folder(folder, step_clips(animation))
 
 
 def with_suffix(path: StrPath, suffix: str) -> Path:

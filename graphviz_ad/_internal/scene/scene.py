@@ -351,7 +351,8 @@ class Step:
     of, and ``rule`` is the same in steps that do the same; ``others`` are those that are told along with it.
     ``lessons`` are the names of those that it uses, see `graphviz_ad._internal.operations.lessons`, and ``sentence`` is
     one of these where it is first used; ``lit`` are the lines of the program that the step is about; ``losses`` is how
-    many more losses of the film's curve are known from it on.
+    many more losses of the film's curve are known from it on. ``brief`` is what it comes to, where there is time for
+    nothing more.
     """
 
     phase: str
@@ -366,6 +367,7 @@ class Step:
     sentence: str = ""
     lit: tuple[Lit, ...] = ()
     losses: int = 0
+    brief: str = ""
 
     @property
     def said(self) -> tuple[str, ...]:

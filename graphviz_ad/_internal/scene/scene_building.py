@@ -19,6 +19,7 @@ from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, S
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.frames import ModulePath, frame_around, within_frame
+from graphviz_ad._internal.scene.words.names import title_of
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 RINGS_IN_LEGEND = {"example": "ring", "winner": "winner", "masked": "masked"}  # kind of ring -> its role there
@@ -35,7 +36,8 @@ def build_scene(words: Words, *, direction: str = "LR", changes: Iterable[Change
     boxes = tuple([box(words, node, texts.get(node.key, {})) for node in graph.node_list])
     arrows = tuple([arrow(words, edge) for edge in graph.edges])
     shown = tuple(roles_legend(boxes, arrows, values=words.options.values))
-    return Scene(boxes, arrows, tuple(module_frames(words)), direction, graph.name, words.alt, graph.notices, shown)
+    frames, title = tuple(module_frames(words)), title_of(graph)
+    return Scene(boxes, arrows, frames, direction, title, words.alt, graph.notices, shown)
 
 
 def texts_of(changes: Iterable[Change]) -> dict[str, dict[str, list[str]]]:

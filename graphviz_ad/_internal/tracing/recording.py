@@ -39,6 +39,7 @@ from graphviz_ad._internal.graph.passes import Passes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import StepSummary
 from graphviz_ad._internal.graph.transforms import merge_calls
+from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
@@ -84,6 +85,7 @@ from graphviz_ad._internal.tracing.tape.depths import Depths
 from graphviz_ad._internal.tracing.tape.dispatch_mode import stopped_by
 from graphviz_ad._internal.tracing.tape.grad_watch import GradWatch, Words
 from graphviz_ad._internal.tracing.tape.hooks_by_hand import Noted
+from graphviz_ad._internal.tracing.tape.optimizer_steps import OptimizerSteps
 from graphviz_ad._internal.tracing.tape.process_groups import own_rank
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -184,7 +186,7 @@ class Recording:
         )
         self._tape.program = self._code
         self._thread = threading.get_ident()
-        self._grads = GradWatch(self._tape)
+        self._grads, self._steps = GradWatch(self._tape), OptimizerSteps(self._tape, self._failed)
         with unseen_by_functions():
             self._name_what_is_there()
             self._look_at_gradients()
@@ -193,6 +195,8 @@ class Recording:
         try:
             self._recorder.blind = not self._open.enter_context(engine_entry(self._engine))
             self._open.enter_context(self._noted)
+            if self._wants_gradients:
+                self._open.enter_context(self._steps)
             self._open.enter_context(self._recorder)
             return self
         except BaseException:  # as an interrupt: __exit__ will not be called
@@ -286,7 +290,7 @@ class Recording:
                 self._make_graph(error)
         finally:  # the recording may be kept for long; the model must not be kept with it
             self._module, self._namespace, self._passes = None, {}, []
-            del self._tape, self._recorder, self._grads
+            del self._tape, self._recorder, self._grads, self._steps
 
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
@@ -549,7 +553,7 @@ class Recording:
         name_variables(tape, variables_read(tape, self._code))
         name_returned(tape)
         names = module_names(self._module, self._namespace)
-        title = type(self._module).__name__ if self._module is not None else "recording"
+        title = type(self._module).__name__ if self._module is not None else RECORDING
         self._tensors = self._grads.numbers()
         try:
             program = program_of(tape, whole, names, title, self._tensors)
@@ -572,7 +576,8 @@ class Recording:
         whole_graph = replace(last.saying(*told), each_pass=found)
         facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
         whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
-        return replace(whole_graph, grad_histories=self._grads.histories(self._tensors, self._words_of(names)))
+        histories = self._grads.histories(self._tensors, self._words_of(names), self._steps)
+        return replace(whole_graph, grad_histories=histories)
 
     def _models(self) -> Modules:
         """The model of the recording, or those that it was found to call."""

@@ -22,7 +22,8 @@ def losses_svg(film: Film, theme: Theme) -> str:
     for mark in curve_marks(curve, len(curve.losses)):
         number: dict[str, str | None] = {"data-loss": mark.owner or None}
         shapes.append(tag("g", number, painted_element(mark, theme)))
-    size: dict[str, str | None] = {"width": svg_number(WIDTH + 1), "height": svg_number(HEIGHT + 1)}
+    wide, high = svg_number(WIDTH + 1), svg_number(HEIGHT + 1)
+    size: dict[str, str | None] = {"width": wide, "height": high, "viewBox": f"0 0 {wide} {high}"}
     said = ", ".join(titles(curve)[1:])
     picture = tag("svg", {**size, "role": "img", "aria-label": prose(f"losses: {said}")}, "".join(shapes))
     return f'<div class="gad-losses">{picture}</div>\n'

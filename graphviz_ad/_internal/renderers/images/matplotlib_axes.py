@@ -22,9 +22,11 @@ from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.renderers.images import letters
 from graphviz_ad._internal.renderers.images.matplotlib_canvas import Shape, Space, canvas_shape
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Mark, Rect
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
 from graphviz_ad._internal.scene.themes import Theme
 
 ALIGNED: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
+BEFORE = {"left": 0.0, "center": 0.5, "right": 1.0}  # of the width, what stands before the place of a text
 WEIGHTS = {True: 700, False: 400}
 LEAST = 1.0  # points, and pixels; no font is smaller in matplotlib
 TRIES = 3
@@ -53,7 +55,7 @@ def room_in(axes: Any) -> tuple[float, float]:
     return box.width * 72 / figure.dpi, box.height * 72 / figure.dpi
 
 
-def draw_in_axes(canvas: Canvas, theme: Theme, axes: Any) -> list[PathPatch | Text]:
+def draw_in_axes(canvas: Canvas, theme: Theme, axes: Any) -> list[Drawn]:
     """The picture as artists of the Axes, which gets its limits and its aspect and loses its ticks and frame; they
     are returned back to front.
     """
@@ -67,7 +69,7 @@ def draw_in_axes(canvas: Canvas, theme: Theme, axes: Any) -> list[PathPatch | Te
     return drawn
 
 
-def artists(canvas: Canvas, theme: Theme) -> Iterator[PathPatch | Text]:
+def artists(canvas: Canvas, theme: Theme) -> Iterator[Drawn]:
     """The marks back to front; without the paper, unless that is dark: the figure has one."""
     space = Space(1.0, canvas.height)
     ground: list[Mark] = [Rect(0, 0, canvas.width, canvas.height, fill=canvas.background or "paper")]
@@ -89,8 +91,15 @@ def least_size(renderer: Any) -> float:
     return LEAST * max(1.0, 1.0 / float(renderer.points_to_pixels(1.0)))
 
 
+def measured_width(renderer: Any, font: FontProperties, text: str) -> float:
+    """The width of a text with a stop behind it, which lets spaces at its end count, in pixels."""
+    return float(renderer.get_text_width_height_descent(f"{text}|", font, False)[0])
+
+
 class DrawnShape(PathPatch):
-    """A shape whose pen is as wide for the shape, however large the Axes is."""
+    """A shape whose pen is as wide for the shape, however large the Axes is; ``zoom``: and how near it is seen."""
+
+    zoom = 1.0
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(
@@ -106,7 +115,7 @@ class DrawnShape(PathPatch):
 
     def draw(self, renderer: Any) -> None:
         """Draw it with the pen of now."""
-        scale = points_a_unit(self.axes, renderer)
+        scale = points_a_unit(self.axes, renderer) * self.zoom
         if self.pen and abs(self.get_linewidth() - self.pen * scale) > 1e-6:
             self.set_linewidth(self.pen * scale)
             if self.pattern:
@@ -116,10 +125,16 @@ class DrawnShape(PathPatch):
 
 
 class DrawnText(Text):
-    """A line of text that keeps its size in the picture, and its place in the box."""
+    """A line of text that keeps its size in the picture, and its place in the box; variables of mathematics are drawn
+    in italics, and indices lowered. ``zoom``: how near it is seen.
+    """
+
+    zoom = 1.0
 
     def __init__(self, label: Label, canvas: Canvas, theme: Theme) -> None:
         families = ["DejaVu Sans Mono"] if label.mono else [canvas.font] if canvas.font else []
+        runs = runs_of_label(label)
+        self.runs = [(run, Text(usetex=False, parse_math=False)) for run in runs] if len(runs) > 1 else []
         super().__init__(
             label.x,
             canvas.height - label.y,
@@ -130,7 +145,7 @@ class DrawnText(Text):
             fontproperties=FontProperties(
                 family=[*families, *mpl.rcParams["font.family"], "DejaVu Sans"],
                 weight=WEIGHTS[label.bold],
-                style="italic" if label.italic else None,
+                style="italic" if runs[0].italic and len(runs) == 1 else None,
             ),
             usetex=False,
             parse_math=False,
@@ -141,8 +156,42 @@ class DrawnText(Text):
 
     def draw(self, renderer: Any) -> None:
         """Draw it in the size of now; nothing where nobody could read it."""
-        if self.fitted(renderer) >= least_size(renderer):
+        size = self.fitted(renderer)
+        if size < least_size(renderer):
+            return
+        if self.runs and self.get_visible():
+            self.draw_runs(renderer, size)
+        else:
             super().draw(renderer)
+
+    def draw_runs(self, renderer: Any, size: float) -> None:
+        """Draw the letters of each look, where they would stand if all had the same."""
+        scale = points_a_unit(self.axes, renderer) * renderer.points_to_pixels(1.0) * self.zoom
+        font = self.get_fontproperties().copy()
+        end = measured_width(renderer, font, "")
+
+        def width(text: str) -> float:
+            """How far a text takes the next one, spaces at its end too."""
+            return (measured_width(renderer, font, text) - end) / scale
+
+        x, y = self.get_position()
+        begin = float(x) - BEFORE[self.get_horizontalalignment()] * width(self.get_text())
+        before = ""
+        for run, part in self.runs:
+            part.set_text(run.text)
+            part.set_color(self.get_color())
+            part.set_verticalalignment("baseline")
+            part.set_fontproperties(font)
+            part.set_fontstyle("italic" if run.italic else "normal")
+            part.set_fontsize(size * (SCRIPT if run.lowered else 1.0))
+            part.set_position((begin + width(before), float(y) - (DROP * self.em if run.lowered else 0.0)))
+            part.set_transform(self.get_transform())
+            part.set_figure(self.get_figure(root=False))
+            part.axes = self.axes
+            part.set_clip_box(self.get_clip_box())
+            part.set_clip_path(self.get_clip_path())
+            part.draw(renderer)
+            before += run.text
 
     def get_window_extent(self, renderer: Any = None, dpi: float | None = None) -> Any:
         """The box around it in the size of now."""
@@ -152,7 +201,7 @@ class DrawnText(Text):
 
     def fitted(self, renderer: Any) -> float:
         """Give it the size with which it is as wide as it should be, in points."""
-        scale, least = points_a_unit(self.axes, renderer), least_size(renderer)
+        scale, least = points_a_unit(self.axes, renderer) * self.zoom, least_size(renderer)
         size, font = self.em * scale, self.get_fontproperties().copy()
         room = self.room * scale * renderer.points_to_pixels(1.0) * SLACK
         for _ in range(TRIES if self.get_text() else 0):  # hinted widths come in steps
@@ -164,3 +213,6 @@ class DrawnText(Text):
         if size >= least and abs(float(self.get_fontsize()) - size) > 1e-6:
             self.set_fontsize(size)
         return size
+
+
+Drawn = DrawnShape | DrawnText

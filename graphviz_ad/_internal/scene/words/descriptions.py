@@ -17,7 +17,7 @@ from graphviz_ad._internal.maths.number_format import every_element, number_in_o
 from graphviz_ad._internal.scene.cut_marks import REASONS, why_at
 from graphviz_ad._internal.scene.scene import Fact
 from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
-from graphviz_ad._internal.scene.words.names import Names
+from graphviz_ad._internal.scene.words.names import Names, title_of
 from graphviz_ad._internal.scene.words.short_text import every_element_flowing, gradient_text, limited
 from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
 
@@ -147,7 +147,7 @@ def summary(graph: Graph, names: Names) -> str:
     )
     grads = ", ".join(f"{names.of[node.key]} {gradient_text(node.grad)}" for node in leaves[:6])
     return (
-        f"Computation graph of {graph.name}: {', '.join(parts)}"
+        f"Computation graph of {title_of(graph)}: {', '.join(parts)}"
         + (f"; output {outputs}" if outputs else "")
         + (f"; gradients: {grads}" if grads and graph.has_gradients else "")
         + "."

@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import PurePath
 
+from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
+from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.set_names import set_names
@@ -153,6 +157,22 @@ def numbered_nodes(graph: Graph) -> Iterator[Node]:
     for node in graph.node_list:
         if not (node.name or node.kind == "module" or node is result or is_constant(node)):
             yield node
+
+
+def title_of(graph: Graph) -> str:
+    """What a picture of the whole is headed: the name of the graph; of a recording the function or the file that it
+    was made in, else how many steps of training it has.
+    """
+    if graph.name != RECORDING:
+        return graph.name
+    outermost = (one.part for one in graph.statements if one.caller is None and one.part is not None)
+    part = next((graph.program[place] for place in outermost if place < len(graph.program)), None)
+    stem = PurePath(part.file).stem if part is not None and part.file.endswith(".py") else ""
+    for name in (part.function if part is not None else "", stem):  # cells and lambdas have no name
+        if name.isidentifier():
+            return name
+    steps = max((sum(event.what == STEP for event in one.events) for one in graph.grad_histories), default=0)
+    return f"training: {counted_noun(steps, 'step')}" if steps else graph.name
 
 
 def function_name(graph: Graph) -> str:

@@ -1,15 +1,16 @@
 """Tensors and their ``.grad``, looked at between the passes of a recording -> what happened to each, as histories.
 
 What a program does to ``.grad`` with operations stands on the tape. That another tensor, or None, was put in its place
-is no operation: it is seen by looking, before and after each pass and at the end.
+is no operation: it is seen by looking, before and after each pass and at the end; when it happened is told by the
+gradient that was there, if nobody else holds it.
 """
 
 from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from graphviz_ad._internal.graph.grad_history import (
     GradHistory,
 )
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.tracing.tape.optimizer_steps import OptimizerSteps
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor, retains_gradient, version_of
@@ -34,6 +36,14 @@ SET_DATA = ".data = …"
 Words = Callable[[Operation], tuple[str | None, str | None]]  # what the program calls an operation, and where
 # how many operations there were before it, 1 for what such an operation did itself, what happened
 Placed = tuple[int, int, GradEvent]
+
+
+@dataclass(eq=False)
+class _Death:
+    """How many operations there were when a gradient was let go of, None while it is there."""
+
+    at: int | None = None
+    watch: weakref.ref[Tensor] | None = None
 
 
 @dataclass(eq=False)
@@ -46,6 +56,7 @@ class _Watched:
     grad: weakref.ref[Tensor] | None = None
     version: int = 0
     holds: Snapshot | None = None
+    death: _Death = field(default_factory=_Death)
     since: int = 0
     memory: int | None = None
 
@@ -138,7 +149,8 @@ class GradWatch:
             return
         if accumulates:
             self._take(watched, tensor)
-        event = GradEvent(PASS if accumulates else ASIDE, number, brought=brought, holds=watched.holds)
+        what, calls = PASS if accumulates else ASIDE, self._calls_before(len(self._tape.operations))
+        event = GradEvent(what, number, brought=brought, holds=watched.holds, calls=calls)
         watched.events.append((len(self._tape.operations), 0, event))
 
     def _is_asked_about(self, tensor: Tensor) -> bool:
@@ -157,15 +169,28 @@ class GradWatch:
     def _take(self, watched: _Watched, tensor: Tensor) -> None:
         """Take down what is there now."""
         grad, watched.since = tensor.grad, len(self._tape.operations)
-        watched.grad = None if grad is None else weakref.ref(grad)
+        watched.grad, watched.death = None if grad is None else weakref.ref(grad), _Death()
+        if grad is not None:
+            watched.death.watch = weakref.ref(grad, self._dies(watched.death))
         watched.version = 0 if grad is None else version_of(grad)
         watched.holds = self._tape.keeper.gradient(grad)
         watched.memory = memory_of_tensor(tensor)
 
+    def _dies(self, death: _Death) -> Callable[[object], None]:
+        def note(_: object, operations: Sequence[Operation] = self._tape.operations) -> None:
+            death.at = len(operations)
+
+        return note
+
+    def _calls_before(self, place: int) -> int:
+        """How many calls had begun when there were so many operations."""
+        operations = self._tape.operations
+        return operations[place].call if place < len(operations) else len(self._tape.calls)
+
     def _look(self, tensor: Tensor) -> None:
         watched = self._of(tensor)
         before, version, held, since = watched.grad, watched.version, watched.holds, watched.since
-        memory = watched.memory
+        memory, death = watched.memory, watched.death
         self._take(watched, tensor)
         if memory != watched.memory:
             watched.events.append((watched.since, 0, self._data_set(tensor)))
@@ -176,8 +201,11 @@ class GradWatch:
             lies = memory_of_tensor(now) if same and now is not None else None
             watched.periods.append(_Period(since, watched.since, before, lies, changed, watched.holds))
         if not same and (before is not None or now is not None):
-            event = GradEvent(EMPTIED if now is None else REPLACED, holds=watched.holds, after=len(self._ends))
-            watched.events.append((watched.since, 0, event))
+            at = since if before is None else death.at
+            calls = self._calls_before(at) if before is not None and at is not None else None
+            what = EMPTIED if now is None else REPLACED
+            event = GradEvent(what, holds=watched.holds, after=len(self._ends), calls=calls)
+            watched.events.append((watched.since if calls is None or at is None else at, 0, event))
 
     def _data_set(self, tensor: Tensor) -> GradEvent:
         self._tape.keeper.was_written(tensor)  # without a new version
@@ -196,9 +224,9 @@ class GradWatch:
                 found.setdefault(id(value.reference), value.number)
         return found
 
-    def histories(self, numbers: Mapping[int, int], words: Words) -> tuple[GradHistory, ...]:
+    def histories(self, numbers: Mapping[int, int], words: Words, steps: OptimizerSteps) -> tuple[GradHistory, ...]:
         """All of them; ``numbers``: see `numbers`."""
-        done, runs = self._done_on_tape(), self._runs_of_steps()
+        done, runs = self._done_on_tape(), self._runs_of_steps(steps.begins())
         found = []
         for watched in self._watched.values():
             tensor = watched.tensor()
@@ -206,7 +234,7 @@ class GradWatch:
             if tensor is None:
                 continue
             worded = self._worded(watched, done.get(id(watched), []), words, self._ends, runs)
-            events = [*watched.events, *worded]
+            events = [*watched.events, *(self._known_more(watched, placed, steps) for placed in worded)]
             events.sort(key=lambda placed: placed[:2])
             name = self._tape.name_of(tensor) or next(
                 (value.name for value in self._tape.values if value.reference is watched.tensor and value.name), None
@@ -214,7 +242,15 @@ class GradWatch:
             found.append(GradHistory(number, name, tuple(event for _, _, event in events), watched.holds))
         return tuple(sorted(found, key=lambda history: -1 if history.tensor is None else history.tensor))
 
-    def _runs_of_steps(self) -> Mapping[int, int]:
+    def _known_more(self, watched: _Watched, placed: Placed, steps: OptimizerSteps) -> Placed:
+        """An event that an operation made, with when that was, and what a step was made of."""
+        place, is_operation, event = placed
+        if not is_operation:
+            return placed
+        update = steps.update_of(watched.tensor, place) if event.what == STEP else None
+        return place, is_operation, replace(event, calls=self._calls_before(place), update=update)
+
+    def _runs_of_steps(self, begins: Collection[int]) -> Mapping[int, int]:
         """Number of an operation in a step -> which run of such operations it is part of: a step is known by its frame,
         whose identity the next one may have again.
         """
@@ -223,7 +259,7 @@ class GradWatch:
         run = 0
         for operation in self._tape.operations:
             step = operation.place.step
-            run += step != before
+            run += step != before or operation.number in begins
             before = step
             if step is not None:
                 found[operation.number] = run

@@ -72,6 +72,14 @@ OPTIMIZER_STEP = next(
 TORCH_FOLDER = torch.__file__.rpartition("/")[0] + "/"
 
 
+def is_in_a_step() -> bool:
+    """Whether the program is inside a step of an optimizer, as a closure is."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not OPTIMIZER_STEP:
+        frame = frame.f_back
+    return frame is not None
+
+
 def _transforms() -> dict[Any, str]:
     """The code of the functions that torch.func's and torch.autograd.functional's transforms run as -> the name of
     the transform.

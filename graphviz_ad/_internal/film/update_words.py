@@ -1,0 +1,123 @@
+"""A step of an optimizer, line by line -> captions: the rule in letters, then in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from graphviz_ad._internal.film.ledger import MOST_NAMED, fitting
+from graphviz_ad._internal.film.updates import Chapter, Deed
+from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.set_names import parts_of_name
+from graphviz_ad._internal.maths.update_lines import MadeLine
+from graphviz_ad._internal.operations.optimizers import CORRECTED, GRADIENT, LETTERS, PARAMETER
+from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.short_text import as_term, equal_to
+from graphviz_ad._internal.scene.words.short_text import flow_text as written
+
+
+@dataclass(frozen=True)
+class LineWords:
+    """A line of a step in words: what a caption says, the lesson that it uses, and what it comes to in brief."""
+
+    caption: tuple[str, ...]
+    lesson: str
+    brief: str
+
+
+def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> list[LineWords]:
+    """What is told of each line of the step that did this; nothing where its leaves were moved in several ways."""
+    if not deeds or len({tuple(map(shape_of, deed.lines)) for deed in deeds}) > 1:
+        return []
+    letters = letters_beside(words.names.of.values())
+    return [
+        LineWords(
+            line_caption(chapter if n == 0 else None, deeds, n, words, letters),
+            line.lesson,
+            brief_of(deeds[0], n, words, letters),
+        )
+        for n, line in enumerate(deeds[0].lines)
+    ]
+
+
+def shape_of(line: MadeLine) -> tuple[object, ...]:
+    """What is the same in a line of two leaves that are moved in the same way."""
+    return line.result, line.formula, *settings_in(line).items()
+
+
+def settings_in(line: MadeLine) -> Mapping[str, str]:
+    """The numbers of a line that are no parameter, gradient or memory of one: name -> as it is written."""
+    names = {*LETTERS, *CORRECTED, PARAMETER}
+    return {name: written(known) or "…" for name, known in line.values.items() if name not in names}
+
+
+def letters_beside(names: Iterable[str]) -> Mapping[str, str]:
+    """What everything is called on a picture with these names: v is none beside v₁."""
+    taken = {parts.base if (parts := parts_of_name(name)) is not None else name for name in names}
+    letters = {
+        name: next((letter for letter in offered if letter not in taken), offered[-1])
+        for name, offered in LETTERS.items()
+    }
+    return letters | {name: f"{letters[of]}′" for name, of in CORRECTED.items()}
+
+
+def line_caption(
+    chapter: Chapter | None, deeds: Sequence[Deed], n: int, words: Words, letters: Mapping[str, str]
+) -> tuple[str, ...]:
+    """ "SGD.step: v ← 0.9v + w.grad", "v = 0.9 × (−16) + (−3.2) = −17.6"."""
+    who = f"{chapter.by}: " if chapter is not None and chapter.by else ""
+    first = deeds[0]
+    names = names_at(first, n, words, letters)
+    line = first.lines[n]
+    target = letters[GRADIENT] if line.result == GRADIENT else names[line.result]
+    formula = f"{target} ← {to_unicode(line.formula, names)}"
+    said = [numbers_of(deed, n, words, letters, alone=len(deeds) == 1) for deed in deeds[:MOST_NAMED]]
+    return (f"{who}{formula}", fitting([part for part in said if part], "; "))
+
+
+def names_at(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> Mapping[str, str]:
+    """What a line calls things: the gradient is that of the leaf until a line makes another of it."""
+    name = words.names.of[deed.leaf]
+    changed = any(line.result == GRADIENT for line in deed.lines[:n])
+    gradient = {} if changed else {GRADIENT: f"{name}.grad"}
+    return {**settings_in(deed.lines[n]), **letters, PARAMETER: name, **gradient}
+
+
+def numbers_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str], *, alone: bool) -> str:
+    """A line in numbers, with what it gives; nothing where they are too long to be read."""
+    line, name = deed.lines[n], words.names.of[deed.leaf]
+    texts = {key: written(known) for key, known in line.values.items()}
+    known = {key: as_term(text) for key, text in texts.items() if text is not None}
+    made = written(line.made)
+    if made is None or len(known) < len(texts):
+        return ""
+    numbers = to_unicode(line.formula, known)
+    what = name if line.result == PARAMETER else letters[line.result]
+    said = f"{what} = {numbers} {equal_to(made)}" if numbers != made else f"{what} {equal_to(made)}"
+    return said if alone or line.result == PARAMETER else f"{name}: {said}"
+
+
+def brief_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> str:
+    """ "w = 1.1"."""
+    line = deed.lines[n]
+    what = words.names.of[deed.leaf] if line.result == PARAMETER else letters[line.result]
+    made = written(line.made)
+    return f"{what} {equal_to(made)}" if made is not None else ""
+
+
+def results_of(deed: Deed, letters: Mapping[str, str]) -> str:
+    """ "v = −17.6", of all that is remembered."""
+    found = {line.result: written(line.made) for line in deed.lines if line.recorded and line.result != PARAMETER}
+    return ", ".join(f"{letters[result]} {equal_to(text)}" for result, text in found.items() if text is not None)
+
+
+def told_at_once(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tuple[str, ...]:
+    """All lines of a step in one caption: the rule of the last, what is remembered, and the parameter in numbers."""
+    lines = told_lines(chapter, deeds, words)
+    if len(lines) < 2:
+        return ()
+    letters = letters_beside(words.names.of.values())
+    last = len(lines) - 1
+    rule, numbers = line_caption(chapter, deeds, last, words, letters)
+    remembered = results_of(deeds[0], letters) if len(deeds) == 1 else ""
+    return (rule, "; ".join(part for part in (remembered, numbers) if part))
