@@ -68,7 +68,7 @@ def traced(name: str) -> gad.Graph:
 
 @cache
 def film(name: str) -> Film:
-    return traced(name).animate(layout="layered").film
+    return traced(name).animate(layout="layered", detail="op").film
 
 
 def close(made: Film) -> list[int]:
@@ -119,7 +119,7 @@ def test_it_begins_and_ends_on_the_whole_and_has_one_scale_in_between(name: str)
 
 def test_what_can_be_read_as_a_whole_has_no_camera_and_nobody_has_to_have_one() -> None:
     assert film("few").views == ()
-    made = traced("recurrent").animate(layout="layered", camera=False).film
+    made = traced("recurrent").animate(layout="layered", detail="op", camera=False).film
     assert (made.views, made.moves) == ((), ())
 
 
@@ -252,5 +252,5 @@ def test_a_timeline_has_the_stage_once_and_what_each_view_shows_of_it() -> None:
 
 @pytest.mark.parametrize(("name", "most"), [("few", 1), ("recurrent", 2)])
 def test_a_stage_for_a_camera_is_placed_as_seldom_as_can_be(name: str, most: int) -> None:
-    calls = counted(lambda: traced(name).animate(layout="layered"))
+    calls = counted(lambda: traced(name).animate(layout="layered", detail="op"))
     assert calls.of(place_scene) <= most

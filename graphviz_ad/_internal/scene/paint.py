@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
 from graphviz_ad._internal.scene import path_lines as trails
@@ -121,11 +121,17 @@ def type_of(role: str) -> Type:
     return TYPES[role]
 
 
+def type_of_line(line: Line) -> Type:
+    """The letters of a line, in a picture that has no room for smaller ones the usual size."""
+    kind = type_of(line.role)
+    return replace(kind, size=TEXT) if line.kind == "large" else kind
+
+
 def line_size(line: Line) -> tuple[float, float]:
     """Width and height of one line, in points."""
     if line.role == "trails":
         return trails.badges_size(line.text)
-    kind = type_of(line.role)
+    kind = type_of_line(line)
     if line.grid is not None:
         return grids.grid_size(line.grid, kind.bold)
     if line.ratio is not None:
@@ -136,7 +142,7 @@ def line_size(line: Line) -> tuple[float, float]:
 
 def begin_of_rest(line: Line) -> float:
     """How far from the middle of a line what its fraction is equal to begins."""
-    return ratios.begin_of_rest(line.stacked, type_of(line.role).size) if line.stacked is not None else 0.0
+    return ratios.begin_of_rest(line.stacked, type_of_line(line).size) if line.stacked is not None else 0.0
 
 
 def block_size(lines: Iterable[Line]) -> tuple[float, float]:
@@ -348,7 +354,7 @@ def line_marks(line: Line, span: tuple[float, float], top: float, owner: str) ->
     if line.role == "trails":
         yield from trails.badges(line.text, middle, top, owner)
         return
-    kind = type_of(line.role)
+    kind = type_of_line(line)
     if line.drawn is not None:
         face = grids.Face(kind.color, kind.bold, kind.italic)
         yield from grids.grid_marks(line.drawn, (span[0], top), span[1] - span[0], face, owner, line.role)
