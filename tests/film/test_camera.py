@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.camera import LEAST, between, eased, on_the_way, wanted_in
 from graphviz_ad._internal.film.film_frames import film_moments
 from graphviz_ad._internal.film.timeline import Cameras, timeline
@@ -213,6 +214,14 @@ def test_no_two_rooms_of_a_frame_overlap(panel: Panel | None, whole: tuple[float
         assert not rooms.chart.meets(inset.grown(EDGE))
         assert not rooms.chart.meets(rooms.program)
     assert min(clear.width / rooms.stage.width, clear.height / rooms.stage.height) > 0.6
+
+
+@pytest.mark.parametrize("size", [(1280, 199), (1280, 100), (63, 720)])
+def test_a_frame_without_room_for_a_picture_is_refused(size: tuple[int, int]) -> None:
+    moving = traced("few").animate(layout="layered")
+    with pytest.raises(OptionError, match=f"{size[0]} x {size[1]} pixels has no room .* at least 64 x 200"):
+        moving.frame(0, size)
+    assert moving.frame(0, (64, 200)).canvas.marks
 
 
 def test_the_whole_is_drawn_small_with_a_rectangle_around_what_is_seen() -> None:

@@ -66,7 +66,7 @@ def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None)
     """Every picture of a film at a pace, and for how many seconds it is shown; of what is at rest, there is one."""
     for canvas, moment in film_moments(film, size, pace.camera):
         fit = film.fit(film.view(moment.step), size or film.size)
-        for second, length in instants(moment, pace):
+        for second, length in instants(moment, pace, fit[0]):
             moving = moving_marks(moment.motion.flights, moment.share(second), fit)
             yield replace(canvas, marks=(*canvas.marks, *moving)), length
 

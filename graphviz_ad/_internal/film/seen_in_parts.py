@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from graphviz_ad._internal.film.camera import is_lit
 from graphviz_ad._internal.film.story import Story
-from graphviz_ad._internal.scene.scene import Arrow, Change, Scene, Step
+from graphviz_ad._internal.scene.scene import FLOWING, Arrow, Change, Scene, Step
 
 Seen = Callable[[Collection[str]], bool]  # whether boxes can be seen at once
 
@@ -38,11 +38,11 @@ def parts_of_step(step: Step, stage: Scene, seen: Seen) -> Iterator[Step]:
         return next((home[end] for end in (key, *ends_of(arrows.get(key))) if end in home), 0)
 
     for i, group in enumerate(groups):
-        changes = tuple([change for change in step.changes if part_of(change.key) == i])
+        changes = tuple([change for change in step.changes if (part_of(change.key) if tells(change) else 0) == i])
         yield replace(
             step,
             changes=changes,
-            news=sum(map(says_more, changes)),
+            news=sum(bool(change.texts) for change in changes),
             moves=tuple([move for move in step.moves if part_of(move.arrow) == i]),
             about=tuple([key for key in step.about if part_of(key) == i]) or tuple(group if step.about else ()),
             lessons=() if i else step.lessons,
@@ -68,6 +68,6 @@ def ends_of(arrow: Arrow | None) -> tuple[str, ...]:
     return () if arrow is None else (arrow.tail, arrow.head)
 
 
-def says_more(change: Change) -> bool:
-    """Whether something is read there that was not there before."""
-    return bool(change.texts)
+def tells(change: Change) -> bool:
+    """Whether something is seen there that was not there before; else it is dimmed."""
+    return bool(change.texts) or change.emphasis in ("active", *FLOWING)
