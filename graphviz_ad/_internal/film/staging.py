@@ -26,7 +26,6 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 READABLE = LEAST  # pixels a point with which the smallest letters can be read from the back row
 ENOUGH = 14 / TEXT  # where names and numbers have 14 pixels, the whole tells more than parts with larger letters
-FEW_WIRES = 1  # arrows from row to row, beyond one at each cut, between which an eye finds its way
 IN_BOXES, SMALL = Tensors(edges=False), Tensors(edges=False, small=True)  # what flows along arrows, captions say
 MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 
@@ -192,15 +191,14 @@ def for_camera(words: Words, choice: Choice, screen: Screen, drawn: Candidate) -
 
 
 def lines_of_text(placed: Scene, screen: Screen) -> Rows:
-    """A chain in rows, as text stands in lines; in one row where more arrows than an eye can follow would lead from row
-    to row, for that makes wires around the screen.
+    """A chain in rows, as text stands in lines; in one row where more than one arrow would lead from row to row, for
+    that makes wires around the screen.
     """
     one = Rows(placed, placed.size or (1.0, 1.0))
     if screen.scale(one.size) >= READABLE:
         return one
     rows = best_rows(placed, screen.fits)
-    readable = rows.tangle <= FEW_WIRES and screen.scale(rows.size) >= READABLE
-    return rows if readable or not rows.tangle else one
+    return one if rows.tangle else rows
 
 
 def columns_of_text(placed: Scene, screen: Screen) -> Scene:

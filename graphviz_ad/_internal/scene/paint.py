@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
+from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios, signs
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.captions import caption_marks
@@ -39,6 +39,7 @@ class Type:
 
 
 # roles of lines that are formulas or names; those of gradients are in italics as a whole
+Size = tuple[int, int]  # of a frame, in pixels
 MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction"))
 SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
 
@@ -578,6 +579,8 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
         seen = overview.in_sight(seen, film.rooms(size))
     if film.is_close(fit, size):
         front = camera_marks(film, (*scene.arrows, *scene.boxes), fit, size)
+    elif film.views:
+        front = signs_of_whole(film, (*scene.arrows, *scene.boxes), index, size)
     return Canvas(*size, (*seen, *front, *frame_text(film, index, *size)), film.stage.alt, "paper")
 
 
@@ -594,6 +597,20 @@ def camera_marks(
     for part in parts:
         yield from part_in_small(part, fit)
     yield overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit, inset)
+
+
+def signs_of_whole(film: Film, parts: Iterable[Arrow | Box], index: int, size: Size | None = None) -> Iterator[Mark]:
+    """The names of boxes as they are in a step, where all are seen from too far to be read."""
+    fit = film.fit(film.whole, size)
+    if film.views and fit[0] * TEXT < signs.EM:
+
+        def bare(part: Arrow | Box) -> Iterator[Mark]:
+            plain = box_marks(replace(part, lines=(), badge="")) if isinstance(part, Box) else arrow_marks(part)
+            return moved_marks(plain, *fit)
+
+        parts, finished = list(parts), index == len(film.steps) - 1
+        boxes, arrows = [one for one in parts if isinstance(one, Box)], [one for one in parts if isinstance(one, Arrow)]
+        yield from signs.signs(boxes, arrows, fit, film.rooms(size).stage, bare, finished=finished)
 
 
 def part_in_small(part: Arrow | Box, fit: Fit) -> Iterator[Mark]:
