@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphviz_ad as gad
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.camera import LEAST, between, eased, on_the_way, wanted_in
 from graphviz_ad._internal.film.film_frames import film_moments
 from graphviz_ad._internal.film.timeline import Cameras, timeline
@@ -26,6 +27,7 @@ from graphviz_ad._internal.scene.letter_sizes import letter_sizes
 from graphviz_ad._internal.scene.overview import bounds, in_sight
 from graphviz_ad._internal.scene.paint import moved_marks, paint_frame, stage_marks
 from graphviz_ad._internal.scene.scene import Film
+from graphviz_ad._internal.scene.signs import area_of
 
 READABLE = 14  # pixels of the smallest letters on a frame 720 pixels high
 MOST_SHIFT, MOST_ZOOM = 0.35, 1.6  # of a view, and times as large, from one picture of a move to the next
@@ -68,7 +70,7 @@ def traced(name: str) -> gad.Graph:
 
 @cache
 def film(name: str) -> Film:
-    return traced(name).animate(layout="layered").film
+    return traced(name).animate(layout="layered", detail="op").film
 
 
 def close(made: Film) -> list[int]:
@@ -119,7 +121,7 @@ def test_it_begins_and_ends_on_the_whole_and_has_one_scale_in_between(name: str)
 
 def test_what_can_be_read_as_a_whole_has_no_camera_and_nobody_has_to_have_one() -> None:
     assert film("few").views == ()
-    made = traced("recurrent").animate(layout="layered", camera=False).film
+    made = traced("recurrent").animate(layout="layered", detail="op", camera=False).film
     assert (made.views, made.moves) == ((), ())
 
 
@@ -215,6 +217,14 @@ def test_no_two_rooms_of_a_frame_overlap(panel: Panel | None, whole: tuple[float
     assert min(clear.width / rooms.stage.width, clear.height / rooms.stage.height) > 0.6
 
 
+@pytest.mark.parametrize("size", [(1280, 199), (1280, 100), (63, 720)])
+def test_a_frame_without_room_for_a_picture_is_refused(size: tuple[int, int]) -> None:
+    moving = traced("few").animate(layout="layered")
+    with pytest.raises(OptionError, match=f"{size[0]} x {size[1]} pixels has no room .* at least 64 x 200"):
+        moving.frame(0, size)
+    assert moving.frame(0, (64, 200)).canvas.marks
+
+
 def test_the_whole_is_drawn_small_with_a_rectangle_around_what_is_seen() -> None:
     made = film("recurrent")
     rooms = made.rooms()
@@ -226,6 +236,25 @@ def test_the_whole_is_drawn_small_with_a_rectangle_around_what_is_seen() -> None
         [outline] = [mark for mark in marks if mark.part == "overview.view"]
         assert all(inset.grown(5).holds(bounds(mark)) for mark in (*small, outline))
     assert not [mark for mark in paint_frame(made, 0).marks if mark.part.startswith(("overview", "cover"))]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_the_whole_says_names_that_can_be_read_and_hide_nothing(name: str) -> None:
+    made = film(name)
+    for index in (0, -1):
+        fit, marks = made.fit(made.whole), paint_frame(made, index).marks
+        names = [mark for mark in marks if isinstance(mark, Label) and mark.part.startswith("sign")]
+        known = {box.name for box in made.stage.boxes}
+        assert len({mark.text for mark in names} & known) > 0.5 * len(known)
+        assert {mark.size for mark in names} == {READABLE}
+        areas = [bounds(mark).grown(-2) for mark in names]
+        assert all(made.rooms().stage.grown(1).holds(area) for area in areas)
+        assert not any(one.meets(other) for i, one in enumerate(areas) for other in areas[:i])
+        for area, box in product(areas, [area_of(box, fit) for box in made.stage.boxes]):
+            assert box.grown(4).holds(area) or not box.meets(area), "in its box or beside all"
+    gradients = {mark.text for mark in names if mark.part == "sign-gradient"}
+    assert gradients <= {line.text for box in made.scene(-1).boxes for line in box.lines}
+    assert not [mark for mark in paint_frame(film("few"), 0).marks if mark.part.startswith("sign")]
 
 
 def test_a_timeline_has_the_stage_once_and_what_each_view_shows_of_it() -> None:
@@ -252,5 +281,5 @@ def test_a_timeline_has_the_stage_once_and_what_each_view_shows_of_it() -> None:
 
 @pytest.mark.parametrize(("name", "most"), [("few", 1), ("recurrent", 2)])
 def test_a_stage_for_a_camera_is_placed_as_seldom_as_can_be(name: str, most: int) -> None:
-    calls = counted(lambda: traced(name).animate(layout="layered"))
+    calls = counted(lambda: traced(name).animate(layout="layered", detail="op"))
     assert calls.of(place_scene) <= most

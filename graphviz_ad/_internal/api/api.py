@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from graphviz_ad._internal.api.film_plans import FilmPlan, Told, may_be_lines, tells_steps
 from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
@@ -27,7 +28,7 @@ from graphviz_ad._internal.diagnosis.history import History, found_in, history_o
 from graphviz_ad._internal.diagnosis.step_log import step_logs
 from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
-from graphviz_ad._internal.film.rounds import Passes, rounds_of
+from graphviz_ad._internal.film.rounds import Passes, Round, rounds_of
 from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
 from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
@@ -36,6 +37,7 @@ from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import steps_of_file
 from graphviz_ad._internal.graph.notice_sentences import texts
+from graphviz_ad._internal.maths.detail_levels import LINES
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
@@ -68,7 +70,7 @@ from graphviz_ad._internal.scene.program_panel import panel_for
 from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
+from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.names import title_of
 from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
@@ -323,14 +325,26 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     chosen = look_of_film(asked, anomalies=passes is None)
     rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
     whole = rounds[-1].graph if rounds else graph
+    usual = told_of(whole, rounds, chosen, asked)
+    planned = plan_of(usual, asked)
+    if not planned.is_readable and may_be_lines(asked, chosen, usual.choice):
+        lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
+        if tells_steps(lines.shown, usual.shown):
+            by_line = replace(plan_of(lines, asked), by_line=True)
+            planned = by_line if by_line.is_readable else planned
+    return film_of_plan(planned, asked, chosen.theme)
+
+
+def told_of(whole: Graph, rounds: Sequence[Round], look: Look, asked: AnimateOptions) -> Told:
+    """What a film with that look is about, and how it is told."""
     ends = {node.key for one in rounds for node in one.graph.outputs}
-    shown = chosen.simplified(whole, needed=asked_about(asked.wrt, asked.tangents), ends=ends)
+    shown = look.simplified(whole, needed=asked_about(asked.wrt, asked.tangents), ends=ends)
     usual = UsualStory(asked.direction, None if asked.steps is None else asked.steps == "edge")
-    each = [replace(one, graph=chosen.simplified(one.graph, ends=ends)) for one in rounds]
+    each = [replace(one, graph=look.simplified(one.graph, ends=ends)) for one in rounds]
     choice = choose(wrt=asked.wrt, tangents=asked.tangents, passes=each, shown=shown, usual=usual)
-    sums = chosen.options.gradients
-    written = replace(chosen.options, sums=sums, leaf_sums=sums, inline=asked.constants == "inline")
-    return film_of_story(shown, written, choice, asked, chosen.theme)
+    sums = look.options.gradients
+    written = replace(look.options, sums=sums, leaf_sums=sums, inline=asked.constants == "inline")
+    return Told(shown, written, choice)
 
 
 def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
@@ -353,24 +367,35 @@ def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
     )
 
 
-def film_of_story(shown: Graph, written: Options, choice: Choice, asked: AnimateOptions, theme: Theme) -> Animation:
-    """The film of a story, staged for the screen that was asked for, in the time that there is."""
-    flow = asked.flow
-    words = words_of_graph(shown, written)
-    size = ASPECTS[asked.aspect]
-    listing = program_beside(choice, words) if asked.code else None
+def plan_of(told: Told, asked: AnimateOptions) -> FilmPlan:
+    """The stage of a film for the screen that was asked for, with what stands beside it."""
+    flow, size = asked.flow, ASPECTS[asked.aspect]
+    listing = program_beside(told.choice, told.words) if asked.code else None
     panel = panel_for(listing, size)
     panel = panel_with_legend(panel) if asked.overlay is not None else panel
     screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
-    staged, screen = staged_with_curve(words, choice, screen)
-    stage, title, speed = with_overlay(staged.scene, shown, asked.overlay), title_of(shown), float(asked.speed)
+    return FilmPlan(told, *staged_with_curve(told.words, told.choice, screen), listing)
+
+
+def film_of_plan(planned: FilmPlan, asked: AnimateOptions, theme: Theme) -> Animation:
+    """The film of a staged story, in the time that there is."""
+    told, staged, screen = planned.told, planned.staged, planned.screen
+    shown, speed = planned.graph, float(asked.speed)
+    stage = with_overlay(staged.scene, shown, asked.overlay)
     film = Film(
-        stage, staged.story.steps, staged.story.opening, title, speed, size, panel=screen.panel, program=listing
+        stage,
+        staged.story.steps,
+        staged.story.opening,
+        title_of(shown),
+        speed,
+        screen.size,
+        panel=screen.panel,
+        program=planned.listing,
     )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
-    chose = asked.steps is not None or not isinstance(choice, UsualStory)
+    chose = asked.steps is not None or not isinstance(told.choice, UsualStory)
     time = Time(asked.max_seconds, chose, asked.narration)
-    return Animation(shown, in_time(film, staged, screen, words, time), theme)
+    return Animation(shown, in_time(film, staged, screen, told.words, time), theme)
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:

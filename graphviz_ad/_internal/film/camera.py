@@ -19,7 +19,7 @@ from graphviz_ad._internal.scene.scene import FLOWING, Arrow, Box, Change, Film,
 
 LEAST = 14 / SMALL  # pixels a point: the smallest letters of a picture are then readable from the back row
 USUAL = 20 / TEXT  # at which most letters have 20 pixels; with larger ones, less would be seen
-FARTHEST = 0.75 * LEAST  # for what is larger than a view; from farther away, the whole tells more
+WORTH = 1.5  # times as large as in the whole, what is larger than a view is to be seen; else the whole tells more
 MARGIN = 16.0  # points around what a step lights up
 COMFORT = 0.12  # of a view: how far what is lit stays from its edges where there is room
 SHORTEST, LONGEST, FAR = 0.5, 1.0, 0.25  # seconds of a move, and how many more for each width of the room
@@ -65,7 +65,11 @@ def planned(film: Film, usual: float) -> list[Area]:
 def wider_view(area: Area, clear: Area, whole: Area) -> Area:
     """The view of a step that lights up more than views hold: as far away as need be, or the whole."""
     scale = scale_in((area.width, area.height), clear)
-    return whole if scale < FARTHEST else near_view(area, (clear.width / scale, clear.height / scale), whole, None)
+    return (
+        whole
+        if scale < WORTH * scale_in((whole.width, whole.height), clear)
+        else near_view(area, (clear.width / scale, clear.height / scale), whole, None)
+    )
 
 
 def held_from(wanted: Sequence[Wanted | None], size: Pair) -> tuple[int, Area | None]:

@@ -23,6 +23,7 @@ from graphviz_ad._internal.scene.paint import (
     group_marks,
     moved_marks,
     progress,
+    signs_of_whole,
 )
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Scene, restyle
 
@@ -66,7 +67,7 @@ def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None)
     """Every picture of a film at a pace, and for how many seconds it is shown; of what is at rest, there is one."""
     for canvas, moment in film_moments(film, size, pace.camera):
         fit = film.fit(film.view(moment.step), size or film.size)
-        for second, length in instants(moment, pace):
+        for second, length in instants(moment, pace, fit[0]):
             moving = moving_marks(moment.motion.flights, moment.share(second), fit)
             yield replace(canvas, marks=(*canvas.marks, *moving)), length
 
@@ -83,6 +84,7 @@ class ShownStage:
             self.drawn |= {(layer, key): () for key in keys}
         self.shown = dict.fromkeys(self.drawn, Marks())
         self.stale = set(self.drawn)
+        self.index = 0
         self.fit: Fit | None = None
         self.front: Marks = ()  # of the camera
         opened = restyle(film.stage, film.opening)
@@ -92,6 +94,7 @@ class ShownStage:
 
     def go_to(self, index: int) -> None:
         """A step changes what it changes."""
+        self.index = index
         changes = self.film.steps[index].changes
         keys = dict.fromkeys(change.key for change in changes)
         touched = Scene(
@@ -139,7 +142,7 @@ class ShownStage:
         for place in self.stale:
             self.shown[place] = same_where_equal(self.shown[place], tuple(self.seen(self.drawn[place], fit)))
         self.stale = set()
-        front = self.camera(fit) if moving or self.film.is_close(fit, self.size) else ()
+        front = self.camera(fit) if moving or self.film.is_close(fit, self.size) else self.signs()
         self.front = same_where_equal(self.front, tuple(front))
         marks = tuple(chain(*self.shown.values(), self.front, below))
         return Canvas(*self.size, marks, self.film.stage.alt, "paper")
@@ -152,6 +155,10 @@ class ShownStage:
     def camera(self, fit: Fit) -> Iterator[Mark]:
         """What stands in front of a stage of which a part is seen."""
         return camera_marks(self.film, (*self.arrows.values(), *self.boxes.values()), fit, self.size)
+
+    def signs(self) -> Iterator[Mark]:
+        """What is written over a whole that is too small to be read."""
+        return signs_of_whole(self.film, (*self.arrows.values(), *self.boxes.values()), self.index, self.size)
 
 
 def same_where_equal(before: Marks, after: Marks) -> Marks:

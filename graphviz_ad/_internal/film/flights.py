@@ -17,7 +17,9 @@ from graphviz_ad._internal.scene.curves import Chain, along, cut_near, joined, p
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Line, Move, Point, Step, with_new_texts
 
 LEG, HOLD, GAP = 0.4, 0.1, 3.0  # seconds of a way, and in which two factors stand together; points between these
-SOON, SLOWEST = 300.0, 1.5  # points of a way that take so long, and how many times as long those take that are longer
+SOON, SLOWEST = 240.0, 2.0  # pixels of a way that take so long, and how many times as long those take that are longer
+RAMP = 0.2  # of the time of a way, in which it begins, and in which it ends; it is even in between
+FASTEST = 1 / (1 - RAMP)  # times as fast as on the average
 SHARE, SHORTEST = 0.8, 0.08  # of a step, the most that moves; seconds, less cannot be seen
 WIDEST, HIGHEST, MOST_MARKS = 260.0, 130.0, 60  # points and marks of what moves; a larger tensor stays where it is
 MOST_FLIGHTS, MOST_BOXES = 16, 200  # in a step, and on a stage: of more than that, nobody sees one
@@ -46,7 +48,7 @@ class Flight:
     def share(self, time: float) -> float:
         """How much of its way lies behind it; it starts and ends slowly."""
         t = min(max((time - self.begin) / (self.end - self.begin), 0.0), 1.0)
-        return t * t * (3 - 2 * t)
+        return eased(t) if t < 0.5 else 1 - eased(1 - t)
 
     def middles(self, times: Iterable[float]) -> list[Point]:
         """Where its middle is at these times."""
@@ -55,6 +57,16 @@ class Flight:
     def seen(self, time: float) -> bool:
         """Whether it is there at a time."""
         return self.begin <= time < self.until
+
+    @property
+    def most(self) -> float:
+        """How far it goes, in points, in a share of the motion, where it is fastest, if that were all of it."""
+        return FASTEST * path_length(self.path) / (self.end - self.begin)
+
+
+def eased(t: float) -> float:
+    """How much of a way is behind after a share of its time up to a half."""
+    return t * t / (2 * RAMP * (1 - RAMP)) if t < RAMP else (t - RAMP / 2) / (1 - RAMP)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,11 @@ class Motion:
                 found[place] = max(found.get(place, 0.0), flight.until)
         return found
 
+    @property
+    def most(self) -> float:
+        """The same of what is fastest in it."""
+        return max((flight.most for flight in self.flights), default=0.0)
+
 
 REST = Motion()
 
@@ -87,7 +104,8 @@ def motions(film: Film) -> Iterator[Motion]:
     change_texts(parts, film.opening)
     for index, step in enumerate(film.steps):
         change_texts(parts, step.changes)
-        yield timed(list(flights_of(step, parts)), film.seconds(index) - film.leaving(index), film.speed)
+        scale = film.fit(film.view(index))[0]
+        yield timed(list(flights_of(step, parts)), film.seconds(index) - film.leaving(index), film.speed, scale)
 
 
 def flights(film: Film, index: int) -> tuple[Flight, ...]:
@@ -103,12 +121,14 @@ def change_texts(parts: dict[str, Box | Arrow], changes: Iterable[Change]) -> No
             parts[change.key] = replace(part, lines=with_new_texts(part.lines, dict(change.texts)))
 
 
-def timed(found: Sequence[Flight], dwell: float, speed: float) -> Motion:
-    """Flights whose times are seconds as shares of a motion that leaves time to look at what has become of it."""
+def timed(found: Sequence[Flight], dwell: float, speed: float, scale: float) -> Motion:
+    """Flights whose times are seconds as shares of a motion that leaves time to look at what has become of it; what
+    goes far on a frame, with so many pixels a point, takes longer.
+    """
     if not 0 < len(found) <= MOST_FLIGHTS:
         return REST
     length = max(flight.until for flight in found)
-    far = max(path_length(flight.path) for flight in found)
+    far = scale * max(path_length(flight.path) for flight in found)
     slower = min(max(far / SOON, 1.0), SLOWEST)
     seconds = min(slower * length / speed, SHARE * dwell)
     if seconds < SHORTEST:

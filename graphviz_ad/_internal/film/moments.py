@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -47,16 +48,26 @@ def moments(film: Film) -> Iterator[Moment]:
 
 @dataclass(frozen=True)
 class Pace:
-    """How many pictures a second are shown of numbers that move, of which length, in seconds, each is a multiple, and
-    how many are shown while the ``camera`` moves.
+    """How many pictures a second are shown of numbers that move, at least and at most, for none to go farther than
+    ``jump`` pixels from one to the next; of which length, in seconds, each is a multiple; and how many a second are
+    shown while the ``camera`` moves.
     """
 
     rate: float
     tick: float = 0.0
     camera: float = 0.0
+    most: float = 0.0
+    jump: float = 0.0
+
+    def count(self, moment: Moment, scale: float) -> int:
+        """How many pictures there are of a moment in which something moves, at so many pixels a point."""
+        length = moment.end - moment.begin
+        far = scale * moment.motion.most * length / moment.motion.seconds
+        wanted = math.ceil(far / self.jump) if self.jump else 0
+        return max(round(length * self.rate), min(wanted, int(length * self.most + 1e-6)), 1)
 
 
-def instants(moment: Moment, pace: Pace) -> Iterator[tuple[float, float]]:
+def instants(moment: Moment, pace: Pace, scale: float) -> Iterator[tuple[float, float]]:
     """When pictures of a moment are taken, in seconds of its step, and how long each is seen; of one at rest, one."""
 
     def on_tick(second: float) -> float:
@@ -66,7 +77,7 @@ def instants(moment: Moment, pace: Pace) -> Iterator[tuple[float, float]]:
     if moment.rests:
         yield moment.begin, moment.end - begin
         return
-    count = max(round((moment.end - moment.begin) * pace.rate), 1)
+    count = pace.count(moment, scale)
     times = [moment.begin + (moment.end - moment.begin) * i / count for i in range(count + 1)]
     for second, (shown, gone) in zip(times, pairwise(map(on_tick, times)), strict=False):
         if gone > shown:

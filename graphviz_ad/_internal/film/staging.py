@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from graphviz_ad._internal.film.camera import USUAL, boxes_in_view, view_size
+from graphviz_ad._internal.film.camera import LEAST, USUAL, boxes_in_view, view_size
+from graphviz_ad._internal.film.seen_in_parts import told_in_parts
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
 from graphviz_ad._internal.layouts.choice import place_scene
@@ -19,13 +20,12 @@ from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows, no_longe
 from graphviz_ad._internal.scene.film_frame import FrameRooms, Panel
 from graphviz_ad._internal.scene.paint import TEXT, scale_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
-from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast
+from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast, with_large_sums
 from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
-READABLE = 1.05  # pixels a point in a frame 720 pixels high; letters of 14 points are then readable from the back row
+READABLE = LEAST  # pixels a point with which the smallest letters can be read from the back row
 ENOUGH = 14 / TEXT  # where names and numbers have 14 pixels, the whole tells more than parts with larger letters
-FEW_WIRES = 1  # arrows from row to row, beyond one at each cut, between which an eye finds its way
 IN_BOXES, SMALL = Tensors(edges=False), Tensors(edges=False, small=True)  # what flows along arrows, captions say
 MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 
@@ -33,7 +33,7 @@ MANY = 60  # boxes; more are never readable, so that fewer ways are tried
 @dataclass(frozen=True)
 class Manner:
     """What is drawn: derivatives on the arrows, signs in circles, more about a big tensor than its shape, which
-    tensors as grids; and what it is worth.
+    tensors as grids, terms of gradients in ``large`` letters; and what it is worth.
     """
 
     local: bool = True
@@ -41,6 +41,7 @@ class Manner:
     statistics: bool = True
     tensors: Tensors = IN_BOXES
     worth: float = 1.0
+    large: bool = False
 
 
 # In groups: all of one are tried in a single row before any is tried in several.
@@ -54,7 +55,7 @@ MANNERS = (
 )
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
-TINY = 0.3  # pixels a point; where the whole would be smaller, the other direction is tried, too
+TINY = 0.5  # pixels a point; where the whole would be smaller, the other direction is tried, too
 MOST_ROWS = 40  # of a chain that a camera goes down
 FULLEST = 0.5  # of its room: no layout of a graph is fuller
 UNGRIDDED = 3  # groups that differ where no tensor is drawn as a grid
@@ -109,6 +110,10 @@ class Staged:
     story: Story
     camera: bool = False
 
+    def is_readable(self, screen: Screen) -> bool:
+        """Whether names and numbers can be read with all of the stage on that screen."""
+        return not self.camera and screen.scale(self.scene.size or (1.0, 1.0)) >= ENOUGH
+
     def sees(self, screen: Screen, usual: float = USUAL) -> Callable[[Collection[str]], bool]:
         """Says whether boxes can be seen at once, with so many pixels a point."""
         return boxes_in_view(self.scene, screen.view(self.scene, usual)) if self.camera else lambda _: True
@@ -156,32 +161,44 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
         return best_stage(words, choice, replace(screen, camera=False))
     scale, best = max(found, key=lambda pair: pair[0])
     if scale >= ENOUGH:
+        best = with_large_terms(best, screen)
         return Staged(best.rows.settled(), best.telling.story)
     fullest = [pair for pair in found if pair[1].manner == found[0][1].manner]
     return for_camera(words, choice, screen, max(fullest, key=lambda pair: pair[0])[1])
 
 
+def with_large_terms(drawn: Candidate, screen: Screen) -> Candidate:
+    """The same with the terms of gradients that are sums as large as other numbers, if these can be read then, too."""
+    manner = replace(drawn.manner, large=True)
+    found = [
+        replace(drawn, manner=manner, rows=lines_of_text(place_scene(scene, screen.layout), screen))
+        for scene in scenes_by_direction(drawn.telling, manner, (drawn.rows.scene.direction,))
+    ]
+    best = max(found, key=lambda candidate: screen.scale(candidate.rows.size), default=drawn)
+    return best if screen.scale(best.rows.size) >= ENOUGH else drawn
+
+
 def for_camera(words: Words, choice: Choice, screen: Screen, drawn: Candidate) -> Staged:
     """What is drawn that way, for a camera: what it cannot see at once is told one by one."""
     scene, story = columns_of_text(drawn.rows.scene, screen), drawn.telling.story
+    seen = boxes_in_view(scene, screen.view(scene))
     if isinstance(choice, UsualStory):
-        seen = boxes_in_view(scene, screen.view(scene))
         story = choice.told_apart(
             in_manner(words, drawn.manner), scene, lambda edges: not seen([edge.tail for edge in edges])
         )
-    return Staged(scene, story, camera=True)
+    at_most = boxes_in_view(scene, screen.view(scene, LEAST))
+    return Staged(scene, told_in_parts(story, scene, at_most), camera=True)
 
 
 def lines_of_text(placed: Scene, screen: Screen) -> Rows:
-    """A chain in rows, as text stands in lines; in one row where more arrows than an eye can follow would lead from row
-    to row, for that makes wires around the screen.
+    """A chain in rows, as text stands in lines; in one row where more than one arrow would lead from row to row, for
+    that makes wires around the screen.
     """
     one = Rows(placed, placed.size or (1.0, 1.0))
     if screen.scale(one.size) >= READABLE:
         return one
     rows = best_rows(placed, screen.fits)
-    readable = rows.tangle <= FEW_WIRES and screen.scale(rows.size) >= READABLE
-    return rows if readable or not rows.tangle else one
+    return one if rows.tangle else rows
 
 
 def columns_of_text(placed: Scene, screen: Screen) -> Scene:
@@ -233,14 +250,12 @@ def scenes_by_direction(telling: Telling, manner: Manner, flows: Sequence[str], 
     """
     scene = telling.scene
     texts = texts_of(telling.story.changes)
-    if not (manner.signs and manner.statistics):
-        scene = replace(
-            scene,
-            boxes=tuple(
-                slimmer(box, texts.get(box.key, {}), signs=manner.signs, statistics=manner.statistics)
-                for box in scene.boxes
-            ),
-        )
+    if not (manner.signs and manner.statistics) or manner.large:
+        less = {"signs": manner.signs, "statistics": manner.statistics}
+        boxes = [slimmer(box, texts.get(box.key, {}), **less) for box in scene.boxes]
+        if manner.large:
+            boxes = [with_large_sums(box, texts.get(box.key, {})) for box in boxes]
+        scene = replace(scene, boxes=tuple(boxes))
         flows = flows if scene != telling.scene or manner.tensors != IN_BOXES else ()
     other = with_grids_abreast(scene, texts) if abreast else scene
     ways = (scene,) if other is scene else (scene, other)

@@ -25,13 +25,14 @@ class Shown:
     step is one moment.
 
     ``staged``: it is on a stage that a camera looks at, and stands in the file as at the scale of `Cameras`; those come
-    before all others.
+    before all others. ``rests``: it is seen as long as the camera rests.
     """
 
     mark: Mark
     first: int
     last: int
     staged: bool = False
+    rests: bool = False
 
 
 @dataclass
@@ -103,7 +104,7 @@ def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
     words = {arrow.key: Layer() for arrow in film.stage.arrows}
     frame, small = Layer(), {key: Layer() for key in parts if film.views}
     inset = Inset(film)
-    front, behind, around = Layer(), Layer(), Layer()
+    front, behind, around, named = Layer(), Layer(), Layer(), Layer()
 
     def update(part: Box | Arrow, i: int) -> None:
         marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
@@ -125,6 +126,7 @@ def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
             front.show(i, inset.covers())
             behind.show(i, inset.behind if inset.seen(step) else [])
             around.show(i, [inset.outline(step)] if inset.seen(step) else [])
+            named.show(i, [] if inset.seen(step) else paint.signs_of_whole(film, parts.values(), step))
         for key in dict.fromkeys(touched):
             update(holding(parts[key], before[key], moment.held), i)
         touched = [key for key, _ in sorted(moment.held) if key in parts]
@@ -138,7 +140,8 @@ def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
     if film.views:
         stage = [replace(one, staged=True) for one in stage]
     layers = [front, behind, *small.values(), around, frame]
-    return [*ground, *stage, *(one for layer in layers for one in layer.all(last))]
+    signs = [replace(one, rests=True) for one in named.all(last)]
+    return [*ground, *stage, *(one for layer in layers for one in layer.all(last)), *signs]
 
 
 class Cameras:

@@ -404,6 +404,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"Of {counted_noun(note['count'], 'operation')} no line of the program is known:"
         f" {'they are' if note['count'] != 1 else 'it is'} shown as {'they are' if note['count'] != 1 else 'it is'}."
     ),
+    "told by line": lambda _: (
+        "Each line of the program is one box, so that the whole can be read at once; detail='op' shows its operations."
+    ),
     "unused": lambda note: (
         f"{counted_subjects(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the"
         " output."

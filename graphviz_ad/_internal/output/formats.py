@@ -16,7 +16,8 @@ from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
 
 # of formats that store pictures with their times, in which each of a moving camera is a whole one; of movies; of steps
-PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8), Pace(30, camera=30), Pace(0)
+PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8, most=50, jump=12), Pace(30, camera=30), Pace(0)
+FEWER_PICTURES = replace(PICTURES, most=40)  # where each costs more bytes
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Animation, Frame, Picture
@@ -127,7 +128,7 @@ def webp(animation: Animation, *, loop: int = 0, scale: float = 1.0) -> bytes:
     """An animated WebP, which begins on the finished picture."""
     from graphviz_ad._internal.renderers.images.webp import encode_webp
 
-    return encoded(encode_webp, animation, scale, PICTURES, poster=True, loop=times(loop))
+    return encoded(encode_webp, animation, scale, FEWER_PICTURES, poster=True, loop=times(loop))
 
 
 def mp4(animation: Animation, *, scale: float = 1.0) -> bytes:
@@ -176,7 +177,8 @@ def encoded(
 ) -> bytes:
     """The film as a file; a terminal hears how far it is."""
     film = animation.film
-    count = sum(sum(1 for _ in instants(moment, pace)) for moment in moments(film)) + poster
+    scales = [film.fit(film.view(i))[0] for i in range(len(film.steps))]
+    count = sum(sum(1 for _ in instants(moment, pace, scales[moment.step])) for moment in moments(film)) + poster
     count += sum(round(film.leaving(i) * pace.camera) for i in range(len(film.steps)))
     with Progress("film: frame", count) as progress:
         return encode(progress.over(shots(animation, scale, pace, poster=poster)), **options)

@@ -8,13 +8,17 @@ what is left.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from graphviz_ad._internal.base.errors import OptionError
 
 Pair = tuple[float, float]
 Fit = tuple[float, float, float]  # scale and shift: from points of the stage to pixels of a frame
 
 HEAD, FOOT, SIDE = 48.0, 136.0, 24.0  # pixels above, below and beside the stage
 BAR_ROOM = 19.0  # pixels of the foot, with the progress bar
+LEAST_ROOM = 16.0  # pixels of the sides of the stage; in less, nothing can be drawn
 LARGEST = 1.7  # pixels a point: small stages are not blown up beyond it
 BAND = 3.0  # a stage so many times as wide as high has its overview above, any other on the right
 OVERVIEW_HEIGHT, OVERVIEW_WIDTH, OVERVIEW_SHARE = 76.0, 216.0, 0.6  # pixels; share of the height of the stage's room
@@ -105,6 +109,12 @@ class FrameRooms:
         middle = height - HEAD - FOOT - below
         taken = width * panel.share if panel else 0.0
         left = taken if panel and panel.side == "left" else 0.0
+        if middle < LEAST_ROOM or width - taken - 2 * SIDE < LEAST_ROOM:
+            least = math.ceil(LEAST_ROOM + taken + 2 * SIDE), math.ceil(LEAST_ROOM + HEAD + FOOT + below)
+            raise OptionError(
+                f"a frame of {width:g} x {height:g} pixels has no room for a picture between title and caption; give"
+                f" at least {least[0]} x {least[1]}"
+            )
         aside = Area(0.0 if left else width - taken, HEAD, taken, middle) if taken else None
         return cls(
             size,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from graphviz_ad._internal.scene import grids
-from graphviz_ad._internal.scene.paint import OF_FOLDS, SMALL, TEXT, TYPES
+from graphviz_ad._internal.scene.paint import OF_FOLDS, SMALL, TEXT, TYPES, type_of_line
 from graphviz_ad._internal.scene.scene import Line, Scene
 
 
@@ -32,7 +32,7 @@ def count_lines(lines: Iterable[Line], found: Counter[float]) -> None:
             found[grids.em(line.drawn)] += sum(map(len, line.drawn.rows))
             found[grids.HEADING] += bool(line.drawn.heading)
         elif line.text:
-            found[TYPES[line.role].size if line.role in TYPES else TEXT] += 1
+            found[type_of_line(line).size if line.role in TYPES else TEXT] += 1
 
 
 def smallest_and_median(sizes: Counter[float]) -> tuple[float, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios
+from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios, signs
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.captions import caption_marks
@@ -39,6 +39,7 @@ class Type:
 
 
 # roles of lines that are formulas or names; those of gradients are in italics as a whole
+Size = tuple[int, int]  # of a frame, in pixels
 MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction"))
 SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
 
@@ -121,11 +122,17 @@ def type_of(role: str) -> Type:
     return TYPES[role]
 
 
+def type_of_line(line: Line) -> Type:
+    """The letters of a line, in a picture that has no room for smaller ones the usual size."""
+    kind = type_of(line.role)
+    return replace(kind, size=TEXT) if line.kind == "large" else kind
+
+
 def line_size(line: Line) -> tuple[float, float]:
     """Width and height of one line, in points."""
     if line.role == "trails":
         return trails.badges_size(line.text)
-    kind = type_of(line.role)
+    kind = type_of_line(line)
     if line.grid is not None:
         return grids.grid_size(line.grid, kind.bold)
     if line.ratio is not None:
@@ -136,7 +143,7 @@ def line_size(line: Line) -> tuple[float, float]:
 
 def begin_of_rest(line: Line) -> float:
     """How far from the middle of a line what its fraction is equal to begins."""
-    return ratios.begin_of_rest(line.stacked, type_of(line.role).size) if line.stacked is not None else 0.0
+    return ratios.begin_of_rest(line.stacked, type_of_line(line).size) if line.stacked is not None else 0.0
 
 
 def block_size(lines: Iterable[Line]) -> tuple[float, float]:
@@ -348,7 +355,7 @@ def line_marks(line: Line, span: tuple[float, float], top: float, owner: str) ->
     if line.role == "trails":
         yield from trails.badges(line.text, middle, top, owner)
         return
-    kind = type_of(line.role)
+    kind = type_of_line(line)
     if line.drawn is not None:
         face = grids.Face(kind.color, kind.bold, kind.italic)
         yield from grids.grid_marks(line.drawn, (span[0], top), span[1] - span[0], face, owner, line.role)
@@ -572,6 +579,8 @@ def paint_frame(film: Film, index: int, size: tuple[int, int] | None = None) -> 
         seen = overview.in_sight(seen, film.rooms(size))
     if film.is_close(fit, size):
         front = camera_marks(film, (*scene.arrows, *scene.boxes), fit, size)
+    elif film.views:
+        front = signs_of_whole(film, (*scene.arrows, *scene.boxes), index, size)
     return Canvas(*size, (*seen, *front, *frame_text(film, index, *size)), film.stage.alt, "paper")
 
 
@@ -588,6 +597,20 @@ def camera_marks(
     for part in parts:
         yield from part_in_small(part, fit)
     yield overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit, inset)
+
+
+def signs_of_whole(film: Film, parts: Iterable[Arrow | Box], index: int, size: Size | None = None) -> Iterator[Mark]:
+    """The names of boxes as they are in a step, where all are seen from too far to be read."""
+    fit = film.fit(film.whole, size)
+    if film.views and fit[0] * TEXT < signs.EM:
+
+        def bare(part: Arrow | Box) -> Iterator[Mark]:
+            plain = box_marks(replace(part, lines=(), badge="")) if isinstance(part, Box) else arrow_marks(part)
+            return moved_marks(plain, *fit)
+
+        parts, finished = list(parts), index == len(film.steps) - 1
+        boxes, arrows = [one for one in parts if isinstance(one, Box)], [one for one in parts if isinstance(one, Arrow)]
+        yield from signs.signs(boxes, arrows, fit, film.rooms(size).stage, bare, finished=finished)
 
 
 def part_in_small(part: Arrow | Box, fit: Fit) -> Iterator[Mark]:

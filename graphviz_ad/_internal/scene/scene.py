@@ -87,8 +87,8 @@ class Line:
     ``role`` chooses its typography ("name", "value", "gradient", "local", "note", …). ``kind`` tells apart what lines
     of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
     range, of a gradient "none" where there is none to have, of what is local "derivative" or "rule", of a contribution
-    "summed". ``number`` counts the lines of a role within one box. ``other_grids`` and ``other_ratios`` are drawn
-    when its text says what one of them says.
+    "summed", of the terms of a sum "large" where they are as large as other numbers. ``number`` counts the lines of a
+    role within one box. ``other_grids`` and ``other_ratios`` are drawn when its text says what one of them says.
     """
 
     role: str

@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.grids import grid_size
-from graphviz_ad._internal.scene.paint import box_size, label_size, type_of
+from graphviz_ad._internal.scene.paint import box_size, label_size, type_of_line
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
@@ -86,6 +86,15 @@ def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics
     return replace(box, badge=badge, lines=lines, width=width, height=height)
 
 
+def with_large_sums(box: Box, texts: Mapping[str, list[str]]) -> Box:
+    """The box with the terms of its gradient in letters that are no smaller than those of the gradient."""
+    lines = [replace(line, kind="large") if line.role == "sum" else line for line in box.lines]
+    if lines == list(box.lines):
+        return box
+    width, height = room(lines, box.badge, box.double, texts)
+    return replace(box, lines=tuple(lines), width=width, height=height)
+
+
 def with_grids_abreast(scene: Scene, texts: Mapping[str, Mapping[str, list[str]]] = MappingProxyType({})) -> Scene:
     """The scene with the gradient of a matrix beside its value rather than below; the same one where there is none."""
     boxes = tuple(abreast(box, texts.get(box.key, {})) for box in scene.boxes)
@@ -112,7 +121,7 @@ def room(lines: Iterable[Line], badge: str, double: bool, texts: Mapping[str, li
 
 def widest(line: Line, texts: Iterable[str]) -> Line:
     """The line with the widest of its texts."""
-    kind = type_of(line.role)
+    kind = type_of_line(line)
     if line.grid is not None:
         said = {grid.said for grid in (line.grid, *line.other_grids)}
         others = [text_width(text, kind.size, kind.bold) for text in dict.fromkeys(texts) if text not in said]

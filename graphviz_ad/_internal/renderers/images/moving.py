@@ -67,7 +67,7 @@ def film_shots(
     stale: Sequence[PixelBox] = ()  # where the picture before has something on its way
     for pixels, boxes in changing(canvases(), theme, scale=scale, smaller=smaller):
         moment = waiting.popleft()
-        for second, length in instants(moment, pace):
+        for second, length in instants(moment, pace, film.fit(film.view(moment.step))[0]):
             placed = list(plates.on_their_way(moment, second, pixels))
             under = [plate.paste(pixels, box) for plate, box in placed]
             now = [box for _, box in placed]

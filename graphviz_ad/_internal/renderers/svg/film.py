@@ -39,7 +39,7 @@ from graphviz_ad._internal.scene.themes import Theme
 GROWTH = 0.45  # seconds in which colour runs along an arrow
 PLACES = 8  # between which a number on its way goes straight
 POSTER = 1 / 3  # of the time of the finished picture, for which it is seen before the film begins
-Span = tuple[int, int]
+Span = tuple[int, int, bool]  # from which moment to which, and whether until the camera moves
 
 
 def svg_film_file(film: Film, theme: Theme, *, loop: int = 0, made: str = "made by graphviz_ad") -> str:
@@ -85,6 +85,7 @@ class Clock:
         self.starts = [0.0, *accumulate(moment.end - moment.begin for moment in of)]
         self.last, self.length = len(of) - 1, self.starts[-1]
         self.steps = [*(i for i, moment in enumerate(of) if not moment.begin), len(of)]  # the first moment of each
+        self.leaving = {after - 1: film.leaving(i) for i, after in enumerate(self.steps[1:])}
         self.poster = POSTER * film.seconds(len(film.steps) - 1)
 
     def at(self, moment: int, later: float = 0.0) -> str:
@@ -93,12 +94,17 @@ class Clock:
 
     def always(self, span: Span) -> bool:
         """Whether something seen during these moments is seen all the time."""
-        return span == (0, self.last)
+        return span == (0, self.last, False)
+
+    def end(self, span: Span) -> str:
+        """When something seen during these moments goes."""
+        _, last, rests = span
+        return self.at(last + 1, -self.leaving.get(last, 0.0) if rests else 0.0)
 
 
 def span_of(one: Shown) -> Span:
-    """From which moment to which a mark is seen."""
-    return one.first, one.last
+    """From which moment to which a mark is seen, and whether until the camera moves."""
+    return one.first, one.last, one.rests
 
 
 def film_spell(run: list[Shown], span: Span, index: int, clock: Clock, theme: Theme, growing: dict[Shown, int]) -> str:
@@ -123,12 +129,13 @@ def film_shape(one: Shown, theme: Theme, growing: dict[Shown, int]) -> str:
 
 def display_times(name: str, clock: Clock, spans: dict[Span, int]) -> Iterator[str]:
     """For each span, the rule that shows its marks then and at no other time."""
-    for (first, last), i in spans.items():
-        if clock.always((first, last)):
+    for span, i in spans.items():
+        if clock.always(span):
             continue
+        first, last, _ = span
         seen = f"{clock.at(first)}{{visibility:visible}}"
         before = "0%{visibility:hidden}" if first else ""
-        after = f"{clock.at(last + 1)}{{visibility:hidden}}" if last < clock.last else ""
+        after = f"{clock.end(span)}{{visibility:hidden}}" if last < clock.last else ""
         yield f"@keyframes {name}-s{i}{{{before}{seen}{after}}}#{name} .s{i}{{animation-name:{name}-s{i}}}"
 
 

@@ -1,0 +1,73 @@
+"""What a film is about + the screen -> on which level of detail it is told: as operations, or as lines of the program
+where that alone lets the whole be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from graphviz_ad._internal.film.staging import Screen, Staged
+from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory
+from graphviz_ad._internal.graph.graph import COMPUTED, Graph
+from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.output.call_options import AnimateOptions
+from graphviz_ad._internal.scene.picture_options import AUTO, Look
+from graphviz_ad._internal.scene.scene import Listing
+from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
+
+LEAST = 3  # boxes that compute something: of fewer, nothing is learnt of how a program goes on
+MOST = 40  # boxes; the letters of more can never be read at once
+FEWEST = 0.2  # of the boxes of operations: where a line does more, it hides what there is to see
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a film is about: the graph that is shown, what is written of it, and which story is told."""
+
+    shown: Graph
+    written: Options
+    choice: Choice
+
+    @cached_property
+    def words(self) -> Words:
+        """The words of the graph, made when they are asked for."""
+        return words_of_graph(self.shown, self.written)
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """A story on its stage, on a screen, beside the program that it is about."""
+
+    told: Told
+    staged: Staged
+    screen: Screen
+    listing: Listing | None = None
+    by_line: bool = False
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that is shown, which says so where its boxes are lines of the program unasked."""
+        return self.told.shown.saying(notice("told by line")) if self.by_line else self.told.shown
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all of the stage can be read at once."""
+        return self.staged.is_readable(self.screen)
+
+
+def may_be_lines(asked: AnimateOptions, look: Look, choice: Choice) -> bool:
+    """Whether it is left open what a box is: a line hides the factors of a path, and what was asked for by name."""
+    is_open = look.detail == AUTO and look.depth is None and look.boxes is None and not (look.focus or look.expand)
+    return is_open and asked.steps is None and isinstance(choice, (UsualStory, PassStory))
+
+
+def tells_steps(lines: Graph, operations: Graph) -> bool:
+    """Whether lines of the program show how it goes on, in fewer boxes than its operations, and few enough."""
+    count, before = computed(lines), computed(operations)
+    return len(lines.node_list) <= MOST and max(LEAST, FEWEST * before) <= count < before
+
+
+def computed(graph: Graph) -> int:
+    """How many boxes compute something."""
+    return sum(node.kind in COMPUTED for node in graph.node_list)
