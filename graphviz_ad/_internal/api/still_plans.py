@@ -15,7 +15,9 @@ from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
+from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import (
@@ -192,7 +194,7 @@ LEFT_OUT = {
 
 
 LEFT_OUT_OF_FOLDS = {
-    "single": "gradients on arrows",
+    "single": "gradients on arrows that boxes show",
     "digits": "more than {digits} digits",
     "local": "derivatives",
     "statistics": "ranges",
@@ -215,9 +217,14 @@ def roles_of_folds(graph: Graph) -> Iterator[str]:
         yield "of result"
     if any(node.parameter_norm is not None for node in boxes):
         yield "inside"
+    told = next((note["start"] for note in graph.notes if note.kind == IN_ALL_BOXES), None)
     seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
     if seeds and boxes:
-        yield "no loss" if any(seed.shape != () for seed in seeds) else "start"
+        usual = "no loss" if any(seed.shape != () for seed in seeds) else "start"
+        yield ROLES_OF_STARTS[told] if told else usual
+
+
+ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 
 
 def with_note(scene: Scene, missing: Sequence[str]) -> Scene:

@@ -14,6 +14,7 @@ from typing import Any
 
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
+from graphviz_ad._internal.graph.gradient_starts import STARTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
 from graphviz_ad._internal.graph.notices import (
@@ -145,7 +146,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
-    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT},
+    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH},
     "in all boxes": {
         "parameters": COUNT,
         "gradients": TRUTH,
@@ -153,6 +154,9 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
         "wrong": COUNT,
         "unread": TRUTH,
         "what": TEXT,
+        "start": {"enum": ["", *STARTS]},
+        # of how many modules with parameters which has the least, the most, and whether that is a finding
+        "modules": some(pair(COUNT, TEXT, REAL, TEXT, REAL, TRUTH)),
         # how many copies of what are measured how; which has the least, the most, and whether that is a finding
         "copies": some(pair(COUNT, TEXT, MEASURE, TEXT, REAL, TEXT, REAL, TRUTH)),
     },
@@ -276,6 +280,7 @@ PORT = record_schema(
     arrived=TAKEN,
     tensor=maybe(COUNT),
     also=some(TEXT),
+    made_by=maybe(TEXT),
     ragged=maybe(RAGGED),
 )
 EVENT = record_schema(

@@ -149,7 +149,7 @@ class Cutting:
             fold.first <= first and end <= fold.end and (first, end) != (fold.first, fold.end)
             for first, end in (*self.asked, *self.wide)
         )
-        return around or self.is_within(fold, self.wide) or (fold.first, fold.end) in self.asked
+        return around or (fold.first, fold.end) in (*self.wide, *self.asked)
 
     def is_within(self, fold: Fold, spans: Sequence[Span]) -> bool:
         """Whether a fold is all in one of these."""

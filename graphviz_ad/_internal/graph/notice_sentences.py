@@ -31,6 +31,7 @@ from graphviz_ad._internal.graph.notices import (
     Failure,
     Notice,
 )
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
 
 MOST_NAMED, NEW_LINE = 4, "\n"
 
@@ -162,11 +163,11 @@ def boxes_for_parts(note: Notice) -> str:
 
 
 def with_insides(note: Notice) -> str:
-    """ "with 2,005 operations inside: expand="layers.1" opens one." """
+    """ "with 2,005 operations inside: expand="layers.1" opens layers.1." """
     operations = note["operations"]
     inside = counted_noun(operations, "operation") if operations else counted_noun(note["inside"], "more node")
-    opens = f': expand="{note["opens"]}", or a click in a page, opens one' if note["opens"] else ""
-    return f"with {inside} inside{opens}."
+    name, click = note["opens"], ", or a click in a page," if note["clicks"] else ""
+    return f"with {inside} inside" + (f': expand="{name}"{click} opens {name}.' if name else ".")
 
 
 def in_all_boxes(note: Notice) -> str:
@@ -179,18 +180,32 @@ def in_all_boxes(note: Notice) -> str:
     text = f"{'; '.join(said)}." if said else ""
     wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
     finite = "Nothing is NaN or ∞." if note["finite"] else wrong
-    return " ".join(part for part in (text, *map(gradients_of_copies, note["copies"]), finite) if part)
+    spans = (*map(gradients_of_modules, note["modules"]), *map(gradients_of_copies, note["copies"]))
+    return " ".join(part for part in (text, *spans, finite) if part)
+
+
+def gradients_of_modules(fact: tuple[Any, ...]) -> str:
+    """ "‖grad of params‖ of all 291 modules that have some: least 0.002 (layers.31.self_attn.k_proj), most …" """
+    count, *span = fact
+    return span_of_gradients(f"‖grad of params‖ of all {count:,} modules that have some", *span, str)
 
 
 def gradients_of_copies(fact: tuple[Any, ...]) -> str:
-    """ "‖grad of parameters‖ of 32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)." """
-    count, called, measure, where, least, there, most, uneven = fact
-    said = (
-        f"‖grad of {measure}‖ of {count:,} × {called}: least {two_digits(least)} ({end_of_name(where)}),"
-        f" most {two_digits(most)} ({end_of_name(there)})"
-    )
+    """ "‖grad of params‖ of 32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)." """
+    count, called, measure, *span = fact
+    return span_of_gradients(f"‖grad of {SHORT[measure]}‖ of {count:,} × {called}", *span, end_of_name)
+
+
+SHORT = {PARAMETERS: "params", RESULT: "result"}
+
+
+def span_of_gradients(
+    whose: str, where: str, least: float, there: str, most: float, uneven: bool, said: Callable[[str], str]
+) -> str:
+    """The least and the most of some gradients; of those that differ too much, how much."""
+    span = f"{whose}: least {two_digits(least)} ({said(where)}), most {two_digits(most)} ({said(there)})"
     times = f"{two_digits(most / least)} × the least" if least else "beside 0"
-    return f"⚠ {said}, {times}." if uneven else f"{said}."
+    return f"⚠ {span}, {times}." if uneven else f"{span}."
 
 
 def two_digits(number: float) -> str:
