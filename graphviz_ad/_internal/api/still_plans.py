@@ -173,7 +173,7 @@ class Subject:
             fact = next((name for name in self.words_left_out if getattr(more, name) != getattr(less, name)), None)
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
                 found[fact] = self.words_left_out[fact].format(digits=less.digits)
-        return list(found.values())
+        return [said for fact, said in found.items() if fact != "single" or "flows" not in found]
 
 
 # what is missing where a manner has less than the one before

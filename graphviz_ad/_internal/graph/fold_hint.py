@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, named_folds
+from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, folds_called
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import Fold
 
@@ -25,17 +24,16 @@ def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold]) -> str:
 def names_of(box: Fold) -> Iterator[str]:
     """The names by which a box, or the first of the copies in it, may be asked for."""
     fold = box.loop.children[0] if box.loop is not None else box
-    if fold.kind in (MODULE, FUNCTION, LINE):
+    if fold.kind in (MODULE, FUNCTION):
         yield from dict.fromkeys((fold.name, *fold.names))
+    if fold.kind == LINE:  # by the variable that it fills; nobody types its text
+        yield from (name for name in dict.fromkeys((fold.name, *fold.names)) if name.isidentifier())
 
 
 def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:
     """Whether a name means but one thing, which is this box or in it, and whether to ask for it opens that alone."""
-    try:
-        (meant,) = named_folds(tree, name)
-    except (UnknownNameError, ValueError):
-        return False
-    if not (box.first <= meant.first and meant.end <= box.end):
+    meant = folds_called(tree, name)
+    if len(meant) > 1 or not all(box.first <= each.first and each.end <= box.end for each in meant):
         return False
     then = {(fold.first, fold.end) for fold in cut_of(tree, replace(wish, expand=(*wish.expand, name)))}
     others = {(fold.first, fold.end) for fold in shown if fold is not box}

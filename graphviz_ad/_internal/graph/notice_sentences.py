@@ -7,7 +7,8 @@ Only sentences are cut short; the notice goes on knowing everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from dataclasses import replace
+from itertools import groupby, islice
 from typing import Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
@@ -37,8 +38,23 @@ MOST_NAMED, NEW_LINE = 4, "\n"
 
 
 def texts(notes: Iterable[Notice]) -> tuple[str, ...]:
-    """The sentences of those notices that are shown."""
-    return tuple(sentence(note) for note in notes if note.shown)
+    """The sentences of those notices that are shown; one for all further names of one parameter."""
+    shown = [note for note in notes if note.shown]
+    groups = groupby(shown, key=lambda note: (note.subjects[1], note.ranks) if note.kind == TIED else id(note))
+    return tuple(sentence(together(*group)) for _, group in groups)
+
+
+def together(first: Notice, *others: Notice) -> Notice:
+    """Notices of one kind as one."""
+    return (
+        replace(first, subjects=tuple(name for note in (first, *others) for name in note.subjects)) if others else first
+    )
+
+
+def same_parameter(note: Notice) -> str:
+    """ "a.weight, b.weight are the same parameter as c.weight." """
+    names = note.subjects[::2]
+    return f"{names_in_short(names)} {'is' if len(names) == 1 else 'are'} the same parameter as {note.subjects[1]}."
 
 
 def sentence(note: Notice) -> str:
@@ -180,32 +196,31 @@ def in_all_boxes(note: Notice) -> str:
     text = f"{'; '.join(said)}." if said else ""
     wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
     finite = "Nothing is NaN or ∞." if note["finite"] else wrong
-    spans = (*map(gradients_of_modules, note["modules"]), *map(gradients_of_copies, note["copies"]))
-    return " ".join(part for part in (text, *spans, finite) if part)
+    return " ".join(part for part in (text, spans_of_gradients(note), finite) if part)
 
 
-def gradients_of_modules(fact: tuple[Any, ...]) -> str:
-    """ "‖grad of params‖ of all 291 modules that have some: least 0.002 (layers.31.self_attn.k_proj), most …" """
-    count, *span = fact
-    return span_of_gradients(f"‖grad of params‖ of all {count:,} modules that have some", *span, str)
-
-
-def gradients_of_copies(fact: tuple[Any, ...]) -> str:
-    """ "‖grad of params‖ of 32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)." """
-    count, called, measure, *span = fact
-    return span_of_gradients(f"‖grad of {SHORT[measure]}‖ of {count:,} × {called}", *span, end_of_name)
+def spans_of_gradients(note: Notice) -> str:
+    """ "‖grad of params‖ of all 291 modules: least 0.002 (head), most 6 (embed); of 32 × Block: least 1.4 (layers.27),
+    most 8.7 (layers.0)."
+    """
+    spans = [(PARAMETERS, f"all {count:,} modules", *span) for count, *span in note["modules"]]
+    spans += [(measure, f"{count:,} × {called}", *span) for count, called, measure, *span in note["copies"]]
+    groups = ((measure, [*group]) for measure, group in groupby(spans, key=lambda span: span[0]))
+    said = [
+        f"‖grad of {SHORT[measure]}‖ of {'; of '.join(span_of(*each[1:]) for each in group)}"
+        for measure, group in groups
+    ]
+    return f"{'; '.join(said)}." if said else ""
 
 
 SHORT = {PARAMETERS: "params", RESULT: "result"}
 
 
-def span_of_gradients(
-    whose: str, where: str, least: float, there: str, most: float, uneven: bool, said: Callable[[str], str]
-) -> str:
+def span_of(whose: str, where: str, least: float, there: str, most: float, uneven: bool) -> str:
     """The least and the most of some gradients; of those that differ too much, how much."""
-    span = f"{whose}: least {two_digits(least)} ({said(where)}), most {two_digits(most)} ({said(there)})"
+    span = f"least {two_digits(least)} ({where}), most {two_digits(most)} ({there})"
     times = f"{two_digits(most / least)} × the least" if least else "beside 0"
-    return f"⚠ {span}, {times}." if uneven else f"{span}."
+    return f"{whose}: ⚠ {span}, {times}" if uneven else f"{whose}: {span}"
 
 
 def two_digits(number: float) -> str:
@@ -215,11 +230,6 @@ def two_digits(number: float) -> str:
     digits, _, power = f"{number:.1e}".partition("e")
     plain = f"{number:.2g}"
     return (plain if "e" not in plain else f"{digits.removesuffix('.0')}e{int(power)}").replace("-", "−")
-
-
-def end_of_name(name: str) -> str:
-    """The end of a dotted name: "layers.30"."""
-    return ".".join(name.split(".")[-2:])
 
 
 def started_alone(note: Notice) -> str:
@@ -307,7 +317,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     # its parameters
     UNREAD: unread,
     UNREAD_SO_FAR: unread,
-    TIED: lambda note: f"{note.subjects[0]} is the same parameter as {note.subjects[1]}.",
+    TIED: same_parameter,
     TIED_TOO: lambda note: f"{len(note.subjects) // 2} more parameters have several names.",
     STOOD_FOR: lambda note: (
         f"While modules ran, other tensors stood for {these_parameters(note)}, as FSDP gathers them from all ranks:"
