@@ -18,6 +18,7 @@ from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to
 from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import (
@@ -250,6 +251,8 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:
     """The picture that was asked for; ``room``: where it will be seen, if that is known."""
+    if asked.wrt is None and asked.tangents is None:
+        graph = with_other_passes(graph)
     least = smallest_letters(asked.font) or look.theme.letters
     place, seen = place_of(asked.fit, least), SLIDE if room is None else SLIDE.shaped_as(room)
     levels = Levels(graph, look, asked, remarks)

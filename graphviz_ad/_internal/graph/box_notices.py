@@ -30,7 +30,7 @@ def notice_of_all(graph: Graph, boxes: Sequence[Node] = ()) -> Notice | None:
         tensor = node.ports[0].tensor
         parameters.setdefault(node.key if tensor is None else tensor, []).append(node)
     count = sum(numel_of_shape(first.ports[0].shape or ()) for first, *_ in parameters.values())
-    without = [uses[0].name or uses[0].key for uses in parameters.values() if all(use.grad is None for use in uses)]
+    without = [uses[0].name for uses in parameters.values() if all(use.grad is None for use in uses)]
     snaps = [snap for node in graph.node_list for port in node.ports for snap in (port.value, port.grad)]
     wrong = [has_nonfinite(port.value) or has_nonfinite(port.grad) for node in graph.node_list for port in node.ports]
     finite = all(is_known_to_be_finite(port) for node in graph.node_list for port in node.ports)
@@ -39,7 +39,8 @@ def notice_of_all(graph: Graph, boxes: Sequence[Node] = ()) -> Notice | None:
         return None
     return notice(
         IN_ALL_BOXES,
-        without,
+        [name for name in without if name is not None],
+        nameless=without.count(None),
         parameters=count,
         gradients=graph.has_gradients,
         finite=finite,

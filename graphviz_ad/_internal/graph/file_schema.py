@@ -23,9 +23,11 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    PASSES_DRAWN,
     RAISED,
     RAISED_AT,
     SAID,
+    SEVERAL_PASSES,
     TIED,
     TIED_TOO,
     WRITTEN_LINES,
@@ -129,7 +131,8 @@ WAY: Mapping[str, Schema] = {"group": TEXT, "source": COUNT, "target": COUNT, "t
 CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
 FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no backward pass": {"blind": TRUTH},
-    "several passes": {"count": COUNT},
+    SEVERAL_PASSES: {"count": COUNT},
+    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS},
     "started from one output alone": {"others": TEXTS},
     "returned several times": {"times": COUNT},
     "not started from": {"types": TEXTS},
@@ -148,6 +151,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "parts folded": {"inside": COUNT},
     "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH},
     "in all boxes": {
+        "nameless": COUNT,
         "parameters": COUNT,
         "gradients": TRUTH,
         "finite": TRUTH,
@@ -281,6 +285,7 @@ PORT = record_schema(
     tensor=maybe(COUNT),
     also=some(TEXT),
     made_by=maybe(TEXT),
+    begins=maybe(COUNT),
     ragged=maybe(RAGGED),
 )
 EVENT = record_schema(

@@ -150,18 +150,18 @@ def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) ->
 
 
 def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
-    """The graph in which an optimizer reads no parameters that stand inside of a box of what is computed with them:
-    they are no results of that box.
+    """The graph in which an optimizer, and what it makes of them, reads no parameters that stand inside of a box of
+    what is computed with them: they are no results of that box.
     """
     edges = [edge for edge in graph.edges if not is_hidden_read(graph, edge, computing, owner)]
     return graph if len(edges) == len(graph.edges) else replace(graph, edges=tuple(edges))
 
 
 def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: Mapping[str, str]) -> bool:
-    """Whether a step reads a parameter here that is inside of another box."""
-    home = owner.get(edge.tail)
+    """Whether a step, or the parameter that it makes, reads a parameter here that is inside of another box."""
+    home, head = owner.get(edge.tail), graph.nodes[edge.head]
     elsewhere = home is not None and home in computing and home != owner.get(edge.head)
-    return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
+    return elsewhere and graph.nodes[edge.tail].kind == "leaf" and (head.is_step or head.kind == "leaf")
 
 
 def box_of_fold(
@@ -344,8 +344,10 @@ def all_copies(graph: Graph, tree: Fold | None, repeat: Fold) -> Sequence[Fold]:
     """All that a repeat is a part of: the modules of its class that have a number, or all that is repeated there."""
     first = repeat.children[0]
     called = graph.class_of_module.get(first.name) if first.kind == MODULE else None
-    if tree is None or is_of_steps(repeat):
+    if tree is None:
         return repeat.children
+    if first.kind == STEPS:  # the last of all may stand alone, behind what it comes after
+        return [fold for fold in tree.walk() if fold.kind == STEPS and fold.structure == first.structure]
     if called is not None and is_numbered(first):
         modules = [fold for fold in tree.walk() if fold.kind == MODULE and is_numbered(fold)]
         alike = [fold for fold in modules if graph.class_of_module.get(fold.name) == called]

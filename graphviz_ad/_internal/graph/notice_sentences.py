@@ -18,9 +18,11 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    PASSES_DRAWN,
     RAISED,
     RAISED_AT,
     SAID,
+    SEVERAL_PASSES,
     STOOD_FOR,
     TIED,
     TIED_TOO,
@@ -163,6 +165,13 @@ def these_parameters(note: Notice) -> str:
     return "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
 
 
+def passes_drawn(note: Notice) -> str:
+    """ "3 backward passes were recorded, each in graph.passes; shown are pass 2, from errD, and pass 3, from errG." """
+    each = [f"pass {number}, from {name}" for number, name in zip(note["numbers"], note.subjects, strict=True)]
+    shown = f"{', '.join(each[:-1])}, and {each[-1]}"
+    return f"{note['count']} backward passes were recorded, each in graph.passes; shown are {shown}."
+
+
 def with_types(note: Notice) -> str:
     """ "past_key_values (DynamicCache)"."""
     return names_in_short([f"{name} ({kind})" for name, kind in zip(note.subjects, note["types"], strict=False)])
@@ -191,8 +200,9 @@ def in_all_boxes(note: Notice) -> str:
     read = " that something reads" if note["unread"] else ""
     said = [f"In all: {counted_noun(note['parameters'], 'parameter')}{read}"] if note["parameters"] else []
     if note["gradients"] and note["parameters"]:
-        without = note.subjects
-        said.append(f"no gradient comes to {names_in_short(without)}" if without else "each gets a gradient")
+        named = [names_in_short(note.subjects)] if note.subjects else []
+        without = [*named, *([f"{note['nameless']} that have no name"] if note["nameless"] else [])]
+        said.append(f"no gradient comes to {' and '.join(without)}" if without else "each gets a gradient")
     text = f"{'; '.join(said)}." if said else ""
     wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
     finite = "Nothing is NaN or ∞." if note["finite"] else wrong
@@ -284,9 +294,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     RAISED: lambda note: f"The program raised {ended_by(note)}; this is the graph up to there.",
     FAILED: lambda note: f"The backward pass failed: {ended_by(note)}",
     "no backward pass": lambda note: f"No backward pass was recorded{blind(note)}",
-    "several passes": lambda note: (
+    SEVERAL_PASSES: lambda note: (
         f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
     ),
+    PASSES_DRAWN: passes_drawn,
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
     WITHOUT_GRADIENT: lambda note: (
         f"The backward pass before brought no gradient to {these_parameters(note)}: {names_in_short(note.subjects)}."

@@ -491,6 +491,7 @@ def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
     found = []
     seeds = [port.upstream for port in node.ports if port.upstream is not None]
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
+    found += [Line("note", f"backward pass {port.begins} starts here") for port in node.ports if port.begins][:1]
     if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(
             Line(
