@@ -26,8 +26,9 @@ def names_of(box: Fold) -> Iterator[str]:
     fold = box.loop.children[0] if box.loop is not None else box
     if fold.kind in (MODULE, FUNCTION):
         yield from dict.fromkeys((fold.name, *fold.names))
-    if fold.kind == LINE:  # by the variable that it fills; nobody types its text
-        yield from (name for name in dict.fromkeys((fold.name, *fold.names)) if name.isidentifier())
+    if fold.kind == LINE:  # by the variable that stands on it
+        *_, last = fold.leaves()
+        yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
 
 
 def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:

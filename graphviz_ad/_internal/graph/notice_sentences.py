@@ -41,9 +41,11 @@ MOST_NAMED, NEW_LINE = 4, "\n"
 
 def texts(notes: Iterable[Notice]) -> tuple[str, ...]:
     """The sentences of those notices that are shown; one for all further names of one parameter."""
-    shown = [note for note in notes if note.shown]
-    groups = groupby(shown, key=lambda note: (note.subjects[1], note.ranks) if note.kind == TIED else id(note))
-    return tuple(sentence(together(*group)) for _, group in groups)
+    groups: dict[object, list[Notice]] = {}
+    for note in notes:
+        if note.shown:
+            groups.setdefault((note.subjects[1], note.ranks) if note.kind == TIED else id(note), []).append(note)
+    return tuple(sentence(together(*group)) for group in groups.values())
 
 
 def together(first: Notice, *others: Notice) -> Notice:
