@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,23 @@ from models import EVERY_MODEL
 from programs import wrong_sums
 from random_programs import Input, Program, inputs, programs
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import graphviz_ad as gad
+from graphviz_ad._internal.api.still_plans import ROLES_OF_STARTS
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.anomalies import anomalous
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
 from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_tree import NODE, REPEAT, Fold, fold_tree
+from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.notice_sentences import two_digits
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
+from graphviz_ad._internal.scene.paint import LEGEND
 
 
 def assert_is_tree(graph: Graph, tree: Fold) -> None:
@@ -126,6 +132,31 @@ def test_every_model_has_each_node_at_one_leaf(name: str) -> None:
     tree = fold_tree(graph)
     assert_is_tree(graph, tree)
     assert_is_graph(fold_to_boxes(graph, 5))
+    for boxes in (1, 5):
+        assert_hint_opens_one_box(graph, boxes)
+
+
+def assert_hint_opens_one_box(graph: Graph, boxes: int) -> str:
+    """The name that a picture gives as one that opens a box: with it, that box alone is gone, and what is in it is
+    there.
+    """
+    before = fold_to_boxes(graph, boxes)
+    names = [note["opens"] for note in before.notes if note.kind == "parts in boxes"]
+    if not any(names):
+        return ""
+    after = fold_to_boxes(graph, boxes, expand=names)
+    gone = Counter(map(looks, before.node_list)) - Counter(map(looks, after.node_list))
+    ((_, op, name, inside, first, _),) = gone.elements()
+    assert inside >= 1
+    assert names[0] in (name, first) or names[0] in (op or "")
+    assert len(after.node_list) > len(before.node_list)
+    return str(names[0])
+
+
+def looks(node: Node) -> tuple[Any, ...]:
+    """What tells a box from others, but its key."""
+    first = node.copies.first if node.copies is not None else None
+    return node.kind, node.op, node.name, node.inside, first, node.ports[0].shape
 
 
 def test_patterns_are_found_where_they_repeat() -> None:
@@ -192,8 +223,23 @@ def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
     assert (whole.count, whole.called, whole.measure, whole.norms[1:]) == (20, "Block", "parameters", box.copies.norms)
     one = [graph.find(f"blocks.0.{name}").grad.norm for name, _ in model.blocks[0].named_parameters()]
     assert whole.norms[0] == pytest.approx(np.linalg.norm(one))
-    (told,) = dict(folded.notes[-1].facts)["copies"]
+    assert assert_hint_opens_one_box(graph, 40) == "blocks.1"
+    facts = dict(folded.notes[-1].facts)
+    (told,) = facts["copies"]
     assert told == (20, "Block", "parameters", whole.least, min(whole.norms), whole.most, max(whole.norms), False)
+    of_modules: dict[str, float] = {}
+    for name, _ in model.named_parameters():
+        of_modules[name.rpartition(".")[0]] = np.hypot(
+            of_modules.get(name.rpartition(".")[0], 0), graph.find(name).grad.norm
+        )
+    least, most = min(of_modules, key=of_modules.__getitem__), max(of_modules, key=of_modules.__getitem__)
+    assert facts["modules"] == (
+        (62, least, pytest.approx(of_modules[least]), most, pytest.approx(of_modules[most]), False),
+    )
+    assert (facts["start"], f"least {two_digits(of_modules[least])} ({least})" in folded.notices[-1]) == (
+        "number",
+        True,
+    )
     assert box.parameters == 19 * sum(one.numel() for one in model.blocks[0].parameters())
     last = graph.in_edges(graph.find("head").key)[0].tail
     assert (box.ports[0].value, box.ports[0].grad) == (graph.nodes[last].value, graph.nodes[last].grad)
@@ -245,6 +291,52 @@ def test_it_is_opened_where_that_was_asked_for() -> None:
     assert not any(node.name == "blocks.4.up.weight" for node in expanded.node_list)
     with pytest.raises(UnknownNameError, match=r"blocks\.33"):
         shown(graph, focus=("blocks.33",))
+
+
+def test_what_is_opened_in_addition_closes_nothing() -> None:
+    graph = gad.trace(tower(), torch.randn(2, 3, dtype=torch.float64))
+    for boxes, name in ((6, "blocks.7"), (20, "blocks.0"), (20, "head"), (3, "blocks.19.up")):
+        before, after = (
+            Counter(map(looks, shown(graph, boxes=boxes).node_list)),
+            shown(graph, boxes=boxes, expand=(name,)),
+        )
+        gone = before - Counter(map(looks, after.node_list))
+        assert gone.total() <= 1
+        assert any((node.name or node.op or "").startswith(f"{name}.") for node in after.node_list)
+
+
+def square_error(x: Tensor, w: Tensor) -> Tensor:
+    return F.mse_loss(x * w, x).sqrt() + w.sum() * 0.1
+
+
+def mean(x: Tensor, w: Tensor) -> Tensor:
+    return (x * w).exp().mean()
+
+
+def product(x: Tensor, w: Tensor) -> Tensor:
+    return x * w * 2
+
+
+@pytest.mark.parametrize(
+    ("program", "recorded", "start", "said"),
+    [
+        (square_error, False, "loss", "loss, where"),
+        (square_error, True, "loss", "loss, where"),
+        (mean, False, "number", "(no loss function)"),
+        (mean, True, "backward", "backward()"),
+        (product, False, "tensor", "(no loss)"),
+    ],
+)
+def test_what_gradients_start_from_is_told_from_what_is_no_loss(
+    program: Any, recorded: bool, start: str, said: str
+) -> None:
+    x, w = torch.ones(3), torch.full((3,), 2.0, requires_grad=True)
+    if recorded:
+        with gad.record() as recording:
+            program(x, w).backward()
+    graph = recording.graph if recorded else gad.trace(program, x, w)
+    assert start_of(graph) == start
+    assert said in LEGEND[ROLES_OF_STARTS[start]][1]
 
 
 def test_auto_opens_where_something_goes_wrong() -> None:

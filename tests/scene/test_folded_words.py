@@ -9,6 +9,7 @@ from torch import Tensor, nn
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.scene import Box, Scene
+from graphviz_ad._internal.scene.words.names import graph_names
 
 
 def convolutions() -> nn.Module:
@@ -102,5 +103,46 @@ def test_results_that_are_called_the_same_are_one_line_and_parameters_are_told_o
     (repeat,) = (node for node in picture.graph.node_list if node.copies is not None)
     box = picture.scene.box_by_key[repeat.key]
     assert sum(text.startswith("6 × ") for text in lines(box, "value", "statistic")) <= 1
-    assert any("‖grad of param" in text for text in lines(box, "gradient"))
+    assert any("6 × x: mean" in text for text in lines(box, "value", "statistic"))
+    assert any(text.startswith("‖grad of params‖") for text in lines(box, "gradient"))
+    said = [*picture.scene.notes, *(text for each in picture.scene.boxes for text in lines(each, "gradient"))]
+    assert not any("grad of parameters" in text for text in said)
+    assert any("‖grad of params‖ of all 6 modules: least" in text for text in picture.scene.notes)
     assert len(lines(box, "value", "statistic")) < 6
+
+
+def test_paths_of_parameters_are_shortened_alike_in_all_formulas() -> None:
+    model = nn.Sequential(nn.Linear(3, 3))
+    graph = gad.trace(lambda x: model(x).sum(), torch.randn(2, 3))
+    names = graph_names(graph)
+    said = {names.operand(edge) for edge in graph.edges if graph.nodes[edge.tail].kind == "leaf"}
+    assert said == {"0.weight", "0.bias"}  # of model.0.weight, which is too long, and of model.0.bias, which is not
+
+
+def test_all_names_of_one_parameter_are_one_line() -> None:
+    same = nn.Linear(3, 3)
+    model = nn.ModuleDict({"a": same, "b": same, "c": same})
+    graph = gad.trace(lambda x: model["c"](model["b"](model["a"](x))).sum(), torch.randn(2, 3))
+    assert graph.notices == (
+        "model.b.weight, model.c.weight are the same parameter as model.a.weight.",
+        "model.b.bias, model.c.bias are the same parameter as model.a.bias.",
+    )
+
+
+def test_results_of_a_box_are_called_as_in_the_program_or_by_what_made_them() -> None:
+    torch.manual_seed(0)
+    cell = nn.LSTMCell(4, 8)
+
+    def program(steps: Tensor) -> Tensor:
+        h, c = torch.zeros(2, 8), torch.zeros(2, 8)
+        for x in steps:
+            h, c = cell(x, (h, c))
+        return h.sum()
+
+    picture = gad.trace(program, torch.randn(60, 2, 4)).plot(fit="slide")
+    (box,) = (box for box in picture.scene.boxes if box.name == "prepared data" and box.kind != "copy")
+    texts = lines(box, "value", "statistic")
+    assert [text.partition(" ")[0] for text in texts[:2]] == ["h", "c"]
+    assert any(text.startswith("60 × unbind: mean ") for text in texts)
+    assert not any("result " in text for text in texts)
+    assert "number" in picture.scene.legend

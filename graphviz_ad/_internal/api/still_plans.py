@@ -18,7 +18,10 @@ from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
+from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.planning import (
@@ -180,7 +183,7 @@ class Subject:
             fact = next((name for name in self.words_left_out if getattr(more, name) != getattr(less, name)), None)
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
                 found[fact] = self.words_left_out[fact].format(digits=less.digits)
-        return list(found.values())
+        return [said for fact, said in found.items() if fact != "single" or "flows" not in found]
 
 
 def overlay_of(asked: str | Mapping[str, float] | History | None, graph: Graph) -> Any:
@@ -206,7 +209,7 @@ LEFT_OUT = {
 
 
 LEFT_OUT_OF_FOLDS = {
-    "single": "gradients on arrows",
+    "single": "gradients on arrows that boxes show",
     "digits": "more than {digits} digits",
     "local": "derivatives",
     "statistics": "ranges",
@@ -229,9 +232,14 @@ def roles_of_folds(graph: Graph) -> Iterator[str]:
         yield "of result"
     if any(node.parameter_norm is not None for node in boxes):
         yield "inside"
+    told = next((note["start"] for note in graph.notes if note.kind == IN_ALL_BOXES), None)
     seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
     if seeds and boxes:
-        yield "no loss" if any(seed.shape != () for seed in seeds) else "start"
+        usual = "no loss" if any(seed.shape != () for seed in seeds) else "start"
+        yield ROLES_OF_STARTS[told] if told else usual
+
+
+ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 
 
 def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
@@ -257,6 +265,8 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:
     """The picture that was asked for; ``room``: where it will be seen, if that is known."""
+    if asked.wrt is None and asked.tangents is None:
+        graph = with_other_passes(graph)
     least = smallest_letters(asked.font) or look.theme.letters
     place, seen = place_of(asked.fit, least), SLIDE if room is None else SLIDE.shaped_as(room)
     levels = Levels(graph, look, asked, remarks)

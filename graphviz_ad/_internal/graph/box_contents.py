@@ -65,7 +65,7 @@ def together(graph: Graph, members: Iterable[Node], run: Sequence[tuple[str, Par
         run[0][1],
         copies=len(run),
         operations=sum(part.operations for _, part in run),
-        differ=copies_named([name for name, _ in run], norms, PARAMETERS),
+        differ=copies_named([name for name, _ in run], norms, PARAMETERS, run[0][1].name),
     )
 
 

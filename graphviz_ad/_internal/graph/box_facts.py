@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.repeats import Copies
@@ -20,6 +21,12 @@ class Part:
     operations: int = 0
     parts: tuple[Part, ...] = ()
     differ: Copies | None = None
+
+
+def neighbours_in(parts: Sequence[Part], operations: int) -> Copies | None:
+    """How neighbours of one class differ that are most of a box in which so many operations ran; None without such."""
+    main = max(parts, key=lambda part: part.operations, default=None)
+    return main.differ if main is not None and 2 * main.operations >= operations else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def results_of_group(graph: Graph, members: list[Node]) -> list[tuple[str, int]]
         (member.key, i)
         for member in members
         for i, port in enumerate(member.ports)
-        if port.is_output or port.upstream is not None
+        if port.is_output or port.upstream is not None or port.begins is not None
     }
     found = [(member.key, i) for member in members for i in range(len(member.ports)) if (member.key, i) in read]
     return found or [(members[-1].key, 0)]

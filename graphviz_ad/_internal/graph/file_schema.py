@@ -14,6 +14,7 @@ from typing import Any
 
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
+from graphviz_ad._internal.graph.gradient_starts import STARTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
 from graphviz_ad._internal.graph.notices import (
@@ -25,9 +26,11 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    PASSES_DRAWN,
     RAISED,
     RAISED_AT,
     SAID,
+    SEVERAL_PASSES,
     TIED,
     TIED_TOO,
     WRITTEN_LINES,
@@ -131,7 +134,8 @@ WAY: Mapping[str, Schema] = {"group": TEXT, "source": COUNT, "target": COUNT, "t
 CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
 FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no backward pass": {"blind": TRUTH},
-    "several passes": {"count": COUNT},
+    SEVERAL_PASSES: {"count": COUNT},
+    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS},
     "started from one output alone": {"others": TEXTS},
     "returned several times": {"times": COUNT},
     "not started from": {"types": TEXTS},
@@ -148,14 +152,18 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
-    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT},
+    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH},
     "in all boxes": {
+        "nameless": COUNT,
         "parameters": COUNT,
         "gradients": TRUTH,
         "finite": TRUTH,
         "wrong": COUNT,
         "unread": TRUTH,
         "what": TEXT,
+        "start": {"enum": ["", *STARTS]},
+        # of how many modules with parameters which has the least, the most, and whether that is a finding
+        "modules": some(pair(COUNT, TEXT, REAL, TEXT, REAL, TRUTH)),
         # how many copies of what are measured how; which has the least, the most, and whether that is a finding
         "copies": some(pair(COUNT, TEXT, MEASURE, TEXT, REAL, TEXT, REAL, TRUTH)),
     },
@@ -283,6 +291,8 @@ PORT = record_schema(
     arrived=TAKEN,
     tensor=maybe(COUNT),
     also=some(TEXT),
+    made_by=maybe(TEXT),
+    begins=maybe(COUNT),
     ragged=maybe(RAGGED),
 )
 EVENT = record_schema(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, has_nonfinite, norm_of_step, norms_of, odd_ones
-from graphviz_ad._internal.graph.box_contents import parts_of, what_in
+from graphviz_ad._internal.graph.anomalies import anomalous, norm_of_step, norms_of, odd_ones
+from graphviz_ad._internal.graph.box_contents import parts_of
+from graphviz_ad._internal.graph.box_notices import notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
-from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, places_of
+from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, places_of
+from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import (
     CHAIN,
@@ -24,13 +26,11 @@ from graphviz_ad._internal.graph.fold_tree import (
     UNREAD,
     Fold,
     fold_tree,
-    is_given,
 )
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
-from graphviz_ad._internal.graph.notices import Notice, notice, unread_parameters
-from graphviz_ad._internal.graph.ragged import numel_of_shape
+from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
@@ -57,7 +57,8 @@ def fold_to_boxes(
     named = tuple([name for name in focus if name != AUTO])
     near = tuple(sorted(alone)) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
-    return with_folds(graph, cut_of(tree, wish), tree)
+    cut = cut_of(tree, wish)
+    return with_folds(graph, cut, tree, name_that_opens(tree, wish, cut))
 
 
 def with_strips(graph: Graph) -> Graph:
@@ -94,8 +95,12 @@ def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
 
 
 def names_to_open(graph: Graph) -> frozenset[str]:
-    """The names of all that can be a box, and can be opened."""
-    return frozenset(name for fold in fold_tree(graph).walk() if fold.children for name in fold.names)
+    """The names of all that can be a box, and can be opened; none that so many have that it would open the first."""
+    opened: dict[str, int] = {}
+    for fold in fold_tree(graph).walk():
+        for name in fold.names if fold.children else ():
+            opened[name] = opened.get(name, 0) + 1
+    return frozenset(name for name, times in opened.items() if times <= MOST_COPIES)
 
 
 def is_number(node: Node) -> bool:
@@ -113,29 +118,25 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
     return found
 
 
-def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) -> Graph:
-    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows."""
+def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, opens: str = "") -> Graph:
+    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows. ``opens``
+    is a name that opens one.
+    """
     if all(fold.kind == NODE for fold in shown):
         return graph
     result = with_boxes(graph, shown, tree)
     folded = [fold for fold in shown if fold.kind != NODE]
     boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
-    whole = notice_of_all(graph, [node.copies for node in boxes if node.copies is not None])
+    whole = notice_of_all(graph, boxes)
     parts = notice(
         "parts in boxes",
         [node.op or node.key for node in boxes],
         inside=sum(fold.size for fold in folded) - len(folded),
         operations=sum(node.inside for node in boxes),
-        opens=name_that_opens(folded),
+        opens=opens,
+        clicks=opens in graph.class_of_module,
     )
     return renumbered(result).saying(parts, *([whole] if whole else []))
-
-
-def name_that_opens(folded: Sequence[Fold]) -> str:
-    """The name by which the largest of the modules can be opened, of copies the first; "" where there is none."""
-    modules = [fold.loop.children[0] if fold.loop is not None else fold for fold in folded]
-    named = [fold for fold in modules if fold.kind == MODULE and fold.children]
-    return max(named, key=lambda fold: fold.operations).name if named else ""
 
 
 def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) -> Graph:
@@ -149,71 +150,18 @@ def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) ->
 
 
 def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
-    """The graph in which an optimizer reads no parameters that stand inside of a box of what is computed with them:
-    they are no results of that box.
+    """The graph in which an optimizer, and what it makes of them, reads no parameters that stand inside of a box of
+    what is computed with them: they are no results of that box.
     """
     edges = [edge for edge in graph.edges if not is_hidden_read(graph, edge, computing, owner)]
     return graph if len(edges) == len(graph.edges) else replace(graph, edges=tuple(edges))
 
 
 def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: Mapping[str, str]) -> bool:
-    """Whether a step reads a parameter here that is inside of another box."""
-    home = owner.get(edge.tail)
+    """Whether a step, or the parameter that it makes, reads a parameter here that is inside of another box."""
+    home, head = owner.get(edge.tail), graph.nodes[edge.head]
     elsewhere = home is not None and home in computing and home != owner.get(edge.head)
-    return elsewhere and graph.nodes[edge.tail].kind == "leaf" and graph.nodes[edge.head].is_step
-
-
-def notice_of_all(graph: Graph, copies: Sequence[Copies] = ()) -> Notice | None:
-    """How many parameters there are, which of them get no gradient, and whether all numbers are finite; how the
-    gradients of all ``copies`` differ. None where there is nothing of that to say.
-    """
-    parameters: dict[int | str, list[Node]] = {}
-    for node in filter(is_parameter, graph.node_list):
-        tensor = node.ports[0].tensor
-        parameters.setdefault(node.key if tensor is None else tensor, []).append(node)
-    count = sum(numel_of_shape(first.ports[0].shape or ()) for first, *_ in parameters.values())
-    without = [uses[0].name or uses[0].key for uses in parameters.values() if all(use.grad is None for use in uses)]
-    snaps = [snap for node in graph.node_list for port in node.ports for snap in (port.value, port.grad)]
-    wrong = [has_nonfinite(port.value) or has_nonfinite(port.grad) for node in graph.node_list for port in node.ports]
-    finite = all(is_known_to_be_finite(port) for node in graph.node_list for port in node.ports)
-    if not count and not finite and not any(wrong):
-        return None
-    flows, unread = graph.has_gradients, bool(unread_parameters(graph.notes))
-    return notice(
-        "in all boxes",
-        without,
-        parameters=count,
-        gradients=flows,
-        finite=finite,
-        wrong=sum(wrong),
-        unread=unread,
-        what=what_in(snaps) or "",
-        copies=tuple(dict.fromkeys(fact for one in copies for fact in facts_of_copies(one))),
-    )
-
-
-def facts_of_copies(copies: Copies) -> Iterator[tuple[Any, ...]]:
-    """How the gradients differ of all copies of which some are in a box; nothing of steps of an optimizer, and where
-    it is not known.
-    """
-    whole = copies.whole or copies
-    extremes = whole.extremes
-    if extremes is not None and whole.measure not in (GIVEN, None) and whole.count > 1:
-        least, most = extremes
-        called = whole.called or copies.called
-        yield whole.count, called, whole.measure, whole.least, least, whole.most, most, copies.is_uneven
-
-
-def is_known_to_be_finite(port: Port) -> bool:
-    """Whether a result and its gradient are known to be finite, as whole numbers are whatever they may be."""
-    if (port.dtype or "").startswith(("int", "uint", "bool")):
-        return True
-    return port.value is not None and port.value.nonfinite == 0 and (port.grad is None or port.grad.nonfinite == 0)
-
-
-def is_parameter(node: Node) -> bool:
-    """Whether a node is what a module learns, rather than what a program was given."""
-    return node.kind == "leaf" and not is_given(node) and node.ports[0].shape is not None
+    return elsewhere and graph.nodes[edge.tail].kind == "leaf" and (head.is_step or head.kind == "leaf")
 
 
 def box_of_fold(
@@ -396,8 +344,10 @@ def all_copies(graph: Graph, tree: Fold | None, repeat: Fold) -> Sequence[Fold]:
     """All that a repeat is a part of: the modules of its class that have a number, or all that is repeated there."""
     first = repeat.children[0]
     called = graph.class_of_module.get(first.name) if first.kind == MODULE else None
-    if tree is None or is_of_steps(repeat):
+    if tree is None:
         return repeat.children
+    if first.kind == STEPS:  # the last of all may stand alone, behind what it comes after
+        return [fold for fold in tree.walk() if fold.kind == STEPS and fold.structure == first.structure]
     if called is not None and is_numbered(first):
         modules = [fold for fold in tree.walk() if fold.kind == MODULE and is_numbered(fold)]
         alike = [fold for fold in modules if graph.class_of_module.get(fold.name) == called]

@@ -41,9 +41,13 @@ def cut_of(tree: Fold, wish: Wish) -> list[Fold]:
 
 
 def named_folds(tree: Fold, name: str) -> list[Fold]:
-    """The folds that are called so, in full or by the end of their name, or that are in a module that is; of many that
-    are built alike the first.
-    """
+    """The folds that are called so; of many that are built alike the first."""
+    found = folds_called(tree, name)
+    return found if len(found) <= MOST_COPIES else found[:1]
+
+
+def folds_called(tree: Fold, name: str) -> list[Fold]:
+    """The folds that are called so, in full or by the end of their name, or that are in a module that is."""
     every = list(tree.walk())
     folds = [fold for fold in every if fold.kind not in (NODE, REPEAT, CHAIN)]
     for found in (
@@ -54,7 +58,7 @@ def named_folds(tree: Fold, name: str) -> list[Fold]:
     ):
         chosen = outermost(found)
         if chosen:
-            return chosen if len(chosen) <= MOST_COPIES else chosen[:1]
+            return chosen
     known = {each for fold in every if fold.kind != NODE for each in fold.names if each}
     raise UnknownNameError("part of the graph", name, known, "Modules, functions and results have names.")
 
@@ -84,14 +88,22 @@ class Cutting:
         """The cut."""
         self.asked = [(f.first, f.end) for name in self.wish.focus for f in named_folds(self.tree, name)]
         self.asked += [(place, place + 1) for place in self.wish.near]
-        self.wide = [(f.first, f.end) for name in self.wish.expand for f in named_folds(self.tree, name)]
         self.alone = sorted(self.wish.alone)
         self.has_modules = any(fold.kind == MODULE for fold in self.tree.walk())
-        self.put([self.tree])
+        self.wide: list[Span] = []
+        self.open([self.tree])
+        for name in self.wish.expand:  # each as if it were a picture of its own: nothing is closed for it
+            self.wide = [(f.first, f.end) for f in named_folds(self.tree, name)]
+            self.shown = 1
+            self.open([fold for fold in self.remaining() if self.must(fold)])
+        return list(self.remaining())
+
+    def open(self, folds: Iterable[Fold]) -> None:
+        """Open these folds, and what is in them, as far as there is room."""
+        self.put(folds)
         while self.waiting:
             *_, unit = heapq.heappop(self.waiting)
             self.consider(unit)
-        return list(self.remaining())
 
     def remaining(self) -> Iterator[Fold]:
         """What is not opened, from left to right."""
@@ -128,9 +140,11 @@ class Cutting:
         """How early a fold is opened, if it is."""
         if fold is self.tree or self.must(fold):
             return FORCED
+        if self.wide and not self.is_within(fold, self.wide):
+            return NEVER
         if self.holds_alone(fold) and not self.asked:
             return ANOMALOUS
-        if self.asked:
+        if self.asked and not self.wide:
             return USUAL if self.is_within(fold, self.asked) else NEVER
         if fold.kind in (DATA, STEPS, UNREAD, SHARED) or (fold.operations < 2 and fold.kind != CHAIN) or not fold.lives:
             return NEVER
@@ -149,7 +163,7 @@ class Cutting:
             fold.first <= first and end <= fold.end and (first, end) != (fold.first, fold.end)
             for first, end in (*self.asked, *self.wide)
         )
-        return around or self.is_within(fold, self.wide) or (fold.first, fold.end) in self.asked
+        return around or (fold.first, fold.end) in (*self.wide, *self.asked)
 
     def is_within(self, fold: Fold, spans: Sequence[Span]) -> bool:
         """Whether a fold is all in one of these."""

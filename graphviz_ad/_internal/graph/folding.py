@@ -96,12 +96,22 @@ def sources_of(graph: Graph, run: list[Node], inside: set[str]) -> list[Node]:
 
 
 def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) -> tuple[Port, ...]:
-    """The results of a group, of several each as the program calls it, where it does."""
+    """The results of a group, of several each as the program calls it, where it does, and with what made it."""
     if len(shown) < 2:
         return shown
     tails = [graph.nodes[key] for key, _ in results_of_group(graph, members)]
-    names = [node.name if node.kind == "op" and not node.ports[1:] else None for node in tails]
-    return tuple([replace(port, name=port.name or name) for port, name in zip(shown, names, strict=True)])
+    names = [node.name if node.kind in ("op", "data") and not node.ports[1:] else None for node in tails]
+    return tuple(
+        [
+            replace(port, name=port.name or name, made_by=port.made_by or maker_of(tail))
+            for port, name, tail in zip(shown, names, tails, strict=True)
+        ]
+    )
+
+
+def maker_of(node: Node) -> str | None:
+    """What made the results of a node: the innermost module around it, by its own name, or else the operation."""
+    return node.module[-1].rpartition(".")[2] if node.module and node.kind != "module" else node.op
 
 
 def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:

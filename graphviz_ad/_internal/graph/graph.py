@@ -75,7 +75,9 @@ class Port:
     ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
     where a hook made another ``grad`` of it; ``tensor`` is the number of the tensor whose value this is, where
     `Graph.grad_histories` has its history: all values of one tensor have the same; ``also`` are other variables from
-    which the program reads it, as those in which the caller of a function has what it returned.
+    which the program reads it, as those in which the caller of a function has what it returned. ``made_by`` is the
+    module or operation in a box that one of several results of it comes from; ``begins`` is the number of the backward
+    pass that begins here, where a picture shows several.
     """
 
     shape: tuple[int, ...] | None = None
@@ -90,6 +92,8 @@ class Port:
     arrived: Snapshot | None = None
     tensor: int | None = None
     also: tuple[str, ...] = ()
+    made_by: str | None = None
+    begins: int | None = None
 
     def is_called(self, name: str) -> bool:
         """Whether the program has this name for it, be it beside another."""

@@ -7,7 +7,8 @@ Only sentences are cut short; the notice goes on knowing everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from dataclasses import replace
+from itertools import groupby, islice
 from typing import Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
@@ -20,9 +21,11 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    PASSES_DRAWN,
     RAISED,
     RAISED_AT,
     SAID,
+    SEVERAL_PASSES,
     STOOD_FOR,
     TIED,
     TIED_TOO,
@@ -34,13 +37,31 @@ from graphviz_ad._internal.graph.notices import (
     Failure,
     Notice,
 )
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
 
 MOST_NAMED, NEW_LINE = 4, "\n"
 
 
 def texts(notes: Iterable[Notice]) -> tuple[str, ...]:
-    """The sentences of those notices that are shown."""
-    return tuple(sentence(note) for note in notes if note.shown)
+    """The sentences of those notices that are shown; one for all further names of one parameter."""
+    groups: dict[object, list[Notice]] = {}
+    for note in notes:
+        if note.shown:
+            groups.setdefault((note.subjects[1], note.ranks) if note.kind == TIED else id(note), []).append(note)
+    return tuple(sentence(together(*group)) for group in groups.values())
+
+
+def together(first: Notice, *others: Notice) -> Notice:
+    """Notices of one kind as one."""
+    return (
+        replace(first, subjects=tuple(name for note in (first, *others) for name in note.subjects)) if others else first
+    )
+
+
+def same_parameter(note: Notice) -> str:
+    """ "a.weight, b.weight are the same parameter as c.weight." """
+    names = note.subjects[::2]
+    return f"{names_in_short(names)} {'is' if len(names) == 1 else 'are'} the same parameter as {note.subjects[1]}."
 
 
 def sentence(note: Notice) -> str:
@@ -149,6 +170,13 @@ def these_parameters(note: Notice) -> str:
     return "this parameter" if len(note.subjects) == 1 else f"these {len(note.subjects)} parameters"
 
 
+def passes_drawn(note: Notice) -> str:
+    """ "3 backward passes were recorded, each in graph.passes; shown are pass 2, from errD, and pass 3, from errG." """
+    each = [f"pass {number}, from {name}" for number, name in zip(note["numbers"], note.subjects, strict=True)]
+    shown = f"{', '.join(each[:-1])}, and {each[-1]}"
+    return f"{note['count']} backward passes were recorded, each in graph.passes; shown are {shown}."
+
+
 def with_types(note: Notice) -> str:
     """ "past_key_values (DynamicCache)"."""
     return names_in_short([f"{name} ({kind})" for name, kind in zip(note.subjects, note["types"], strict=False)])
@@ -165,11 +193,11 @@ def boxes_for_parts(note: Notice) -> str:
 
 
 def with_insides(note: Notice) -> str:
-    """ "with 2,005 operations inside: expand="layers.1" opens one." """
+    """ "with 2,005 operations inside: expand="layers.1" opens layers.1." """
     operations = note["operations"]
     inside = counted_noun(operations, "operation") if operations else counted_noun(note["inside"], "more node")
-    opens = f': expand="{note["opens"]}", or a click in a page, opens one' if note["opens"] else ""
-    return f"with {inside} inside{opens}."
+    name, click = note["opens"], ", or a click in a page," if note["clicks"] else ""
+    return f"with {inside} inside" + (f': expand="{name}"{click} opens {name}.' if name else ".")
 
 
 def in_all_boxes(note: Notice) -> str:
@@ -177,23 +205,37 @@ def in_all_boxes(note: Notice) -> str:
     read = " that something reads" if note["unread"] else ""
     said = [f"In all: {counted_noun(note['parameters'], 'parameter')}{read}"] if note["parameters"] else []
     if note["gradients"] and note["parameters"]:
-        without = note.subjects
-        said.append(f"no gradient comes to {names_in_short(without)}" if without else "each gets a gradient")
+        named = [names_in_short(note.subjects)] if note.subjects else []
+        without = [*named, *([f"{note['nameless']} that have no name"] if note["nameless"] else [])]
+        said.append(f"no gradient comes to {' and '.join(without)}" if without else "each gets a gradient")
     text = f"{'; '.join(said)}." if said else ""
     wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
     finite = "Nothing is NaN or ∞." if note["finite"] else wrong
-    return " ".join(part for part in (text, *map(gradients_of_copies, note["copies"]), finite) if part)
+    return " ".join(part for part in (text, spans_of_gradients(note), finite) if part)
 
 
-def gradients_of_copies(fact: tuple[Any, ...]) -> str:
-    """ "‖grad of parameters‖ of 32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)." """
-    count, called, measure, where, least, there, most, uneven = fact
-    said = (
-        f"‖grad of {measure}‖ of {count:,} × {called}: least {two_digits(least)} ({end_of_name(where)}),"
-        f" most {two_digits(most)} ({end_of_name(there)})"
-    )
+def spans_of_gradients(note: Notice) -> str:
+    """ "‖grad of params‖ of all 291 modules: least 0.002 (head), most 6 (embed); of 32 × Block: least 1.4 (layers.27),
+    most 8.7 (layers.0)."
+    """
+    spans = [(PARAMETERS, f"all {count:,} modules", *span) for count, *span in note["modules"]]
+    spans += [(measure, f"{count:,} × {called}", *span) for count, called, measure, *span in note["copies"]]
+    groups = ((measure, [*group]) for measure, group in groupby(spans, key=lambda span: span[0]))
+    said = [
+        f"‖grad of {SHORT[measure]}‖ of {'; of '.join(span_of(*each[1:]) for each in group)}"
+        for measure, group in groups
+    ]
+    return f"{'; '.join(said)}." if said else ""
+
+
+SHORT = {PARAMETERS: "params", RESULT: "result"}
+
+
+def span_of(whose: str, where: str, least: float, there: str, most: float, uneven: bool) -> str:
+    """The least and the most of some gradients; of those that differ too much, how much."""
+    span = f"least {two_digits(least)} ({where}), most {two_digits(most)} ({there})"
     times = f"{two_digits(most / least)} × the least" if least else "beside 0"
-    return f"⚠ {said}, {times}." if uneven else f"{said}."
+    return f"{whose}: ⚠ {span}, {times}" if uneven else f"{whose}: {span}"
 
 
 def two_digits(number: float) -> str:
@@ -203,11 +245,6 @@ def two_digits(number: float) -> str:
     digits, _, power = f"{number:.1e}".partition("e")
     plain = f"{number:.2g}"
     return (plain if "e" not in plain else f"{digits.removesuffix('.0')}e{int(power)}").replace("-", "−")
-
-
-def end_of_name(name: str) -> str:
-    """The end of a dotted name: "layers.30"."""
-    return ".".join(name.split(".")[-2:])
 
 
 def started_alone(note: Notice) -> str:
@@ -262,9 +299,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     RAISED: lambda note: f"The program raised {ended_by(note)}; this is the graph up to there.",
     FAILED: lambda note: f"The backward pass failed: {ended_by(note)}",
     "no backward pass": lambda note: f"No backward pass was recorded{blind(note)}",
-    "several passes": lambda note: (
+    SEVERAL_PASSES: lambda note: (
         f"{note['count']} backward passes were recorded, each in graph.passes; a picture shows the last."
     ),
+    PASSES_DRAWN: passes_drawn,
     **{kind: lambda note: f"No gradients: {NO_GRADIENTS[note.kind](note)}" for kind in NO_GRADIENTS},
     LOOK_FAILED: lambda note: (
         f"Backward pass {note['step']} could not be looked at, and so maybe others: {ended_by(note)}; the training was"
@@ -305,7 +343,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     # its parameters
     UNREAD: unread,
     UNREAD_SO_FAR: unread,
-    TIED: lambda note: f"{note.subjects[0]} is the same parameter as {note.subjects[1]}.",
+    TIED: same_parameter,
     TIED_TOO: lambda note: f"{len(note.subjects) // 2} more parameters have several names.",
     STOOD_FOR: lambda note: (
         f"While modules ran, other tensors stood for {these_parameters(note)}, as FSDP gathers them from all ranks:"

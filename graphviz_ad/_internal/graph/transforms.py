@@ -77,7 +77,7 @@ def hide_all_but(
     stack = [node.key for node in graph.outputs]
     if not stack:  # nothing came out, for the program raised: everything is of interest
         return graph
-    stack += [node.key for node in graph.node_list if node.key in ends]
+    stack += [node.key for node in graph.node_list if node.key in ends or any(p.begins for p in node.ports)]
     stack += [node.key for node in graph.node_list if node.raised]  # one rank of several, or a backward pass
     updates = [node.key for node in graph.node_list if node.is_step] if steps else []
     stack += updates if most_steps is None or len(updates) <= most_steps else []

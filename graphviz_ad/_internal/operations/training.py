@@ -60,6 +60,11 @@ ON_THE_WAY = (
     "div",
 )  # fmt: skip
 PICKS_TARGETS = ("cross_entropy", NLL_LOSS)
+LOSSES = frozenset({  # say how far a prediction is from what it should be
+    *PAIRWISE, *PICKS_TARGETS, "kl_div", "ctc_loss", "poisson_nll_loss", "gaussian_nll_loss", "hinge_embedding_loss",
+    "margin_ranking_loss", "cosine_embedding_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "soft_margin_loss", "multilabel_soft_margin_loss",
+})  # fmt: skip
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
 SCALES = frozenset({"mul", "div", "neg"})

@@ -70,6 +70,9 @@ TYPES = {
     "of result": Type(TEXT, "gradient", italic=True),
     "inside": Type(TEXT, "gradient", italic=True),
     "start": Type(TEXT, "ink"),
+    "loss": Type(TEXT, "ink"),
+    "backward": Type(TEXT, "ink"),
+    "number": Type(TEXT, "ink"),
     "no loss": Type(TEXT, "ink"),
     "grid": Type(TEXT, "ink"),
     "ring": Type(TEXT, "ink"),
@@ -468,6 +471,9 @@ LEGEND = {
     "inside": ("‖grad of params‖", "of all parameters inside"),
     "copy": ("⬚", "drawn again where it is used"),
     "start": ("▣", "output, where gradients start"),
+    "loss": ("▣", "loss, where gradients start"),
+    "backward": ("▣", "where the program called backward()"),
+    "number": ("▣", "output (no loss function), where gradients start"),
     "no loss": ("▣", "output (no loss), where gradients start"),
     "tie": ("tie, kink", "the derivative jumps here: what torch takes"),
     "cut": ("✂", "no gradient flows"),
@@ -476,7 +482,8 @@ LEGEND = {
     "direction": ("tangent 3", "how it moves with the inputs"),
     "forward": ("→ 3", "what flows forward here"),
 }
-OF_FOLDS = ("of result", "inside", "start", "no loss")  # what stands in the legend of folds, however short it is
+# what stands in the legend of folds, however short it is
+OF_FOLDS = ("of result", "inside", "start", "loss", "backward", "number", "no loss")
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:

@@ -47,9 +47,11 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, ima
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
+PATH_ROOM = 44  # of a module: its path is cut off only where it would be very long, to look the same in every box
 FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
+OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a picture
 
 
 def numbered(role: str, texts: Sequence[str]) -> list[Line]:
@@ -125,7 +127,7 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
     sizes = [" · ".join(facts)] if facts and not (brief and what) else []
     return [
-        Line("name", shortened_text(end_of_path(name, NAME_ROOM - len(often)), NAME_ROOM - len(often)) + often),
+        Line("name", shortened_text(end_of_path(name, PATH_ROOM - len(often)), PATH_ROOM - len(often)) + often),
         *numbered(
             "kind",
             [
@@ -179,15 +181,15 @@ def lines_of_results(node: Node, tensors: Tensors, *, typed: bool) -> list[Line]
             found.append(result_line(ports[0], i, tensors, typed=typed))
         else:
             means = extent([port.value.mean if port.value is not None else None for port in ports])
-            said = f": mean {means}" if means and has_only_type(ports[0]) else ""
+            said = f": mean {means}" if means and statistic(ports[0].value) else ""
             found.append(Line("statistic" if said else "value", f"{len(ports)} × {ports[0].name}{said}", number=i))
     return found
 
 
 def named_result(node: Node, place: int) -> Port:
-    """One of several results, of a box with at least its number as its name."""
+    """One of several results; of a box, where the program has no name for it, by what made it, or its number."""
     port = node.ports[place]
-    return replace(port, name=f"result {place}") if node.kind == "module" and not port.name else port
+    return replace(port, name=port.made_by or f"result {place}") if node.kind == "module" and not port.name else port
 
 
 def extent(numbers: Sequence[float | None]) -> str:
@@ -205,8 +207,8 @@ def alike(node: Node) -> list[list[int]]:
     """
     groups: dict[str, list[int]] = {}
     for i, port in enumerate(node.ports):
-        together = node.kind == "module" and port.name
-        groups.setdefault(f"{port.name}{port.shape}" if together else f"{i}", []).append(i)
+        called = (port.name or port.made_by) if node.kind == "module" else None
+        groups.setdefault(f"{called}{port.shape}" if called else f"{i}", []).append(i)
     return [*groups.values()]
 
 
@@ -345,7 +347,7 @@ def gradients(
     if node.is_of_steps:
         return numbered("gradient", lines_of_copies(node))
     if holds_parameters(node) and node.parameter_norm is not None:
-        return numbered("gradient", [f"‖grad of parameters‖ {short_number(node.parameter_norm)}"])
+        return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"])
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
         return numbered("gradient", [f"{label} None"])
     if not node.requires_grad:
@@ -354,7 +356,7 @@ def gradients(
         found = [
             gradient_line(named_result(node, places[0]), places[0], label, tensors)
             if len(places) == 1
-            else gradient_of_alike([node.ports[place] for place in places], places[0], label)
+            else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
         return [*found, *(Line("gradient", text, number=len(found) + i) for i, text in enumerate(of_parameters(node)))]
@@ -388,15 +390,14 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
-def of_parameters(node: Node, *, brief: bool = False) -> list[str]:
+def of_parameters(node: Node) -> list[str]:
     """The gradients of the parameters in a box, and how those of copies differ."""
     if node.parameter_norm is None:
         return lines_of_copies(node)
     copies = node.copies
     each_has_its_own = copies is not None and copies.measure == PARAMETERS
     several = f" of {copies.count:,} together:" if copies is not None and each_has_its_own else ""
-    said = f"‖grad of param{'s' if brief else 'eters'}‖{several} {short_number(node.parameter_norm)}"
-    return [said, *lines_of_copies(node)]
+    return [f"{OF_PARAMETERS}{several} {short_number(node.parameter_norm)}", *lines_of_copies(node)]
 
 
 def gradient_label(node: Node) -> str:
@@ -406,7 +407,7 @@ def gradient_label(node: Node) -> str:
 
 def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, inside = node.ports[0].grad, of_parameters(node, brief=brief)
+    grad, inside = node.ports[0].grad, of_parameters(node)
     is_module = node.kind == "module"
     if grad is None:
         return numbered("gradient", [f"{label} None", *inside])
@@ -490,6 +491,7 @@ def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
     found = []
     seeds = [port.upstream for port in node.ports if port.upstream is not None]
     found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
+    found += [Line("note", f"backward pass {port.begins} starts here") for port in node.ports if port.begins][:1]
     if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(
             Line(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from graphviz_ad._internal.graph.arguments import Argument
-from graphviz_ad._internal.graph.box_facts import MIXED, Part
+from graphviz_ad._internal.graph.box_facts import MIXED, Part, neighbours_in
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -171,14 +171,19 @@ def copies_in_column(count: int) -> int:
 
 
 def lines_of_neighbours(node: Node) -> list[str]:
-    """How the gradients of the layers differ that are most of a box: "a layer, log ▃▅▅▄, least 0.07 at h.0"."""
-    main = max(node.parts, key=lambda part: part.operations, default=None)
-    if main is None or main.differ is None or main.differ.least is None or 2 * main.operations < node.inside:
+    """How the gradients of the layers differ that are most of a box: "a layer, log ▃▅▅▄, least 0.07 at h.0", "most 1.9
+    at h.3".
+    """
+    differ = neighbours_in(node.parts, node.inside)
+    if differ is None or differ.extremes is None:
         return []
-    least = min(norm for norm in main.differ.norms if norm is not None and math.isfinite(norm))
-    mark = "⚠ " if main.differ.is_uneven else ""
-    *before, shown = lines_of_curve(main.differ)
-    return [*before, f"{shown}, {mark}least {short_number(least)} at {short_name(main.differ.least)}"]
+    (least, most), mark = differ.extremes, "⚠ " if differ.is_uneven else ""
+    *before, shown = lines_of_curve(differ)
+    return [
+        *before,
+        f"{shown}, {mark}least {short_number(least)} at {short_name(differ.least or '')}",
+        *([f"most {short_number(most)} at {short_name(differ.most or '')}"] if most > least else []),
+    ]
 
 
 def short_name(name: str) -> str:

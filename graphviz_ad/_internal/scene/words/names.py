@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import PurePath
 
@@ -43,12 +44,17 @@ class Names:
         return self.results[edge.tail][edge.port]
 
     def operand(self, edge: Edge) -> str:
-        """The same, in the few characters that a formula has room for."""
+        """The same, in the few characters that a formula has room for; of a module's all alike."""
         name = self.results[edge.tail][edge.port]
-        if len(name) <= OPERAND_ROOM:
+        if len(name) <= OPERAND_ROOM and not self.has_long_paths:
             return name
         parts = name.split(".")
         return ".".join(parts[-(3 if parts[-1] == "grad" else 2) :])  # whose gradient it is
+
+    @cached_property
+    def has_long_paths(self) -> bool:
+        """Whether the path of any result is too long for a formula: then all have their ends alone."""
+        return any("." in name and len(name) > OPERAND_ROOM for names in self.results.values() for name in names)
 
     def gradient(self, key: str, port: int | None = None) -> str:
         """ "df/dq"; of one result of the node, where it has several."""

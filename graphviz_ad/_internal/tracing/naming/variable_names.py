@@ -19,6 +19,7 @@ from graphviz_ad._internal.operations.names import OPERATORS, public_name
 from graphviz_ad._internal.operations.traits import GETITEM, LINEAR, LINEAR_RUNS_AS, SIDES
 from graphviz_ad._internal.tracing.naming.as_written import reflected
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand, numbers_in
+from graphviz_ad._internal.tracing.tape.stack import ModuleCall
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
@@ -45,11 +46,15 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
     found: dict[int, str] = {}
     codes = dict(_codes_within(code))
     for operation in tape.operations:
-        site = operation.place.site
+        call = _call_of_module(operation)
+        site = call.site if call is not None else operation.place.site
         own = codes.get(site.code) if site is not None else None
         if own is None or not any(_is_nameless(tape.values[use[1]]) for use in operation.uses):
             continue
-        names = _variables_applied_to(tape, operation) or variables_of(operation)
+        if call is not None:
+            names = _variables_given_to_module(tape, operation, call)
+        else:
+            names = _variables_applied_to(tape, operation) or variables_of(operation)
         for use, name in zip(operation.uses, names, strict=True):
             if name is not None and name not in own and _is_nameless(tape.values[use[1]]):
                 found.setdefault(use[1], name)
@@ -114,6 +119,28 @@ def _variables_applied_to(tape: Tape, operation: Operation) -> tuple[str | None,
         number: operand.variable for number, operand in zip(place.arguments, given, strict=False)
     }
     return tuple([variable.get(tape.values[use[1]].object_id) for use in operation.uses])
+
+
+def _call_of_module(operation: Operation) -> ModuleCall | None:
+    """The line of the user's that calls a module of torch's own, in which none of the user's own code runs, where an
+    operation is of such a call.
+    """
+    place = operation.place
+    return next((call for call in place.module_calls if call.way and call.site == place.user), None)
+
+
+def _variables_given_to_module(tape: Tape, operation: Operation, call: ModuleCall) -> tuple[str | None, ...]:
+    """As `variables_of`, of the one tensor that a line gives to a module: an operation in it reads that where it is
+    there before, and neither a parameter nor a buffer.
+    """
+    nothing, given = (None,) * len(operation.uses), call.site.operands
+    if given is None or len(given) != 1:
+        return nothing
+    modules = operation.place.modules
+    held = {id(tensor) for module in modules for tensor in (*module.parameters(), *module.buffers())}
+    values = [tape.values[use[1]] for use in operation.uses]
+    found = [value.maker is None and value.object_id not in held for value in values]
+    return tuple([given[0].variable if is_it else None for is_it in found]) if sum(found) == 1 else nothing
 
 
 def _is_nameless(value: Value) -> bool:

@@ -1,0 +1,41 @@
+"""Tree of folds + the cut that is shown -> the name by which the reader can open the largest box that one opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, folds_called
+from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
+from graphviz_ad._internal.graph.fold_tree import Fold
+
+TRIED = 8  # of the largest boxes
+MOST_SHOWN = 120  # boxes, more of which are no answer
+
+
+def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold]) -> str:
+    """A name that opens one box if `Wish.expand` has it, too, and that one alone: the largest of those that have such
+    a name, of copies the first. "" where no name does.
+    """
+    closed = sorted((fold for fold in shown if fold.children), key=lambda fold: -fold.operations)[:TRIED]
+    return next((name for fold in closed for name in names_of(fold) if opens(tree, wish, shown, fold, name)), "")
+
+
+def names_of(box: Fold) -> Iterator[str]:
+    """The names by which a box, or the first of the copies in it, may be asked for."""
+    fold = box.loop.children[0] if box.loop is not None else box
+    if fold.kind in (MODULE, FUNCTION):
+        yield from dict.fromkeys((fold.name, *fold.names))
+    if fold.kind == LINE:  # by the variable that stands on it
+        *_, last = fold.leaves()
+        yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
+
+
+def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:
+    """Whether a name means but one thing, which is this box or in it, and whether to ask for it opens that alone."""
+    meant = folds_called(tree, name)
+    if len(meant) > 1 or not all(box.first <= each.first and each.end <= box.end for each in meant):
+        return False
+    then = {(fold.first, fold.end) for fold in cut_of(tree, replace(wish, expand=(*wish.expand, name)))}
+    others = {(fold.first, fold.end) for fold in shown if fold is not box}
+    return others <= then and (box.first, box.end) not in then and len(then) <= MOST_SHOWN
