@@ -40,7 +40,7 @@ from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
-from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
+from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
@@ -90,8 +90,16 @@ class Subject:
     def drawn(self, manner: Manner) -> Scene:
         """Its scene in a manner, made once."""
         if manner not in self.made:
-            self.made[manner] = self.draw(manner)
+            self.made[manner] = self.draw(manner) if self.says_frames(manner) else self.without_frames(manner)
         return self.made[manner]
+
+    def says_frames(self, manner: Manner) -> bool:
+        """Whether its modules are framed, or are boxes whose names have to say what frames would."""
+        return manner.framed or any(node.kind == "module" for node in self.graph.node_list)
+
+    def without_frames(self, manner: Manner) -> Scene:
+        """Its scene with no frames of modules, of which no word says anything."""
+        return replace(self.drawn(replace(manner, framed=True)), groups=tuple(pass_frames(self.graph)))
 
     def draw(self, manner: Manner) -> Scene:
         """Its scene in a manner."""

@@ -25,6 +25,7 @@ from graphviz_ad._internal.renderers.svg.still import (
     mark_element,
     page_element,
     prose,
+    roles,
     style,
     svg_number,
     tag,
@@ -333,13 +334,11 @@ def stage_declarations(mark: Mark) -> str:
     return ";".join(f"{name}:{value}{'px' if name == 'font-size' else ''}" for name, value in look.items())
 
 
-COLORS_ALONE = ("fill", "stroke")
-
-
 def colors_of(mark: Mark) -> str:
     """The colours of a mark, in CSS; the rest of its look stands in its attributes and never changes."""
-    look = style(mark, VARIABLES)
-    return ";".join(f"{name}:{look[name]}" for name in COLORS_ALONE if look.get(name) is not None)
+    fill, stroke = roles(mark)
+    filled = f"fill:{VARIABLES[fill] if fill else 'none'}"
+    return f"{filled};stroke:{VARIABLES[stroke]}" if stroke else filled
 
 
 def still_rules(scene: Scene) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import groupby
 
 from graphviz_ad._internal.base.visible_text import visible, whole_text
@@ -248,6 +249,7 @@ def svg_number(value: float, decimals: int = 2) -> str:
     return "0" if text == "-0" else text
 
 
+@lru_cache(maxsize=1024)
 def class_name(text: str) -> str:
     """A word that is safe as a class, in CSS and in an id: "value.line" -> "value-line"."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", text)
@@ -272,5 +274,5 @@ def escaped_xml(text: str) -> str:
 
 def tag(name: str, attributes: Attributes, content: str | None = None) -> str:
     """One element; values of attributes are escaped here, ``content`` must be markup already."""
-    written = "".join(f' {key}="{escaped_xml(value)}"' for key, value in attributes.items() if value is not None)
+    written = "".join([f' {key}="{escaped_xml(value)}"' for key, value in attributes.items() if value is not None])
     return f"<{name}{written}/>" if content is None else f"<{name}{written}>{content}</{name}>"
