@@ -111,12 +111,14 @@ def row_height(grid: Grid) -> float:
     return STRIP if len(grid.shades) == 1 else min(image_size(grid).pixel, image_size(grid).height / len(grid.shades))
 
 
+@lru_cache(maxsize=AT_HAND)
 def cells_size(grid: Grid, bold: bool) -> Point:
     """Width and height of the cells, with the names of rows and columns."""
     width = names_width(grid) + sum(column_widths(grid, bold))
     return width, names_height(grid) + len(grid.shades) * row_height(grid) + GAP * len(grid.gaps)
 
 
+@lru_cache(maxsize=AT_HAND)
 def grid_size(grid: Grid, bold: bool) -> Point:
     """Width and height of the cells with their heading."""
     width, height = cells_size(grid, bold)

@@ -272,7 +272,13 @@ def escaped_xml(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
+UNSAFE = re.compile('[&<>"]')
+
+
 def tag(name: str, attributes: Attributes, content: str | None = None) -> str:
     """One element; values of attributes are escaped here, ``content`` must be markup already."""
-    written = "".join([f' {key}="{escaped_xml(value)}"' for key, value in attributes.items() if value is not None])
+    given = [(key, value) for key, value in attributes.items() if value is not None]
+    if UNSAFE.search("".join([value for _, value in given])):  # which it seldom has
+        given = [(key, escaped_xml(value)) for key, value in given]
+    written = "".join([f' {key}="{value}"' for key, value in given])
     return f"<{name}{written}/>" if content is None else f"<{name}{written}>{content}</{name}>"
