@@ -157,13 +157,13 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]], t
     if not gridded:
         return stage_shapes(painter(part), theme)
     plain = list(painter(part_in_words(part)))
-    said = {line.key: line for line in gridded}
+    said, drawn = {line.key: line for line in gridded}, set(plain)
     shapes = [page_element(mark, theme) for mark in plain if mark.part not in said]
     for mark in plain:
         if isinstance(mark, Label) and mark.part in said:
             line = said[mark.part]
             words = page_element(replace(mark, text=line.text), theme, **HIDDEN, **{"data-said": ""})
-            cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in plain]
+            cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in drawn]
             shapes.append(words + tag("g", {"class": "cells"}, stage_shapes(cells, theme)))
     return "".join(shapes)
 

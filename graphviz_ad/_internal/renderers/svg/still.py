@@ -16,7 +16,7 @@ from itertools import groupby
 from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
-from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, is_set, runs_of_label
 from graphviz_ad._internal.scene.themes import FONT_STACK, MONO_STACK, Colors, Theme
 
 NAMELESS = "Computation graph"  # what a picture without a description is called
@@ -121,7 +121,8 @@ def page_element(mark: Mark, theme: Colors | None, **more: str) -> str:
 
 def bare_attributes(mark: Mark) -> Attributes:
     """What it is part of, and where it is."""
-    said = visible(mark.text) if isinstance(mark, Label) and any(run.lowered for run in runs_of_label(mark)) else None
+    lowered = isinstance(mark, Label) and is_set(mark) and any(run.lowered for run in runs_of_label(mark))
+    said = visible(mark.text) if isinstance(mark, Label) and lowered else None
     return {"class": class_name(mark.part), **geometry(mark), "data-text": said}
 
 
@@ -137,6 +138,8 @@ def mark_element(mark: Mark, attributes: Attributes) -> str:
 
 def written_runs(label: Label) -> str:
     """The words of a label; what follows a lowered run is raised again, since not every reader knows baselines."""
+    if not is_set(label):
+        return escaped_xml(visible(label.text))
     parts, down = [], 0.0
     for run in runs_of_label(label):
         wanted = DROP * label.size if run.lowered else 0.0
