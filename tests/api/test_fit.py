@@ -391,3 +391,34 @@ def test_no_picture_without_a_place_is_a_long_strip() -> None:
     for boxes in (None, 120):
         width, height = deep(24).plot(boxes=boxes).scene.size
         assert max(width / height, height / width) <= 3
+
+
+def unrolled(steps: int) -> gad.Graph:
+    """A cell whose weights and input every step reads."""
+
+    def run(x: Any, h: Any, w: Any, u: Any) -> Any:
+        for _ in range(steps):
+            h = torch.tanh(w * x + u * h)
+        return h
+
+    return gad.trace(run, 0.1, 0.2, 0.3, 0.4)
+
+
+def encoder(layers: int) -> gad.Graph:
+    """Frames with many leaves, one after the other, past which each result leads."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    return gad.trace(nn.TransformerEncoder(layer, layers), torch.randn(1, 3, 8))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: unrolled(30), lambda: encoder(5)], ids=["weights of all steps", "frames in a staircase"]
+)
+def test_an_unfolded_picture_is_as_large_as_its_boxes_need(make: Callable[[], gad.Graph]) -> None:
+    graph = make()
+    scene = graph.plot(boxes=10**9).scene
+    width, height = scene.size
+    parts = [*scene.boxes, *(arrow for arrow in scene.arrows if arrow.lines)]
+    assert sum(part.width * part.height for part in parts) >= 0.08 * width * height
+    assert max(width / height, height / width) <= 4
+    assert {box.key for box in scene.boxes if box.kind != "copy"} == {node.key for node in graph.node_list}

@@ -24,6 +24,7 @@ from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
+from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.planning import (
     BRIEFEST,
     BRIEFEST_FOLDED,
@@ -41,12 +42,12 @@ from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.bundles import bundled
-from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
+from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
-from graphviz_ad._internal.scene.scene_building import build_scene, slimmer
+from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
@@ -57,6 +58,7 @@ DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph,
 WIDEST, TALLEST, LONGEST = 3.0, 2.0, 4.0  # sides of a picture, one to the other
 WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
 MOST_OPENED = 8  # boxes of which a page has a picture of what is in them
+SPARSE = 0.08  # share of a picture that boxes and words take at least
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
@@ -96,8 +98,16 @@ class Subject:
     def drawn(self, manner: Manner) -> Scene:
         """Its scene in a manner, made once."""
         if manner not in self.made:
-            self.made[manner] = self.draw(manner)
+            self.made[manner] = self.draw(manner) if self.says_frames(manner) else self.without_frames(manner)
         return self.made[manner]
+
+    def says_frames(self, manner: Manner) -> bool:
+        """Whether its modules are framed, or are boxes whose names have to say what frames would."""
+        return manner.framed or any(node.kind == "module" for node in self.graph.node_list)
+
+    def without_frames(self, manner: Manner) -> Scene:
+        """Its scene with no frames of modules, of which no word says anything."""
+        return replace(self.drawn(replace(manner, framed=True)), groups=tuple(pass_frames(self.graph)))
 
     def draw(self, manner: Manner) -> Scene:
         """Its scene in a manner."""
@@ -415,15 +425,43 @@ def in_shape(shown: Subject, scene: Scene) -> Scene:
     """The picture, wrapped into rows or columns where it would be a long strip: as it is, or without the frames of
     modules, which are in the way of that.
     """
-    if engine_of(shown) is not None or is_in_shape(scene) or len(scene.boxes) > MOST_WRAPPED:
+    if engine_of(shown) is not None or len(scene.boxes) > MOST_WRAPPED or is_good(scene):
         return scene
-    best = wrapped(scene, squareness)
-    if scene.groups:
+    best = scene if is_in_shape(scene) else wrapped(scene, squareness)
+    if scene.groups and not is_in_shape(scene):
         bare = replace(shown.scene(replace(shown.manners[0], framed=False)), direction=scene.direction)
         free = wrapped(place_scene(bare, shown.look.layout), squareness)
         better = squareness(free.size or SQUARE) > MUCH * squareness(best.size or SQUARE)
-        return free if better or not is_in_shape(best) else best
-    return best
+        best = free if better or not is_in_shape(best) else best
+    return best if is_good(best) else closer(shown, best)
+
+
+def closer(shown: Subject, scene: Scene) -> Scene:
+    """The picture of which little is boxes, drawn again as close as can be: leaves that all of it reads stand where
+    they are read, without the long arrows that kept its parts in one row or far from each other.
+    """
+    found = [scene]
+    for framed in (True, False) if scene.groups else (True,):
+        drawn = with_copies(shown.scene(replace(shown.manners[0], framed=framed)))
+        for flow in flows_of(shown):
+            found.append(wrapped(place_tightly(replace(drawn, direction=flow)), squareness))
+    best = max(found, key=lambda each: squareness(each.size or SQUARE))
+    framed = max(found[: 1 + len(flows_of(shown))], key=lambda each: squareness(each.size or SQUARE))
+    better = squareness(best.size or SQUARE) > MUCH * squareness(framed.size or SQUARE)
+    return best if better or not is_good(framed) else framed
+
+
+def is_good(scene: Scene) -> bool:
+    """Whether a picture is in shape, and not so large that its boxes are lost in it."""
+    width, height = scene.size or SQUARE
+    return is_in_shape(scene) and (max(width, height) <= WHOLE_VIEW or filled(scene) >= SPARSE)
+
+
+def filled(scene: Scene) -> float:
+    """The share of a placed picture that is boxes and words."""
+    width, height = scene.size or SQUARE
+    parts = (*scene.boxes, *(arrow for arrow in scene.arrows if arrow.lines))
+    return sum(part.width * part.height for part in parts) / max(width * height, 1.0)
 
 
 def is_in_shape(scene: Scene) -> bool:

@@ -19,10 +19,11 @@ def frozen(cls: type[T]) -> type[T]:
     """
     made: Any = dataclass(frozen=True, slots=True)(cls)
     names = [field.name for field in fields(made)]
+    given = [field.name for field in fields(made) if field.init]
     defaults = {f"default_{field.name}": field.default for field in fields(made) if field.default is not MISSING}
     twin = type(f"Open{cls.__name__}", (), {"__slots__": tuple(names)})
     scope = {"become": object.__dict__["__class__"].__set__, "Twin": twin, "Made": made, **defaults}
-    exec(_source_of_init(names, set(defaults)), scope)
+    exec(_source_of_init(names, given, set(defaults)), scope)
     init = scope["__init__"]
     init.__qualname__, init.__module__, init.__annotations__ = (
         f"{cls.__name__}.__init__",
@@ -34,7 +35,8 @@ def frozen(cls: type[T]) -> type[T]:
     return result
 
 
-def _source_of_init(names: list[str], defaults: set[str]) -> str:
-    arguments = [f"{name}=default_{name}" if f"default_{name}" in defaults else name for name in names]
-    lines = ["become(self, Twin)", *(f"self.{name} = {name}" for name in names), "self.__class__ = Made"]
+def _source_of_init(names: list[str], given: list[str], defaults: set[str]) -> str:
+    arguments = [f"{name}=default_{name}" if f"default_{name}" in defaults else name for name in given]
+    values = {name: name if name in given else f"default_{name}" for name in names}
+    lines = ["become(self, Twin)", *(f"self.{name} = {value}" for name, value in values.items()), "self.__class__ = Made"]
     return f"def __init__(self, {', '.join(arguments)}):\n    " + "\n    ".join(lines) + "\n"

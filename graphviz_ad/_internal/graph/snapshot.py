@@ -49,6 +49,9 @@ class Snapshot:
     stats: Stats | None = None
     missing: str | None = None
     noise: float = 0.0
+    # what has been found of elements that nobody can write to: how many are not finite, and their norm
+    _bad: int | None = field(default=None, init=False, repr=False, compare=False)
+    _norm: float | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def numel(self) -> int:
@@ -94,31 +97,46 @@ class Snapshot:
     @property
     def min(self) -> float | None:
         """Smallest element (NaN if any is NaN); None for complex, empty or unknown data."""
-        return self._summary.min if self._summary else None
+        return summary.min if (summary := self._summary) else None
 
     @property
     def max(self) -> float | None:
         """Largest element (NaN if any is NaN); None for complex, empty or unknown data."""
-        return self._summary.max if self._summary else None
+        return summary.max if (summary := self._summary) else None
 
     @property
     def mean(self) -> float | None:
         """Mean of all elements; None for complex, empty or unknown data."""
-        return self._summary.mean if self._summary else None
+        return summary.mean if (summary := self._summary) else None
 
     @property
     def norm(self) -> float | None:
         """Euclidean norm of all elements; None for complex, empty or unknown data."""
-        return self._summary.norm if self._summary else None
+        if self._norm is not None:
+            return self._norm
+        row = self._row
+        if self.stats is not None or row is None or not has_statistics(row):
+            return None if self.stats is None else self.stats.norm
+        with np.errstate(all="ignore"):
+            return self._remembered("_norm", norm(row.astype(np.float64)))
 
     @property
     def nonfinite(self) -> int | None:
         """How many elements are NaN or infinite; None when unknown."""
+        if self._bad is not None:
+            return self._bad
         if type(self.data) is float:  # one number, as most are: no need of statistics
             return int(not math.isfinite(self.data))
-        if self._summary:
-            return self._summary.nonfinite
-        return None if (row := self._row) is None else int(np.count_nonzero(~np.isfinite(row)))
+        row = self._row
+        if self.stats is not None or row is None:
+            return None if self.stats is None else self.stats.nonfinite
+        return self._remembered("_bad", row.size - int(np.count_nonzero(np.isfinite(row))))
+
+    def _remembered(self, name: str, found: Any) -> Any:
+        """What was found of the elements, kept where they cannot change."""
+        if not isinstance(self.data, np.ndarray) or not self.data.flags.writeable:
+            object.__setattr__(self, name, found)
+        return found
 
     def __eq__(self, other: object) -> bool:
         """Same shape, dtype and elements; NaN equals NaN, 0 differs from -0."""
@@ -148,9 +166,14 @@ def _canonical(array: Array) -> Array:
     return np.where(np.isnan(parts), np.nan, parts).astype(parts.dtype)
 
 
+def has_statistics(array: Array) -> bool:
+    """Whether an array is real and not empty."""
+    return array.size > 0 and array.dtype.kind in "fiub"
+
+
 def statistics_of_array(array: Array) -> Stats | None:
     """Statistics of a real, non-empty array, computed in float64; None for anything else."""
-    if array.size == 0 or array.dtype.kind not in "fiub":
+    if not has_statistics(array):
         return None
     with np.errstate(all="ignore"):  # also while it is made wider: a signalling NaN warns
         wide = array.astype(np.float64)

@@ -19,6 +19,7 @@ MOST_EXACT = 99_999  # the largest integer that is written out
 SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of ten
 MOST_SPOKEN = 100  # elements of a tensor that are told one by one
 ONE_LINE = 40  # characters that a matrix may take in a caption
+USUAL_DIGITS = 4  # with no more of them, numbers that Python writes without a power of ten are written so here
 DIGITS = 4  # significant ones, where nobody asks for others
 _digits: ContextVar[int] = ContextVar("digits", default=DIGITS)
 _zeros: ContextVar[bool] = ContextVar("zeros", default=True)  # whether a zero has a sign
@@ -156,6 +157,9 @@ def _real(x: float, digits: int) -> str:
         return f"{sign}∞"
     if size.is_integer() and size <= MOST_EXACT:
         return f"{sign}{int(size)}"
+    text = f"{size:.{digits}g}"  # of most numbers it is what follows, in one step
+    if digits <= USUAL_DIGITS and "e" not in text and not text.startswith("0.000"):
+        return sign + text
     rounded = float(f"{size:.{digits - 1}e}")
     if not SMALLEST <= rounded < LARGEST:
         return sign + _power_of_ten(f"{size:.{digits - 1}e}")

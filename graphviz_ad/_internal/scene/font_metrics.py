@@ -14,12 +14,21 @@ from importlib.resources import files
 ASCENT, DESCENT = 0.76, 0.24  # of an em: what letters and digits need above and below the baseline
 
 
+class Widths(dict[str, int]):
+    """How wide each letter is, in thousandths of an em; of those that are not listed, once somebody has asked."""
+
+    def __missing__(self, char: str) -> int:
+        self[char] = found = _unlisted(char)
+        return found
+
+
 @lru_cache(maxsize=2)
-def _table(bold: bool) -> dict[str, int]:
+def _table(bold: bool) -> Widths:
     runs = json.loads(files(__name__.rpartition(".")[0]).joinpath("font_widths.json").read_text("ascii"))[
         "bold" if bold else "regular"
     ]
-    return {chr(ord(first) + i): width for first, *widths in runs for i, width in enumerate(widths)}
+    listed = ((chr(ord(first) + i), width) for first, *widths in runs for i, width in enumerate(widths))
+    return Widths((char, width) for char, width in listed if width)
 
 
 def _unlisted(char: str) -> int:
@@ -31,8 +40,7 @@ def _unlisted(char: str) -> int:
 @lru_cache(maxsize=8192)
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Width of one line of text set in DejaVu Sans at ``size`` (the em), in the unit of ``size``."""
-    table = _table(bold)
-    return sum(table.get(char) or _unlisted(char) for char in text) * size / 1000
+    return sum(map(_table(bold).__getitem__, text)) * size / 1000
 
 
 MONO = 0.602  # of an em: how wide every letter of DejaVu Sans Mono is; Courier New has 0.600

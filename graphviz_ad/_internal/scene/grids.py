@@ -6,8 +6,9 @@ frame of its own instead of a fill.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, pairwise, zip_longest
 
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
@@ -50,6 +51,7 @@ class ImageSize:
     bars: float
 
 
+AT_HAND = 256  # grids whose columns are remembered, as of one box they are asked for over and over
 THIN = 4.0  # bars that are no wider touch
 IMAGE, THUMBNAIL = ImageSize(130, 90, 10, 44), ImageSize(64, 38, 6.5, 20)
 
@@ -78,15 +80,16 @@ def heading_before(grid: Grid) -> bool:
     return (len(grid.shades) == 1 and not grid.bars) or (grid.small and not grid.rows)
 
 
-def column_widths(grid: Grid, bold: bool) -> list[float]:
+@lru_cache(maxsize=AT_HAND)
+def column_widths(grid: Grid, bold: bool) -> Sequence[float]:
     """The width of each column of cells, in points."""
     if not grid.rows:
         count = max(map(len, grid.shades))
-        return [min(image_size(grid).pixel, image_size(grid).width / count)] * count
+        return (min(image_size(grid).pixel, image_size(grid).width / count),) * count
     columns = zip_longest(*grid.rows, fillvalue="")
     wide = [max(text_width(text, em(grid), bold) for text in column) for column in columns]
     named = [text_width(name, SMALL) + NAME_GAP for name in grid.column_names] or [0.0] * len(wide)
-    return [max(each + 2 * PAD_X, LEAST, name) for each, name in zip(wide, named, strict=True)]
+    return tuple([max(each + 2 * PAD_X, LEAST, name) for each, name in zip(wide, named, strict=True)])
 
 
 def names_width(grid: Grid) -> float:
@@ -108,12 +111,14 @@ def row_height(grid: Grid) -> float:
     return STRIP if len(grid.shades) == 1 else min(image_size(grid).pixel, image_size(grid).height / len(grid.shades))
 
 
+@lru_cache(maxsize=AT_HAND)
 def cells_size(grid: Grid, bold: bool) -> Point:
     """Width and height of the cells, with the names of rows and columns."""
     width = names_width(grid) + sum(column_widths(grid, bold))
     return width, names_height(grid) + len(grid.shades) * row_height(grid) + GAP * len(grid.gaps)
 
 
+@lru_cache(maxsize=AT_HAND)
 def grid_size(grid: Grid, bold: bool) -> Point:
     """Width and height of the cells with their heading."""
     width, height = cells_size(grid, bold)
@@ -173,7 +178,7 @@ def blocks(grid: Grid, corner: Point, face: Face, owner: str, part: str) -> Iter
     yield from rings(grid, widths, corner[0], tops, owner)
 
 
-def row_and_column_names(grid: Grid, corner: Point, widths: list[float], owner: str) -> Iterator[Mark]:
+def row_and_column_names(grid: Grid, corner: Point, widths: Sequence[float], owner: str) -> Iterator[Mark]:
     """What rows and columns are called, before and above them."""
     down = (row_height(grid) + SMALL * (ASCENT - DESCENT)) / 2
     for name, top in zip(grid.row_names, row_tops(grid, corner[1]), strict=False):
@@ -185,7 +190,7 @@ def row_and_column_names(grid: Grid, corner: Point, widths: list[float], owner: 
         x += wide
 
 
-def rings(grid: Grid, widths: list[float], left: float, tops: list[float], owner: str) -> Iterator[Mark]:
+def rings(grid: Grid, widths: Sequence[float], left: float, tops: list[float], owner: str) -> Iterator[Mark]:
     """What is drawn around cells, the widest on top."""
     for kind, (color, line, radius, dash) in RINGS.items():
         for ring in grid.rings:
@@ -202,7 +207,7 @@ def ring_part(ring: Ring) -> str:
 
 
 def ring_place(
-    grid: Grid, ring: Ring, widths: list[float], left: float, tops: list[float]
+    grid: Grid, ring: Ring, widths: Sequence[float], left: float, tops: list[float]
 ) -> tuple[float, float, float, float]:
     """Corner, width and height of a ring."""
     first, last = ring.column, ring.column + ring.columns
@@ -212,7 +217,7 @@ def ring_place(
     return x, y, wide, bottom - tops[ring.row] - 2 * inset
 
 
-def masks(columns: set[int], widths: list[float], corner: Point, high: float, owner: str) -> Iterator[Mark]:
+def masks(columns: set[int], widths: Sequence[float], corner: Point, high: float, owner: str) -> Iterator[Mark]:
     """The ground of the cells of a row that a mask took out, struck through."""
     for column in sorted(columns):
         x, y = corner[0] + sum(widths[:column]), corner[1]
@@ -229,7 +234,7 @@ def row_tops(grid: Grid, top: float) -> Iterator[float]:
 
 
 def fills(
-    shades: tuple[int | None, ...], widths: list[float], corner: Point, high: float, owner: str, *, image: bool
+    shades: tuple[int | None, ...], widths: Sequence[float], corner: Point, high: float, owner: str, *, image: bool
 ) -> Iterator[Mark]:
     """The fills of a row; neighbours of one shade share theirs. What is not finite is black in an image."""
     x, at = corner[0], 0
@@ -244,7 +249,7 @@ def fills(
         x, at = x + wide, at + count
 
 
-def bars(grid: Grid, widths: list[float], corner: Point, owner: str) -> Iterator[Mark]:
+def bars(grid: Grid, widths: Sequence[float], corner: Point, owner: str) -> Iterator[Mark]:
     """A bar for each element, up or down from where 0 is; what is not finite is black from top to bottom."""
     known = [bar for bar in grid.bars if bar is not None]
     top, bottom = max(max(known, default=0.0), 0.0), min(min(known, default=0.0), 0.0)
@@ -266,7 +271,7 @@ def numbers(
     grid: Grid,
     texts: tuple[str, ...],
     shades: tuple[int | None, ...],
-    widths: list[float],
+    widths: Sequence[float],
     corner: Point,
     face: Face,
     owner: str,

@@ -151,8 +151,12 @@ def begin_of_rest(line: Line) -> float:
 
 def block_size(lines: Iterable[Line]) -> tuple[float, float]:
     """Width and height of stacked lines, in points."""
-    sizes = [row_size(row) for row in rows_of_lines(lines)]
-    return max((w for w, _ in sizes), default=0.0), sum(h for _, h in sizes) + LINE_GAP * max(len(sizes) - 1, 0)
+    return size_of_block([size_of_row(list(map(line_size, row))) for row in rows_of_lines(lines)])
+
+
+def size_of_block(sizes: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Width and height of rows of these sizes, one below the other."""
+    return max([w for w, _ in sizes], default=0.0), sum([h for _, h in sizes]) + LINE_GAP * max(len(sizes) - 1, 0)
 
 
 def rows_of_lines(lines: Iterable[Line]) -> list[list[Line]]:
@@ -166,10 +170,9 @@ def rows_of_lines(lines: Iterable[Line]) -> list[list[Line]]:
     return rows
 
 
-def row_size(row: Sequence[Line]) -> tuple[float, float]:
+def size_of_row(sizes: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Width and height of what stands side by side, in points."""
-    sizes = [line_size(line) for line in row]
-    return sum(w for w, _ in sizes) + GRID_GAP * (len(sizes) - 1), max(h for _, h in sizes)
+    return sum([w for w, _ in sizes]) + GRID_GAP * (len(sizes) - 1), max([h for _, h in sizes])
 
 
 def badge_width(glyph: str) -> float:
@@ -339,13 +342,12 @@ def stacked_lines(
     lines: Iterable[Line], span: tuple[float, float], middle: float
 ) -> Iterator[tuple[Line, tuple[float, float], float]]:
     """Each line, from where to where it has room, and where its top is."""
-    rows = rows_of_lines(lines)
-    top = middle - block_size(lines)[1] / 2
-    for row in rows:
-        width, height = row_size(row)
+    rows = [[(line, line_size(line)) for line in row] for row in rows_of_lines(lines)]
+    sizes = [size_of_row([size for _, size in row]) for row in rows]
+    top = middle - size_of_block(sizes)[1] / 2
+    for row, (width, height) in zip(rows, sizes, strict=True):
         left = (span[0] + span[1] - width) / 2
-        for line in row:
-            wide, high = line_size(line)
+        for line, (wide, high) in row:
             place = (left, left + wide) if len(row) > 1 else span
             yield line, place, top + (height - high) / 2
             left += wide + GRID_GAP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
-from graphviz_ad._internal.graph.graph import Edge, Node
+from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.grids import grid_size
@@ -162,19 +162,28 @@ def arrow(words: Words, edge: Edge) -> Arrow:
 
 def module_frames(words: Words) -> Iterator[Group]:
     """A frame around the nodes of each module that is not folded, nested as the modules are."""
-    frames = frozenset(words.frames)
+    frames, inside = frozenset(words.frames), inside_of_frames(words)
     for path in words.frames:
         parent = frame_around(path[:-1], frames)
-        keys = tuple(node.key for node in words.graph.node_list if node.module[: len(path)] == path)
         title = frame_title(words, path, within_frame(path[-1], path[:-1], frames))
-        yield Group("/".join(path), title, keys, "/".join(parent) if parent else None)
-    yield from pass_frames(words, frames)
+        yield Group("/".join(path), title, tuple(inside[path]), "/".join(parent) if parent else None)
+    yield from pass_frames(words.graph, frames)
 
 
-def pass_frames(words: Words, frames: Collection[ModulePath]) -> Iterator[Group]:
+def inside_of_frames(words: Words) -> Mapping[ModulePath, Sequence[str]]:
+    """The keys of the nodes in each frame of a module, those of the frames in it included."""
+    inside: dict[ModulePath, list[str]] = {path: [] for path in words.frames}
+    for node in words.graph.node_list:
+        for depth in range(1, len(node.module) + 1):
+            if node.module[:depth] in inside:
+                inside[node.module[:depth]].append(node.key)
+    return inside
+
+
+def pass_frames(graph: Graph, frames: Collection[ModulePath] = ()) -> Iterator[Group]:
     """A frame around the operations of each call that runs a backward pass of its own, where it is opened."""
     inside: dict[int, list[Node]] = {}
-    for node in words.graph.node_list:
+    for node in graph.node_list:
         if node.call is not None and is_pass(node):
             inside.setdefault(node.call, []).append(node)
     for call, nodes in inside.items():

@@ -35,10 +35,15 @@ class Run(NamedTuple):
     lowered: bool = False
 
 
+def is_set(label: Label) -> bool:
+    """Whether a label may have runs of several looks: it is mathematics, and not all in italics."""
+    return label.math and not label.italic
+
+
 def runs_of_label(label: Label) -> tuple[Run, ...]:
     """The runs of a label, in which nothing is invisible; one of what is no mathematics, or all in italics."""
     text = visible(label.text)
-    return runs_of(text) if label.math and not label.italic else (Run(text, label.italic),)
+    return runs_of(text) if is_set(label) else (Run(text, label.italic),)
 
 
 @lru_cache(maxsize=8192)

@@ -25,6 +25,7 @@ from graphviz_ad._internal.renderers.svg.still import (
     mark_element,
     page_element,
     prose,
+    roles,
     style,
     svg_number,
     tag,
@@ -156,13 +157,13 @@ def shapes_with_grids(part: Drawn, painter: Callable[[Drawn], Iterable[Mark]], t
     if not gridded:
         return stage_shapes(painter(part), theme)
     plain = list(painter(part_in_words(part)))
-    said = {line.key: line for line in gridded}
+    said, drawn = {line.key: line for line in gridded}, set(plain)
     shapes = [page_element(mark, theme) for mark in plain if mark.part not in said]
     for mark in plain:
         if isinstance(mark, Label) and mark.part in said:
             line = said[mark.part]
             words = page_element(replace(mark, text=line.text), theme, **HIDDEN, **{"data-said": ""})
-            cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in plain]
+            cells = [cell for cell in painter(part_in_words(part, but=line)) if cell not in drawn]
             shapes.append(words + tag("g", {"class": "cells"}, stage_shapes(cells, theme)))
     return "".join(shapes)
 
@@ -333,13 +334,11 @@ def stage_declarations(mark: Mark) -> str:
     return ";".join(f"{name}:{value}{'px' if name == 'font-size' else ''}" for name, value in look.items())
 
 
-COLORS_ALONE = ("fill", "stroke")
-
-
 def colors_of(mark: Mark) -> str:
     """The colours of a mark, in CSS; the rest of its look stands in its attributes and never changes."""
-    look = style(mark, VARIABLES)
-    return ";".join(f"{name}:{look[name]}" for name in COLORS_ALONE if look.get(name) is not None)
+    fill, stroke = roles(mark)
+    filled = f"fill:{VARIABLES[fill] if fill else 'none'}"
+    return f"{filled};stroke:{VARIABLES[stroke]}" if stroke else filled
 
 
 def still_rules(scene: Scene) -> list[str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import groupby
 
 from graphviz_ad._internal.base.visible_text import visible, whole_text
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.scene import Point
-from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, runs_of_label
+from graphviz_ad._internal.scene.set_text import DROP, SCRIPT, is_set, runs_of_label
 from graphviz_ad._internal.scene.themes import FONT_STACK, MONO_STACK, Colors, Theme
 
 NAMELESS = "Computation graph"  # what a picture without a description is called
@@ -120,7 +121,8 @@ def page_element(mark: Mark, theme: Colors | None, **more: str) -> str:
 
 def bare_attributes(mark: Mark) -> Attributes:
     """What it is part of, and where it is."""
-    said = visible(mark.text) if isinstance(mark, Label) and any(run.lowered for run in runs_of_label(mark)) else None
+    lowered = isinstance(mark, Label) and is_set(mark) and any(run.lowered for run in runs_of_label(mark))
+    said = visible(mark.text) if isinstance(mark, Label) and lowered else None
     return {"class": class_name(mark.part), **geometry(mark), "data-text": said}
 
 
@@ -136,6 +138,8 @@ def mark_element(mark: Mark, attributes: Attributes) -> str:
 
 def written_runs(label: Label) -> str:
     """The words of a label; what follows a lowered run is raised again, since not every reader knows baselines."""
+    if not is_set(label):
+        return escaped_xml(visible(label.text))
     parts, down = [], 0.0
     for run in runs_of_label(label):
         wanted = DROP * label.size if run.lowered else 0.0
@@ -248,6 +252,7 @@ def svg_number(value: float, decimals: int = 2) -> str:
     return "0" if text == "-0" else text
 
 
+@lru_cache(maxsize=1024)
 def class_name(text: str) -> str:
     """A word that is safe as a class, in CSS and in an id: "value.line" -> "value-line"."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", text)
@@ -270,7 +275,13 @@ def escaped_xml(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
+UNSAFE = re.compile('[&<>"]')
+
+
 def tag(name: str, attributes: Attributes, content: str | None = None) -> str:
     """One element; values of attributes are escaped here, ``content`` must be markup already."""
-    written = "".join(f' {key}="{escaped_xml(value)}"' for key, value in attributes.items() if value is not None)
+    given = [(key, value) for key, value in attributes.items() if value is not None]
+    if UNSAFE.search("".join([value for _, value in given])):  # which it seldom has
+        given = [(key, escaped_xml(value)) for key, value in given]
+    written = "".join([f' {key}="{value}"' for key, value in given])
     return f"<{name}{written}/>" if content is None else f"<{name}{written}>{content}</{name}>"

@@ -231,7 +231,7 @@ class BackwardPass:
 def run_backward(
     graph: AutogradGraph,
     outputs: Sequence[Tensor],
-    seeds: Sequence[Tensor],
+    seeds: Sequence[Tensor | None],
     keeper: Keeper,
     pointwise: Callable[[int], bool],
     result: BackwardPass,
@@ -276,7 +276,7 @@ def has_compiled(graph: AutogradGraph) -> bool:
 def run_accumulating(
     graph: AutogradGraph,
     outputs: Sequence[Tensor],
-    seeds: Sequence[Tensor],
+    seeds: Sequence[Tensor | None],
     keeper: Keeper,
     pointwise: Callable[[int], bool],
     leaves: Sequence[Tensor],

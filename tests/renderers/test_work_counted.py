@@ -1,0 +1,62 @@
+"""What a picture costs is counted in calls, never in seconds: each thing is done once, and so much a box, however many
+boxes there are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from call_counts import Calls, counted
+from torch import nn
+
+import graphviz_ad as gad
+from graphviz_ad._internal.graph import fold_boxes, snapshot
+from graphviz_ad._internal.layouts import layered
+from graphviz_ad._internal.scene import scene_building
+from graphviz_ad._internal.scene.words import describe
+
+MOST_A_BOX = {"svg": 3600, "html": 5900}  # calls, of ours and of what we call, from the graph to the file
+
+
+def network(layers: int) -> gad.Graph:
+    """Linear layers, each with a tanh, in frames of their own."""
+    torch.manual_seed(0)
+    blocks = [nn.Sequential(nn.Linear(2, 2), nn.Tanh()) for _ in range(layers)]
+    return gad.trace(nn.Sequential(*blocks), torch.ones(1, 2))
+
+
+def drawing(graph: gad.Graph, path: Path) -> Calls:
+    """What runs to draw every operation of a graph as a box, caches filled."""
+
+    def draw() -> None:
+        graph.plot(boxes=10**9, layout="layered").save(path)
+
+    draw()
+    return counted(draw)
+
+
+@pytest.mark.parametrize("form", MOST_A_BOX)
+def test_a_file_of_twice_the_boxes_takes_twice_the_calls(form: str, tmp_path: Path) -> None:
+    few, many = network(4), network(8)
+    calls = [drawing(graph, tmp_path / f"drawn.{form}").ran.total() for graph in (few, many)]
+    assert calls[1] < 2.2 * calls[0]
+    assert calls[1] < MOST_A_BOX[form] * len(many.node_list)
+
+
+def test_a_folded_picture_is_simplified_once_and_looks_once_at_each_tensor() -> None:
+    graph = network(40)
+    tensors = sum(snap is not None for node in graph.node_list for port in node.ports for snap in (port.value, port.grad))
+    tensors += sum(edge.grad is not None for edge in graph.edges)
+    calls = counted(graph.plot)
+    assert calls.of(fold_boxes.fold_to_boxes) == 1
+    assert calls.of(snapshot.norm) <= tensors
+    assert calls.of(snapshot.statistics_of_array) <= tensors // 4  # of what is drawn
+
+
+def test_a_picture_in_rows_is_worded_once_with_frames_and_without() -> None:
+    graph = network(30)
+    calls = counted(lambda: graph.plot(boxes=10**9))
+    assert calls.of(describe.words_of_graph) == calls.of(scene_building.build_scene) == 1
+    assert calls.of(layered.place_tightly) <= 4  # with frames and without, across and down
