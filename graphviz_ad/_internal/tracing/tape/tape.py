@@ -28,7 +28,7 @@ from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.parts_written import part_written
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
-from graphviz_ad._internal.tracing.tape.stand_ins import StandIns
+from graphviz_ad._internal.tracing.tape.stand_ins import StandIns, may_have_stand_ins
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
 from graphviz_ad._internal.tracing.tape.torch_private import (
     SAVED_TENSOR,
@@ -327,13 +327,13 @@ class Tape:
             for name, argument in kwargs.items():
                 if name not in schema.only_written:  # as out=, whose old content nobody reads
                     self._note(name, argument, uses, constants, loose)
-        if place.modules:
+        if place.modules and (clock < len(self.values) or may_have_stand_ins(place.modules[-1])):
             self._name_stand_ins(self.values[clock:], place)
         operation = Operation(
             len(self.operations),
             schema,
             tuple(uses),
-            constants or (),
+            tuple(constants),
             place,
             self._call_of(place, loose) if place.step is None else self._call_in_step(place, uses),
             torch.is_grad_enabled(),
