@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-
 _PLAINLY_NAMED = getattr(torch.nn.Module, "named_parameters", None)
 
 
