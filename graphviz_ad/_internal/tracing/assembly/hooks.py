@@ -26,12 +26,15 @@ def hook_names(values: Iterable[Value], seen: dict[int, tuple[str, ...]]) -> tup
     """The names of the hooks that hang on those of the tensors that still live; ``seen`` are those that were read when
     the program ended.
     """
-    found: list[str] = []
+    found: tuple[str, ...] = ()
     for value in values:
-        if value.number not in seen:
-            seen[value.number] = tuple(hooks_on(value))
-        found += seen[value.number]
-    return tuple(found)
+        known = seen.get(value.number)
+        if known is None:
+            if value.reference() is None:  # nor will it ever have any
+                continue
+            known = seen[value.number] = tuple(hooks_on(value))
+        found += known
+    return found
 
 
 def hooks_on(value: Value) -> list[str]:

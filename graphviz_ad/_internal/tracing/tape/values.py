@@ -27,7 +27,10 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 )
 
 # the usual case first
-PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}
+PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"} | {
+    torch.bfloat16: "bfloat16",
+    torch.float16: "float16",
+}
 GIVEN = 4  # times as many elements are kept of what was given as of what was computed
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
@@ -139,7 +142,7 @@ def seen_through(view: Tensor, whole: Tensor, kept: Snapshot | None) -> Snapshot
     plain = type(view) is type(whole) is Tensor and view.dtype is whole.dtype and view.dtype in NUMPY
     if not isinstance(data, np.ndarray) or not plain or not whole.is_contiguous() or view.is_neg() or view.is_conj():
         return None
-    if whole.is_neg() or whole.is_conj() or not 1 < view.numel() or view.dim() > MOST_DIMENSIONS:
+    if whole.is_neg() or whole.is_conj() or not view.numel() > 1 or view.dim() > MOST_DIMENSIONS:
         return None
     first = view.storage_offset() - whole.storage_offset()
     last = first + sum((size - 1) * step for size, step in zip(view.shape, view.stride(), strict=True))
