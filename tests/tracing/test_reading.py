@@ -227,3 +227,34 @@ def marking_calls(path: Path) -> Iterator[str]:
 
 def test_no_other_module_makes_an_array_of_a_tensor() -> None:
     assert [found for path in sorted(PACKAGE.rglob("*.py")) if path != READER for found in marking_calls(path)] == []
+
+
+def test_what_a_view_shows_is_copied_once_and_is_what_it_showed_then() -> None:
+    """Also after a write to the tensor that it is a view of."""
+    held: dict[str, Tensor] = {}
+
+    def run(x: Tensor) -> Tensor:
+        a = x * 1
+        turned, part, wide = a.t(), a[1:3, ::2], a[:1].expand(5, 4)
+        flat = a.view(-1)
+        shown = {"turned": turned, "part": part, "wide": wide, "flat": flat}
+        held.update({name: each.detach().clone() for name, each in shown.items()})
+        b = a.clone()
+        before = b.t()
+        held["before"] = before.detach().clone()
+        b.mul_(2)
+        after = b.t()
+        held["after"] = after.detach().clone()
+        return turned.sum() + part.sum() + wide.sum() + flat.sum() + after.sum()
+
+    graph = gad.trace(run, torch.randn(3, 4, requires_grad=True), capture=gad.Capture("full", "full"))
+    whole = graph.find("a").value
+    assert whole is not None
+    for name, tensor in held.items():
+        kept = graph.find(name).value
+        assert kept is not None
+        assert kept.data is not None
+        assert np.array_equal(kept.data, tensor.numpy())
+        assert not np.asarray(kept.data).flags.writeable
+        if name in ("turned", "part", "wide", "flat"):
+            assert np.shares_memory(np.asarray(kept.data), np.asarray(whole.data))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import graphviz_ad as gad
-from graphviz_ad._internal.tracing.tape.statistics import BLOCK, statistics_of_tensor
+from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.tracing.tape import one_pass
+from graphviz_ad._internal.tracing.tape.one_pass import BLOCK, FOLDED, LANES, by_numpy, compiled, row_of_array
+from graphviz_ad._internal.tracing.tape.statistics import statistics_of_tensor
 
 SIZES = (257, BLOCK - 1, BLOCK, 3 * BLOCK + 5)
+ROWS_OF = (0, 1, 31, LANES - 1, LANES, LANES + 5, 6 * LANES + 1, BLOCK, 2 * BLOCK + LANES + 3)  # numbers of elements
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int8)
 
 
@@ -71,3 +77,87 @@ def test_what_tells_orders_apart_is_of_the_order_of_elements_and_not_of_memory(d
     assert again is not None
     assert there.weighted == again.weighted
     assert there.weighted != turned.weighted
+
+
+def rows(dtype: type[np.floating], count: int) -> list[Array]:
+    """Ordinary elements, some of all sizes, not finite ones, subnormal ones and zeros of both signs."""
+    random = np.random.default_rng(count)
+    plain = random.standard_normal(count).astype(dtype)
+    found = [plain, (plain * 10.0 ** random.uniform(-30, 30, count)).astype(dtype), plain * np.finfo(dtype).tiny]
+    found.append(np.where(random.random(count) < 0.5, dtype(0.0), dtype(-0.0)))
+    for bad in (np.nan, np.inf, -np.inf):
+        spoilt = plain.copy()
+        spoilt[-1:] = bad
+        found.append(spoilt)
+    return found
+
+
+def same_bits(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(a.hex() == b.hex() for a, b in zip(one, other, strict=True))
+
+
+def total_as_defined(row: Array) -> float:
+    """Lanes, then blocks, then lanes that are left, all one after the other."""
+    with np.errstate(all="ignore"):
+        sums = np.zeros(LANES)
+        for start in range(0, row.size, BLOCK):
+            lanes, block = np.zeros(LANES, row.dtype), row[start : start + BLOCK]
+            for at in range(0, block.size, LANES):
+                part = block[at : at + LANES]
+                lanes[: part.size] += part
+            sums += lanes
+        for at in range(FOLDED, LANES, FOLDED):
+            sums[:FOLDED] += sums[at : at + FOLDED]
+        total = sums[0]
+        for each in sums[1:FOLDED]:
+            total += each
+    return float(total) + 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_are_made_in_the_order_that_is_written_down(dtype: type[np.floating]) -> None:
+    for row in [row for count in ROWS_OF for row in rows(dtype, count)]:
+        with np.errstate(all="ignore"):
+            expected = total_as_defined(row), total_as_defined(row * row)
+        assert same_bits((by_numpy(row).total, by_numpy(row).squares), expected)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the compiled code is; a machine without a compiler has none."""
+    tool = Path(__file__).parents[2] / "tools" / "compile_one_pass.py"
+    spec = importlib.util.spec_from_file_location("compile_one_pass", tool)
+    assert spec is not None
+    assert spec.loader is not None
+    compiling = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(compiling)
+    found = compiling.compiled_into(tmp_path_factory.mktemp("compiled"))
+    if found is None:
+        pytest.skip("needs a C compiler")
+    return str(found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_compiled_code_says_the_same_to_the_last_bit(
+    dtype: type[np.floating], is_wide: bool, built: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = compiled(built, is_wide)
+    if functions is None:
+        pytest.skip("needs a processor with wide vectors")
+    monkeypatch.setattr(one_pass, "functions_to_call", lambda: functions)
+    for row in [row for count in ROWS_OF for row in rows(dtype, count)]:
+        assert same_bits(row_of_array(row), by_numpy(row))
+
+
+def test_what_was_compiled_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "none.compiled").write_bytes(b"nothing that can be loaded")
+    assert compiled(str(tmp_path / "none.compiled")) is None
+    assert compiled(str(tmp_path / "missing.compiled")) is None
+
+
+def test_of_zeros_the_sign_is_not_told() -> None:
+    for zeros in (-torch.zeros(300), torch.cat([torch.zeros(300), -torch.zeros(300)])):
+        found = statistics_of_tensor(zeros)
+        assert found is not None
+        assert [math.copysign(1, each) for each in (found.min, found.max, found.mean, found.norm)] == [1.0] * 4

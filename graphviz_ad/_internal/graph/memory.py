@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.base.text_table import table_lines
 
 IN_FILES = ("leaves", "saved", "exact")  # what a saved graph says of it
 NO_MODULE, NO_LINE = "outside of modules", "line not known"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keeper:
     """An operation that keeps a tensor for its derivative: the ``key`` of its node, where it stands in the program,
     as what it keeps it, and the how manieth it was on the way back, which then lets go of it; None where it did not
@@ -27,7 +28,7 @@ class Keeper:
     order: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """A piece of memory that is kept for the backward pass, whole, be it but a part of it that is read: ``by`` whom,
     in their order, and ``made_by`` which node, where that is known.
@@ -40,6 +41,8 @@ class Kept:
     @property
     def until(self) -> Keeper | None:
         """The operation that lets go of it as the last on the way back; None where one of them did not run."""
+        if len(self.by) == 1:  # the usual case
+            return self.by[0] if self.by[0].order is not None else None
         orders = [keeper.order for keeper in self.by]
         last = max((order for order in orders if order is not None), default=None)
         return None if None in orders else next((keeper for keeper in self.by if keeper.order == last), None)
@@ -51,7 +54,7 @@ class Kept:
         return f"{readable_bytes(self.bytes)} kept by {', '.join(keeper.op or keeper.key for keeper in self.by)}{ends}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryStep:
     """What is held after an operation ran on the way back: bytes still ``saved``, and those of the ``gradients`` of
     leaves that have come so far. ``key`` is None before the first one.

@@ -31,6 +31,11 @@ class Statement:
     part: int | None = None
 
 
+def standing_in(one: Statement, lines: tuple[int, int] | None, part: int) -> Statement:
+    """The same statement with where it stands; written out, since a long program has as many as operations."""
+    return Statement(one.function, one.call, one.time, one.text, one.targets, one.source, one.caller, lines, part)
+
+
 def chain_of(statements: Sequence[Statement], place: int) -> Iterator[int]:
     """The places of a statement and of those that called its function, innermost first."""
     here: int | None = place
@@ -52,6 +57,8 @@ def only_used(statements: Sequence[Statement], used: Iterable[int]) -> tuple[dic
     """The statements that are used and those that called them: old place -> new place, and the statements there."""
     kept = sorted({place for one in used for place in chain_of(statements, one)})
     new = {place: number for number, place in enumerate(kept)}
+    if len(kept) == len(statements):
+        return new, tuple(statements)
     moved = [
         replace(statements[place], caller=new[caller])
         if (caller := statements[place].caller) is not None

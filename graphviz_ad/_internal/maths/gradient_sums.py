@@ -59,6 +59,22 @@ def sum_of_edges(
     return Sum(float(np.max(off, initial=0.0, where=np.isfinite(off))), ok)
 
 
+def is_plainly_the_sum(total: Snapshot, parts: Sequence[Snapshot]) -> bool:
+    """Whether a gradient is the very array that arrived, or the sum of arrays to the last bit; asked before anything is
+    made wider, since it nearly always is.
+    """
+    arrays = [part.data for part in parts]
+    if len(arrays) == 1 and arrays[0] is total.data:
+        return True
+    if not isinstance(total.data, np.ndarray) or not all(isinstance(array, np.ndarray) for array in arrays):
+        return False
+    with np.errstate(all="ignore"):
+        found = arrays[0]
+        for array in arrays[1:]:
+            found = found + array  # type: ignore[operator]
+        return bool(np.array_equal(found, total.data) and np.isfinite(total.data).all())  # type: ignore[arg-type]
+
+
 def parts_of_gradient(edges: Sequence[Edge], port: Port) -> list[Snapshot | None]:
     """What is added up to the gradient of a result with these edges; None where that is not known."""
     return [*(edge.grad for edge in edges), *([port.upstream] if port.upstream is not None else [])]

@@ -150,9 +150,13 @@ def inputs_to_be_read(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any
 
 def unread_inputs(graph: Graph, names: Sequence[str]) -> list[Notice]:
     """Which of them no operation has read, be it inside of a custom Function."""
-    fine = graph.detail or graph
+    if not names:
+        return []
     nodes = {node.name: node for node in graph.node_list if node.kind == "leaf"}
-    read = {node.name for one in (graph, fine) for node in one.node_list if one.out_edges(node.key) or node.is_output}
+    read: set[str | None] = set()
+    for one in (graph, graph.detail or graph):
+        used = {edge.tail for edge in one.edges}
+        read |= {node.name for node in one.node_list if node.key in used or node.is_output}
     found = [name for name in names if name in nodes and name not in read]
     return [notice(UNREAD_INPUTS, found)] if found else []
 

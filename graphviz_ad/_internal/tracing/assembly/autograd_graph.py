@@ -159,6 +159,7 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
     A graph that its owner will release is touched only up to `limit` nodes, see `stack_depth`; beyond that, TraceError.
     """
     found: dict[int, Any] = {}
+    behind: dict[int, Any] = {}  # each asked once: torch makes a new tuple each time
     order: list[Any] = []
     waiting: dict[int, int] = {}
     stack = [node for node in roots if node is not None]
@@ -173,7 +174,8 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
                 " overflow the stack. Trace the function that builds it instead, as in trace(function, inputs), which"
                 " has no such limit"
             )
-        for tail, _ in node.next_functions:
+        behind[id(node)] = node.next_functions
+        for tail, _ in behind[id(node)]:
             if tail is not None:
                 waiting[id(tail)] = waiting.get(id(tail), 0) + 1
                 stack.append(tail)
@@ -181,14 +183,14 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
     while ready:
         node = ready.pop()
         order.append(node)
-        for tail, _ in node.next_functions:
+        for tail, _ in behind[id(node)]:
             if tail is not None:
                 waiting[id(tail)] -= 1
                 if not waiting[id(tail)]:
                     ready.append(tail)
     index = {id(node): i for i, node in enumerate(order)}
     links = [
-        tuple(None if tail is None else (index[id(tail)], number) for tail, number in node.next_functions)
+        tuple([None if tail is None else (index[id(tail)], number) for tail, number in behind[id(node)]])
         for node in order
     ]
     variables = {i: node.variable for i, node in enumerate(order) if hasattr(node, "variable")}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import site as python_site
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from types import CodeType
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from graphviz_ad._internal.base.own_files import EXAMPLES
-from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.graph.statements import Statement, standing_in
 from graphviz_ad._internal.graph.written_program import WrittenPart
 from graphviz_ad._internal.tracing.naming.as_written import CALLERS
 from graphviz_ad._internal.tracing.naming.written_parts import written_parts
@@ -97,7 +97,7 @@ def statements_in_order(tape: Tape) -> Ran:
             found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
     places, program = written_parts(running.written)
     statements = [
-        one if part is None else replace(one, lines=written.extent, part=part)
+        one if part is None else standing_in(one, written.extent, part)
         for one, (_, written), part in zip(running.statements, running.written, places, strict=True)
     ]
     return Ran(statements, found, program)

@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import means_add_up
-from graphviz_ad._internal.maths.gradient_sums import parts_of_gradient, sum_of_edges
+from graphviz_ad._internal.maths.gradient_sums import is_plainly_the_sum, parts_of_gradient, sum_of_edges
 from graphviz_ad._internal.operations.traits import PASSES_ON
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import hooks_after_accumulation, hooks_of
@@ -26,12 +26,15 @@ def hook_names(values: Iterable[Value], seen: dict[int, tuple[str, ...]]) -> tup
     """The names of the hooks that hang on those of the tensors that still live; ``seen`` are those that were read when
     the program ended.
     """
-    found: list[str] = []
+    found: tuple[str, ...] = ()
     for value in values:
-        if value.number not in seen:
-            seen[value.number] = tuple(hooks_on(value))
-        found += seen[value.number]
-    return tuple(found)
+        known = seen.get(value.number)
+        if known is None:
+            if value.reference() is None:  # nor will it ever have any
+                continue
+            known = seen[value.number] = tuple(hooks_on(value))
+        found += known
+    return found
 
 
 def hooks_on(value: Value) -> list[str]:
@@ -110,6 +113,8 @@ def _changed(edges: list[Edge], port: Port) -> Snapshot | None:
     known = [part for part in parts if part is not None]
     total = port.grad
     if total is None or not known or len(known) < len(parts) or any(part.shape != total.shape for part in known):
+        return None
+    if is_plainly_the_sum(total, known):
         return None
     if total.array is None or any(part.array is None for part in known):
         return _changed_as_a_whole(total, known)

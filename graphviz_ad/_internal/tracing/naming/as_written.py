@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.arguments import Argument, Arguments, Word
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.maths.autograd_names import DIFFER, names_verdict
@@ -35,7 +35,7 @@ NAMESPACES = (torch, Tensor, torch.nn.functional, torch.linalg, torch.special, t
 CALLERS = {*dir(builtins), "apply", "reduce", "partial"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Number:
     """An operand that is a number written in the program."""
 
@@ -56,7 +56,7 @@ def operands(operation: Operation) -> Sequence[Operand]:
     # runs as pow(x, 2), but nobody wrote that 2
     if not numbers or (known_name(operation), operation.op) in UNWRITTEN_NUMBER:
         return operation.uses
-    place = {name: i for i, name in enumerate(operation.schema.arguments)}
+    place = operation.schema.places
     found: list[Operand] = [*operation.uses, *numbers]
     return sorted(
         found,

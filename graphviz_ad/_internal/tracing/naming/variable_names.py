@@ -64,13 +64,20 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
 def results_read(tape: Tape, code: CodeType) -> dict[int, tuple[str, ...]]:
     """Number of a result -> the variables that the function of this code, or one that stands in it, reads it from."""
     found: dict[int, dict[str, None]] = {}
+    known: dict[tuple[Any, ...], tuple[str | None, ...]] = {}
     codes = dict(_codes_within(code))
     for operation in tape.operations:
         site = operation.place.site
         own = codes.get(site.code) if site is not None else None
         if own is None or all(tape.values[use[1]].maker is None for use in operation.uses):
             continue
-        for use, name in zip(operation.uses, _variables_with_subscripts(operation), strict=True):
+        # all that the names depend on, and the same each time round a loop
+        arguments = (len(operation.uses), *[one[0] for one in (*operation.uses, *operation.constants)])
+        key = (id(operation.place), id(operation.schema), arguments)
+        names = known.get(key)
+        if names is None:
+            names = known[key] = _variables_with_subscripts(operation)
+        for use, name in zip(operation.uses, names, strict=True):
             if name is not None and name.isidentifier() and name not in own and _is_from_elsewhere(tape, use[1], site):
                 found.setdefault(use[1], {})[name] = None
     return {number: tuple(names) for number, names in found.items()}

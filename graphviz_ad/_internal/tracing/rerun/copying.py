@@ -39,6 +39,7 @@ MOST_THINGS = 100_000  # that a program may be made of
 FEW = 1_000  # parts of a container that a function takes from around it
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 ATOMS = (bool, int, float, complex, str, bytes, type, ModuleType, CodeType, Enum, torch.dtype, torch.device, torch.Size)
+AT_ONCE = frozenset((type(None), bool, int, float, str))  # those of them that most things are made of
 RUNNING = (GeneratorType, FrameType)  # they hold all that they have met
 MADE_BY_A_CLASS_STATEMENT = 1 << 9  # in the flags of a type
 AROUND = "_graphviz_ad_around"  # attribute of a function that is kept: what it takes from around it
@@ -94,12 +95,17 @@ class Copier:
 
     def copy(self, thing: Any) -> Any:
         """The copy, or the thing itself where there is nothing to copy."""
-        if thing is None or isinstance(thing, ATOMS):
+        kind = type(thing)
+        if kind in AT_ONCE:
             return thing
         known = self._made.get(id(thing))
         if known is not None:
             return known[1]
-        way = next((way for kinds, way in WAYS if isinstance(thing, kinds)), Copier._of_object)
+        way = USUAL.get(kind)
+        if way is None:
+            if isinstance(thing, ATOMS):
+                return thing
+            way = next((way for kinds, way in WAYS if isinstance(thing, kinds)), Copier._of_object)
         return self._note(thing, way(self, thing))
 
     def _note(self, thing: Any, copy: Any) -> Any:
@@ -189,7 +195,7 @@ class Copier:
             thing, defaultdict(thing.default_factory) if isinstance(thing, defaultdict) else type(thing)()
         )
         for key, value in thing.items():
-            copy[self.copy(key)] = self.copy(value)
+            copy[key if type(key) is str else self.copy(key)] = value if type(value) in AT_ONCE else self.copy(value)
         return copy
 
     def _of_module(self, thing: torch.nn.Module) -> Any:
@@ -201,7 +207,8 @@ class Copier:
     def _with_attributes(self, thing: Any) -> Any:
         self._count(len(vars(thing)))
         copy = self._note(thing, object.__new__(type(thing)))
-        copy.__dict__.update({name: self.copy(value) for name, value in vars(thing).items()})
+        parts = {name: value if type(value) in AT_ONCE else self.copy(value) for name, value in vars(thing).items()}
+        copy.__dict__.update(parts)
         return copy
 
     def _of_method(self, thing: MethodType) -> Any:
@@ -335,6 +342,13 @@ WAYS: tuple[tuple[Any, Callable[[Any, Any], Any]], ...] = (
     (np.ndarray, Copier._of_array),
     (torch.Generator, Copier._of_generator),
 )
+# of those kinds themselves, nobody has to be asked
+USUAL: Mapping[type, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys((dict, OrderedDict), Copier._of_dict),
+    torch.nn.Parameter: Copier._of_tensor,
+    tuple: Copier._of_tuple,
+    list: Copier._of_list,
+}
 WIDE = {
     torch.float32: torch.float64,
     torch.float16: torch.float64,

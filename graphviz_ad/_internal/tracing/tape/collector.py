@@ -3,7 +3,8 @@
 Half of the time that a graph of ten thousand operations takes would go into looking through everything that lives,
 torch's own hundreds of thousands of objects included, only because so many records that are no garbage appear at once.
 What others collect meanwhile waits; nothing rests while code of the user runs forward. As soon as nobody here builds
-any more, the collector is as it was.
+any more, the collector is as it was, and what was built counts as old: it is no garbage, and looking for some among it
+would take as long as a tenth of the building.
 """
 
 from __future__ import annotations
@@ -43,8 +44,18 @@ def _leave(builder: object) -> None:
     """The collector as it was, if nobody else builds; bears being run twice, or by one who never began."""
     with _lock:
         if _was_enabled and list(_builders) == [builder]:
+            _grow_old()
             gc.enable()
         _builders.pop(builder, None)
+
+
+def _grow_old() -> None:
+    """Put all that is young among the old, which are looked through seldom; not where somebody keeps things frozen,
+    which would thaw.
+    """
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()
 
 
 def _after_fork() -> None:

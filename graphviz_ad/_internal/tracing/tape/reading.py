@@ -31,17 +31,17 @@ def copied_elements(tensor: Tensor, wider: torch.dtype | None = None) -> Array:
     """All elements in an array of its own that nobody can write to, of another dtype where numpy lacks theirs."""
     plain = _on_hand(tensor, wider)
     if not plain.is_contiguous():
-        copy = np.array(_Memory(plain, _readable(plain)), order="C")
+        copy = np.array(_Memory(plain, readable_address(plain)), order="C")
         copy.setflags(write=False)
         return copy
-    elements = ctypes.string_at(_readable(plain), plain.numel() * plain.element_size())
+    elements = ctypes.string_at(readable_address(plain), plain.numel() * plain.element_size())
     return np.frombuffer(elements, NUMPY[plain.dtype]).reshape(tuple(plain.shape))
 
 
 def shown_memory(tensor: Tensor) -> Array:
     """All elements where they lie, only to be read, and only before the program goes on."""
     plain = _on_hand(tensor, None)
-    return np.asarray(_Memory(plain, _readable(plain)))
+    return np.asarray(_Memory(plain, readable_address(plain)))
 
 
 class _Memory:
@@ -77,7 +77,7 @@ def demand_memory(tensor: Tensor) -> None:
         raise FreedMemory(f"a storage of {there} bytes, of which a tensor of shape {tuple(tensor.shape)} has {claimed}")
 
 
-def _readable(tensor: Tensor) -> int:
+def readable_address(tensor: Tensor) -> int:
     """The address of the elements, if they can be read there."""
     demand_memory(tensor)
     address = address_of(tensor)

@@ -436,15 +436,17 @@ class StackReader:
     def read(self, frame: Frame | None) -> Place:
         """Where an operation comes from whose handler was called by ``frame``; the same stack is read only once."""
         key: list[int] = []
-        outer = frame
-        while outer is not None and outer.f_code is not self.stop:
-            key += (id(outer.f_code), outer.f_lasti)
+        outer, stop = frame, self.stop
+        while outer is not None and (code := outer.f_code) is not stop:
+            key += (id(code), outer.f_lasti)
+            if code is MODULE_CALL:  # which module it is, the same instructions do not say; a place keeps it alive
+                key.append(id(outer.f_locals["self"]))
             outer = outer.f_back
         known, above = self._places.get(tuple(key), (None, 0))
         if known is None or not (known.called.fixed or self._calls_the_same(known, frame, above)):
             known, above = self._walk(frame)
-            # Which module or Function it is, the same instructions do not say.
-            if not (known.modules or known.functions or known.step or known.transform or self._has_forwards):
+            # Which Function it is, or how far a transform has come, the same instructions do not say.
+            if not (known.functions or known.step or known.transform or self._has_forwards):
                 self._places[tuple(key)] = known, above
         return known
 

@@ -12,6 +12,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+_PLAINLY_NAMED = getattr(torch.nn.Module, "named_parameters", None)
+
+
+def may_have_stand_ins(module: torch.nn.Module) -> bool:
+    """Whether a module may have a plain tensor among its parameters; asked at every operation that runs in it."""
+    held = module.__dict__.get("_parameters")
+    if type(module).named_parameters is not _PLAINLY_NAMED or "named_parameters" in module.__dict__:
+        return True
+    return held is None or any(type(tensor) is Tensor for tensor in held.values())
+
 
 class StandIns:
     """Which parameters were read as another tensor that their module held for a while; ``read`` are their names, in

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cache
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Stats
-from graphviz_ad._internal.tracing.tape.reading import demand_memory, shown_memory
+from graphviz_ad._internal.tracing.tape.one_pass import Row, row_of_array, row_of_memory
+from graphviz_ad._internal.tracing.tape.reading import NUMPY, demand_memory, readable_address, shown_memory
 from graphviz_ad._internal.tracing.tape.torch_private import is_zeros
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
@@ -19,20 +17,20 @@ WIDER = {torch.bfloat16: torch.float32} | {
     getattr(torch, name): torch.float32 for name in dir(torch) if name.startswith("float8_")
 }
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # of which torch computes next to nothing
-BLOCK = 1 << 16  # elements that stay in the cache while they are looked at five times
+DIRECT = (torch.float32, torch.float64)  # are read where they lie
 MOST_PUT_IN_ORDER = 1 << 20  # elements that lie in another order in memory; more would take longer than all the rest
-GOLDEN = (math.sqrt(5) - 1) / 2  # of whose multiples the fractions are all different
 
 
 def statistics_of_tensor(tensor: Tensor) -> Stats | None:
-    """Minimum, maximum, mean and norm; None for complex. On the CPU by numpy, which takes a third of torch's time
-    for it, and with what tells orders apart.
+    """Minimum, maximum, mean and norm; None for complex. On the CPU by `one_pass`, and with what tells orders apart.
 
-    They are of all elements: half of the time goes into fetching these from memory, so that statistics of a sample
+    They are of all elements: most of the time goes into fetching these from memory, so that statistics of a sample
     beside an exact norm save little, and a norm of a sample would be wrong for gradients of embeddings, most of whose
     rows are zero.
     """
     plain, zeros = tensor.detach(), is_zeros(tensor)
+    if plain.dtype in DIRECT and plain.is_cpu and not zeros and not plain.is_neg():  # the usual case
+        return _on_cpu(plain)
     if not zeros:
         demand_memory(plain)
     if plain.is_complex():
@@ -42,7 +40,7 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
         plain = plain.float()
     elif plain.dtype in UNSIGNED:
         plain = plain.double()
-    if plain.device.type == "cpu" and plain.dtype in (torch.float32, torch.float64):
+    if plain.device.type == "cpu" and plain.dtype in DIRECT:
         return _on_cpu(plain)
     low, high = torch.aminmax(plain)  # propagates NaN
     numbers = plain if plain.is_floating_point() else plain.double()
@@ -57,49 +55,26 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
 
 
 def _on_cpu(plain: Tensor) -> Stats:
-    memory = shown_memory(plain)
-    in_order = memory.flags.c_contiguous or memory.size <= MOST_PUT_IN_ORDER
-    flat = memory.ravel(order="C" if in_order else "K")  # else in whatever order it lies there
-    ones, weights = _block_of_ones(flat.dtype), _block_of_weights(flat.dtype)
-    minimum, maximum, total, squares, weighted = math.inf, -math.inf, 0.0, 0.0, 0.0
-    with np.errstate(all="ignore"):
-        for start in range(0, flat.size, BLOCK):
-            block = flat[start : start + BLOCK]
-            # NaN stays NaN
-            minimum, maximum = (
-                np.minimum(minimum, np.minimum.reduce(block)),
-                np.maximum(maximum, np.maximum.reduce(block)),
-            )
-            # adds up in many lanes at once: faster than a sum, and as exact
-            total += float(np.dot(block, ones[: block.size]))
-            squares += float(np.dot(block, block))
-            weighted += float(np.dot(block, weights[: block.size])) * _weight_of_block(start // BLOCK)
-        both = float(minimum) + float(maximum)
+    row, in_order = _row_of(plain)
     return Stats(
-        float(minimum),
-        float(maximum),
-        total / flat.size,
-        _square_root(plain, squares),
-        _nonfinite(plain, both),
-        weighted if in_order else None,
+        row.least,
+        row.most,
+        row.total / plain.numel(),
+        _square_root(plain, row.squares),
+        _nonfinite(plain, row.least + row.most),
+        row.weighted if in_order else None,
     )
 
 
-@cache
-def _block_of_ones(dtype: Any) -> Any:
-    return np.ones(BLOCK, dtype)
-
-
-@cache
-def _block_of_weights(dtype: Any) -> Any:
-    """A number between −1 and 1 for each place, like drawn at random and always the same."""
-    places = np.arange(1, BLOCK + 1, dtype=np.float64)
-    return (2 * np.modf(places * places * GOLDEN)[0] - 1).astype(dtype)
-
-
-def _weight_of_block(number: int) -> float:
-    """The same between 1 and 2 for a block."""
-    return 1 + (number * GOLDEN) % 1
+def _row_of(plain: Tensor) -> tuple[Row, bool]:
+    """What is found out about the elements, and whether that was in their order."""
+    if plain.is_contiguous():
+        found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype])
+        if found is not None:
+            return found, True
+    memory = shown_memory(plain)
+    in_order = memory.flags.c_contiguous or memory.size <= MOST_PUT_IN_ORDER
+    return row_of_array(memory.ravel(order="C" if in_order else "K")), in_order  # else in whatever order it lies there
 
 
 def _square_root(plain: Tensor, squares: float) -> float:

@@ -28,7 +28,7 @@ from graphviz_ad._internal.tracing.tape.hooks_by_hand import registered
 from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.parts_written import part_written
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
-from graphviz_ad._internal.tracing.tape.stand_ins import StandIns
+from graphviz_ad._internal.tracing.tape.stand_ins import StandIns, may_have_stand_ins
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
 from graphviz_ad._internal.tracing.tape.torch_private import (
     SAVED_TENSOR,
@@ -41,7 +41,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     sequence_number,
 )
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
-from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, shape_of_value
+from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, seen_through, shape_of_value
 
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -209,14 +209,24 @@ class Tape:
         """The number of the new value that an operation made."""
         if operation.schema.makes_nothing_known:
             held = self._nothing(tensor)
+        elif (seen := self._seen_through(tensor, operation)) is not None:
+            held = seen
         else:
-            same = (
-                self.values[operation.uses[0][1]].snapshot
-                if operation.schema.keeps_elements and operation.uses
-                else None
-            )
+            # statistics are the same in whatever order the elements are
+            again = operation.schema.keeps_elements and operation.uses and self.capture.values == "summary"
+            same = self.values[operation.uses[0][1]].snapshot if again else None
             held = self._held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
+
+    def _seen_through(self, tensor: Tensor, operation: Operation) -> Snapshot | None:
+        """What a result shows of the memory of what it is a view of, where all of that was kept."""
+        if self.capture.values != "full" or operation.schema.written or not operation.uses or self.unwritten.regions:
+            return None
+        value = self.values[operation.uses[0][1]]
+        whole = value.reference()
+        if whole is None or value.memory is None or value.memory != memory_of_tensor(tensor):
+            return None
+        return seen_through(tensor, whole, value.snapshot)
 
     def sources_of(self, tensor: Tensor) -> list[Tensor]:
         """The tensor, and those that it was computed from, as far as they live."""
@@ -327,13 +337,13 @@ class Tape:
             for name, argument in kwargs.items():
                 if name not in schema.only_written:  # as out=, whose old content nobody reads
                     self._note(name, argument, uses, constants, loose)
-        if place.modules:
+        if place.modules and (clock < len(self.values) or may_have_stand_ins(place.modules[-1])):
             self._name_stand_ins(self.values[clock:], place)
         operation = Operation(
             len(self.operations),
             schema,
             tuple(uses),
-            constants or (),
+            tuple(constants),
             place,
             self._call_of(place, loose) if place.step is None else self._call_in_step(place, uses),
             torch.is_grad_enabled(),

@@ -115,6 +115,7 @@ class Schema:
 
     def __init__(self, overload: Any) -> None:
         self.name, namespace, self.arguments, self.written, self.only_written, returns = signature(overload)
+        self.places = {name: i for i, name in enumerate(self.arguments)}
         self.library_name = None if namespace in TORCHS_OWN else f"{namespace}::{self.name}"
         self.in_place = bool(self.written) and (self.name.endswith("_") or not returns)
         # What returns no tensor, such as sym_size, is a question; torch may hold locks on the tensor while it asks.

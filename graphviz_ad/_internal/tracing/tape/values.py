@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from graphviz_ad._internal.graph.ragged import ragged_shape
 from graphviz_ad._internal.graph.snapshot import MOST_DIMENSIONS, Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.pending import Pending
-from graphviz_ad._internal.tracing.tape.reading import FreedMemory, copied_elements, number_in
+from graphviz_ad._internal.tracing.tape.reading import NUMPY, FreedMemory, copied_elements, number_in
 from graphviz_ad._internal.tracing.tape.statistics import WIDER, statistics_of_tensor
 from graphviz_ad._internal.tracing.tape.torch_private import (
     as_plain,
@@ -26,7 +27,10 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 )
 
 # the usual case first
-PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"}
+PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"} | {
+    torch.bfloat16: "bfloat16",
+    torch.float16: "float16",
+}
 GIVEN = 4  # times as many elements are kept of what was given as of what was computed
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
 
@@ -128,6 +132,27 @@ def as_array(tensor: Tensor) -> Any:
     return copied_elements(tensor, WIDER.get(tensor.dtype) or WIDER_COMPLEX.get(tensor.dtype))
 
 
+def _has_as_many(kept: Snapshot, tensor: Tensor) -> bool:
+    return (kept.numel, kept.dtype) == (tensor.numel(), dtype_name(tensor.dtype))
+
+
+def seen_through(view: Tensor, whole: Tensor, kept: Snapshot | None) -> Snapshot | None:
+    """What a view shows of a tensor of which all was kept, without another copy; None where that cannot be said so."""
+    data = kept.data if kept is not None else None
+    plain = type(view) is type(whole) is Tensor and view.dtype is whole.dtype and view.dtype in NUMPY
+    if not isinstance(data, np.ndarray) or not plain or not whole.is_contiguous() or view.is_neg() or view.is_conj():
+        return None
+    if whole.is_neg() or whole.is_conj() or not view.numel() > 1 or view.dim() > MOST_DIMENSIONS:
+        return None
+    first = view.storage_offset() - whole.storage_offset()
+    last = first + sum((size - 1) * step for size, step in zip(view.shape, view.stride(), strict=True))
+    if first < 0 or last >= data.size:
+        return None
+    steps = [step * data.itemsize for step in view.stride()]
+    seen = np.lib.stride_tricks.as_strided(data.reshape(-1)[first:], tuple(view.shape), steps, writeable=False)
+    return Snapshot(tuple(view.shape), dtype_name(view.dtype), seen)
+
+
 class Keeper:
     """Takes snapshots at one capture level, and never summarises the same elements twice.
 
@@ -212,6 +237,9 @@ class Keeper:
                 return take(tensor, level, whole)
         if not tensor.is_cpu and (later := self.later(tensor, level, whole)) is not None:
             return later
+        if level == "full" and same is not None and _has_as_many(same, tensor) and isinstance(same.data, np.ndarray):
+            shape = shape_of_value(tensor)
+            return same if same.shape == shape else Snapshot(shape, same.dtype, same.data.reshape(shape))
         if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= whole:
             return take(tensor, level, whole)
         return self._summary(tensor, same, whole)
@@ -241,11 +269,7 @@ class Keeper:
 
     def _summary(self, tensor: Tensor, same: Snapshot | None, whole: int) -> Snapshot | None:
         shape = shape_of_value(tensor)
-        if (
-            same is not None
-            and same.stats is not None
-            and (same.numel, same.dtype) == (tensor.numel(), dtype_name(tensor.dtype))
-        ):
+        if same is not None and same.stats is not None and _has_as_many(same, tensor):
             return same if same.shape == shape else replace(same, shape=shape)
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor and known[1] == version_of(tensor):

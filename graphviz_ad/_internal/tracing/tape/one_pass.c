@@ -1,0 +1,146 @@
+/* Elements in a row -> their least, their greatest, their sum, the sum of their squares and a weighted sum, in one pass
+   over the memory.
+
+   `by_numpy` in one_pass.py says the same to the last bit. A block has ROWS rows of LANES elements; a lane adds up what
+   stands in it, row after row, in the dtype of the elements; what it has of all blocks is added up in double precision,
+   and so are then the lanes, each FOLDED-th first. No order is left to the compiler, which must neither reorder
+   sums nor fuse a product with a sum: no -ffast-math, and -ffp-contract=off.
+
+   This file includes itself once for each dtype and width of vectors. */
+
+#ifndef NAME
+
+#include <stddef.h>
+
+#define EDITION 1 /* one_pass.py believes no other */
+#define LANES 1024
+#define ROWS 64
+#define FOLDED 32   /* lanes that are left when they are added up a first time, one after the other */
+#define BLOCKS 1024 /* weights of blocks, which then begin again */
+#define DEEP 4      /* rows that are added at a time, each read from its begin to its end */
+#define JOINED_(one, other) one##_##other
+#define JOINED(one, other) JOINED_(one, other)
+
+int edition(void) { return EDITION; }
+
+#define TARGET
+#define BYTES 16
+#define NAME floats
+#define REAL float
+#define WHOLE int
+#include "one_pass.c"
+#define NAME doubles
+#define REAL double
+#define WHOLE long long
+#include "one_pass.c"
+#undef TARGET
+#undef BYTES
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx2")))
+#define BYTES 32
+#define NAME wide_floats
+#define REAL float
+#define WHOLE int
+#include "one_pass.c"
+#define NAME wide_doubles
+#define REAL double
+#define WHOLE long long
+#include "one_pass.c"
+int is_wide(void) { return !!__builtin_cpu_supports("avx2"); }
+#else
+int is_wide(void) { return 0; }
+#endif
+
+#else
+
+#define WIDTH (BYTES / sizeof(REAL))
+#define VECTOR JOINED(NAME, vector)
+#define MASK JOINED(NAME, mask)
+#define SOFAR JOINED(NAME, sofar)
+#define AT(place) (*(VECTOR *)(place))
+#define CHOSEN(mask, one, other) ((VECTOR)(((MASK)(one) & (mask)) | ((MASK)(other) & ~(mask))))
+
+typedef REAL VECTOR __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
+typedef WHOLE MASK __attribute__((vector_size(BYTES)));
+typedef struct {
+    REAL sums[LANES], squares[LANES], weighted[LANES];
+    REAL least[DEEP * WIDTH], most[DEEP * WIDTH];
+} SOFAR;
+
+/* The first lanes of so many rows, which the compiler knows. */
+TARGET static inline __attribute__((always_inline)) void JOINED(NAME, add)(
+    const REAL *first, const REAL *weights, size_t deep, size_t lanes, SOFAR *sofar) {
+    VECTOR least[DEEP], most[DEEP];
+    for (size_t k = 0; k < deep; k++) least[k] = AT(sofar->least + k * WIDTH), most[k] = AT(sofar->most + k * WIDTH);
+    for (size_t lane = 0; lane < lanes; lane += WIDTH) {
+        VECTOR s = AT(sofar->sums + lane), q = AT(sofar->squares + lane), w = AT(sofar->weighted + lane);
+        for (size_t k = 0; k < deep; k++) {
+            VECTOR x = AT(first + k * LANES + lane);
+            s += x;
+            q += x * x;
+            w += x * weights[k];
+            least[k] = CHOSEN(x < least[k], x, least[k]);
+            most[k] = CHOSEN(x > most[k], x, most[k]);
+        }
+        AT(sofar->sums + lane) = s, AT(sofar->squares + lane) = q, AT(sofar->weighted + lane) = w;
+    }
+    for (size_t k = 0; k < deep; k++) AT(sofar->least + k * WIDTH) = least[k], AT(sofar->most + k * WIDTH) = most[k];
+}
+
+/* One block, of which the last row may be shorter than the others. */
+TARGET static void JOINED(NAME, block)(const REAL *first, size_t size, const REAL *weights, SOFAR *sofar) {
+    size_t used = size < LANES ? size : LANES, rows = size / LANES, row = 0, whole = size % LANES / WIDTH * WIDTH;
+    for (size_t j = 0; j < used; j++) sofar->sums[j] = sofar->squares[j] = sofar->weighted[j] = 0;
+    for (; row + DEEP <= rows; row += DEEP) JOINED(NAME, add)(first + row * LANES, weights + row, DEEP, LANES, sofar);
+    for (; row < rows; row++) JOINED(NAME, add)(first + row * LANES, weights + row, 1, LANES, sofar);
+    JOINED(NAME, add)(first + row * LANES, weights + row, 1, whole, sofar);
+    for (size_t j = whole; j < size % LANES; j++) {
+        REAL x = first[row * LANES + j];
+        sofar->sums[j] += x, sofar->squares[j] += x * x, sofar->weighted[j] += x * weights[row];
+        if (x < sofar->least[0]) sofar->least[0] = x;
+        if (x > sofar->most[0]) sofar->most[0] = x;
+    }
+}
+
+/* Weights are those of rows, of lanes and of blocks, one behind the other. Found are the least, the greatest, the sum,
+   the sum of squares and the weighted sum; the first two pass NaN by, of which the squares tell. */
+TARGET void NAME(const REAL *elements, size_t count, const REAL *of_rows, const double *of_lanes, const double *of_blocks,
+                 double *found) {
+    double totals[3][LANES];
+    SOFAR sofar;
+    size_t used = count < LANES ? count : LANES;
+    for (size_t j = 0; j < used; j++) totals[0][j] = totals[1][j] = totals[2][j] = 0;
+    for (size_t j = 0; j < DEEP * WIDTH; j++) sofar.least[j] = (REAL)__builtin_inf(), sofar.most[j] = -(REAL)__builtin_inf();
+    for (size_t start = 0, number = 0; start < count; start += ROWS * LANES, number++) {
+        size_t size = count - start < ROWS * LANES ? count - start : ROWS * LANES;
+        double weight = of_blocks[number % BLOCKS];
+        JOINED(NAME, block)(elements + start, size, of_rows, &sofar);
+        for (size_t j = 0; j < used && j < size; j++) {
+            totals[0][j] += sofar.sums[j], totals[1][j] += sofar.squares[j];
+            totals[2][j] += sofar.weighted[j] * (of_lanes[j] * weight);
+        }
+    }
+    for (int k = 0; k < 3; k++) {
+        for (size_t j = FOLDED; j < used; j++) totals[k][j % FOLDED] += totals[k][j];
+        for (size_t j = 1; j < FOLDED && j < used; j++) totals[k][0] += totals[k][j];
+    }
+    for (size_t j = 1; j < DEEP * WIDTH; j++) {
+        if (sofar.least[j] < sofar.least[0]) sofar.least[0] = sofar.least[j];
+        if (sofar.most[j] > sofar.most[0]) sofar.most[0] = sofar.most[j];
+    }
+    found[0] = sofar.least[0], found[1] = sofar.most[0];
+    for (int k = 0; k < 3; k++) found[2 + k] = used ? totals[k][0] : 0;
+}
+
+#undef NAME
+#undef REAL
+#undef WHOLE
+#undef WIDTH
+#undef VECTOR
+#undef MASK
+#undef SOFAR
+#undef AT
+#undef CHOSEN
+
+#endif
