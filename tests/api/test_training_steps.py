@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
+from programs import wrong_sums
 from training_steps import WHOLE, perceptron
 
 import graphviz_ad as gad
@@ -13,12 +12,13 @@ from graphviz_ad._internal.graph.fold_boxes import BOXES, with_boxes
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
 from graphviz_ad._internal.graph.fold_tree import DATA, NODE, REPEAT, STEPS, Fold, fold_tree
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes
 from graphviz_ad._internal.scene.place import TWO_SCREENS
+from graphviz_ad._internal.scene.scene import Box
 
-ALL = bool(int(os.environ.get("FUZZ", "0")))
-DRAWN = [*WHOLE] if ALL else ["vae", "td3", "linear_and_loader", "adam_loop"]
+BEGUN = {"gan": 3, "td3": 2}  # places in the program that a backward pass begins at, where there are several
 PIXELS = 4 / 3  # of a screen, a point
 
 
@@ -62,7 +62,7 @@ def assert_folds_are_told_apart(graph: Graph, cut: list[Fold]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", WHOLE)
 def test_a_training_step_has_room_on_two_screens(name: str, recorded: dict[str, Graph]) -> None:
     picture = graph_of(name, recorded).plot()
     boxes = [box for box in picture.scene.boxes if box.kind != "copy"]
@@ -70,6 +70,32 @@ def test_a_training_step_has_room_on_two_screens(name: str, recorded: dict[str, 
     scale = min(TWO_SCREENS.width / picture.canvas.width, TWO_SCREENS.height / picture.canvas.height)
     assert min(letter_sizes(picture.scene)) * min(scale, 1.0) * PIXELS >= 9.9
     assert sum(box.double for box in boxes) == 1  # the loss
+    titles = [text for box in boxes for text in starts(box)]
+    assert len(titles) == len({*titles}) == BEGUN.get(name, 0)
+
+
+def starts(box: Box) -> list[str]:
+    """What a box says of the backward pass that begins there."""
+    return [line.text for line in box.lines if line.role == "note" and line.text.endswith("starts here")]
+
+
+def test_gradients_of_another_pass_are_those_of_that_pass(recorded: dict[str, Graph]) -> None:
+    graph = graph_of("gan", recorded)
+    shown = with_other_passes(graph)
+    for name, number in (("errD_real", 0), ("errD_fake", 1), ("errG", 2)):
+        there = graph.passes[number]
+        (here,) = (node for node in shown.node_list if node.name == name)
+        assert here.ports[0].begins == number + 1
+        assert here.grad == there.find(name).grad
+        for edge in shown.in_edges(here.key):
+            before = next(each for each in there.in_edges(there.find(name).key) if each.slot == edge.slot)
+            assert (edge.grad, shown.nodes[edge.tail].grad) == (before.grad, there.nodes[before.tail].grad)
+    assert [node.name for node in shown.outputs] == ["errG"]
+    assert wrong_sums(graph.passes[0]) == []
+    real = shown.find("real")
+    assert [shown.nodes[edge.head].op for edge in shown.out_edges(real.key)] == ["linear"]
+    with_grads = {node.name for node in shown.node_list if node.kind == "leaf" and node.grad is not None}
+    assert with_grads == {f"{net}.{i}.{what}" for net in "GD" for i in (0, 2) for what in ("weight", "bias")}
 
 
 def test_repeated_steps_are_one_box_with_a_curve_of_what_they_were_given() -> None:

@@ -294,8 +294,8 @@ def test_it_is_opened_where_that_was_asked_for() -> None:
 
 
 def test_what_is_opened_in_addition_closes_nothing() -> None:
-    graph = gad.trace(tower(), torch.randn(2, 3, dtype=torch.float64))
-    for boxes, name in ((6, "blocks.7"), (20, "blocks.0"), (20, "head"), (3, "blocks.19.up")):
+    graph = gad.trace(tower(14), torch.randn(2, 3, dtype=torch.float64))
+    for boxes, name in ((6, "blocks.7"), (20, "blocks.0"), (20, "head"), (3, "blocks.13.up")):
         before, after = (
             Counter(map(looks, shown(graph, boxes=boxes).node_list)),
             shown(graph, boxes=boxes, expand=(name,)),
@@ -462,11 +462,11 @@ def layers(count: int) -> Graph:
 
 
 def test_folding_costs_as_much_more_as_there_are_more_layers() -> None:
-    few, many = (layers(count) for count in (200, 2000))
+    few, many = (layers(count) for count in (200, 1000))
     for graph in (few, many):
         assert graph.out_edges("x")  # what the graph finds out once, beforehand
     costs = [sum(counted(lambda graph=graph: fold_to_boxes(graph)).ran.values()) for graph in (few, many)]
-    assert costs[1] < 11 * costs[0]
+    assert costs[1] < 5.5 * costs[0]
 
 
 def test_a_long_program_without_loops_is_a_few_boxes() -> None:

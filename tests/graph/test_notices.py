@@ -28,11 +28,13 @@ from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
     FILE_ENDED,
+    IN_ALL_BOXES,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    PASSES_DRAWN,
     RAISED,
     RAISED_AT,
     SAID,
@@ -88,7 +90,7 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
                     for part in ast.walk(node.args[0])
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
-    made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT}
+    made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT, IN_ALL_BOXES, PASSES_DRAWN}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

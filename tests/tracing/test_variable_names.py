@@ -117,14 +117,32 @@ def by_index(x: Tensor) -> Callable[[], Any]:
 
 
 @doubtful
-def inside_of_torch(x: Tensor) -> Callable[[], Any]:
-    layer = torch.nn.Softplus()
+def replaced_by_a_hook(x: Tensor) -> Callable[[], Any]:
+    layer, other = torch.nn.Softplus(), x.detach().requires_grad_()
+    layer.register_forward_pre_hook(lambda _, given: (other,))
     return lambda: layer(x)
+
+
+@doubtful
+def two_given_to_a_module(x: Tensor) -> Callable[[], Any]:
+    layer = torch.nn.PairwiseDistance()
+    return lambda: layer(x, x)
 
 
 @pytest.mark.parametrize("make", DOUBTFUL, ids=[make.__name__ for make in DOUBTFUL])
 def test_where_there_is_a_doubt_there_is_no_name(make: Callable[[Tensor], Callable[[], Any]]) -> None:
     assert named(make(leaf(1, 2))) == []
+
+
+def test_what_a_line_gives_to_a_module_of_torchs_own_has_its_name() -> None:
+    x, net = leaf(1, 2), torch.nn.Sequential(torch.nn.Softplus(), torch.nn.Tanh())
+    assert named(lambda: net(x)) == ["x"]
+    rows, norm = randoms(3, 2), torch.nn.BatchNorm1d(2, dtype=torch.float64)
+    assert "rows" in named(lambda: norm(rows))
+    with gad.record() as recording:
+        norm(rows).sum().backward()
+    names = {node.name for node in recording.graph.node_list if node.kind == "data" or node.kind == "leaf"}
+    assert [name for name in names if name is not None] == ["rows"]  # and none of its parameters and buffers
 
 
 def test_only_the_function_that_is_asked_for_gives_names() -> None:

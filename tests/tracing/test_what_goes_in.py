@@ -269,3 +269,16 @@ def test_data_that_nothing_reads_is_not_said_to_lack_requires_grad_alone() -> No
     traced = gad.trace(lambda x, y: x * 2, torch.ones(2, requires_grad=True), torch.ones(2))
     assert traced.notices == ()
     assert traced.why("y").endswith("No operation read it here.")
+
+
+def test_modules_of_functions_in_the_closure_have_the_names_that_these_give_them() -> None:
+    net, scale = torch.nn.Linear(2, 2), torch.tensor(0.5, requires_grad=True)
+
+    def step(y: Tensor) -> Tensor:
+        return y + net(y) * scale
+
+    def solve(start: Tensor) -> Tensor:
+        return step(step(start)).sum()
+
+    names = {node.name for node in gad.trace(solve, torch.ones(2)).node_list if node.kind == "leaf"}
+    assert names == {"net.weight", "net.bias", "scale"}

@@ -206,7 +206,10 @@ def in_all_boxes(note: Notice) -> str:
     said = [f"In all: {counted_noun(note['parameters'], 'parameter')}{read}"] if note["parameters"] else []
     if note["gradients"] and note["parameters"]:
         named = [names_in_short(note.subjects)] if note.subjects else []
-        without = [*named, *([f"{note['nameless']} that have no name"] if note["nameless"] else [])]
+        without = [
+            *named,
+            *([f"{counted_noun(note['nameless'], 'parameter')} without a name"] if note["nameless"] else []),
+        ]
         said.append(f"no gradient comes to {' and '.join(without)}" if without else "each gets a gradient")
     text = f"{'; '.join(said)}." if said else ""
     wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
@@ -218,7 +221,7 @@ def spans_of_gradients(note: Notice) -> str:
     """ "‖grad of params‖ of all 291 modules: least 0.002 (head), most 6 (embed); of 32 × Block: least 1.4 (layers.27),
     most 8.7 (layers.0)."
     """
-    spans = [(PARAMETERS, f"all {count:,} modules", *span) for count, *span in note["modules"]]
+    spans = [(PARAMETERS, f"all {counted_noun(count, 'module')}", *span) for count, *span in note["modules"]]
     spans += [(measure, f"{count:,} × {called}", *span) for count, called, measure, *span in note["copies"]]
     groups = ((measure, [*group]) for measure, group in groupby(spans, key=lambda span: span[0]))
     said = [

@@ -23,7 +23,7 @@ def with_other_passes(graph: Graph) -> Graph:
     if not others:
         return graph
     nodes, edges = dict(graph.nodes), {edge.key: edge for edge in graph.edges}
-    for number, other in others.items():
+    for number, other in reversed(others.items()):  # a leaf of several passes shows the last, and what .grad held then
         there = same_nodes(graph, other)
         for key in [key for key, node in there.items() if has_gradient(node) and not has_gradient(nodes[key])]:
             nodes[key] = replace(as_in_pass(there[key], number), key=key)

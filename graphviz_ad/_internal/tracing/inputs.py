@@ -195,22 +195,27 @@ def bound_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 
 def surroundings(target: Any) -> dict[str, Any]:
-    """The tensors and modules that a function takes from its closure and its globals, by name."""
+    """The tensors and modules that a function takes from its closure and its globals, by name, and those that functions
+    in its closure take from theirs, where the name is not that of another thing.
+    """
     while isinstance(target, partial):
         target = target.func
     function = inspect.unwrap(target) if callable(target) and not isinstance(target, torch.nn.Module) else None
-    function = getattr(function, "__func__", function)
-    if not inspect.isfunction(function):
-        return {}
-    try:
-        found = inspect.getclosurevars(function)
-    except (TypeError, ValueError):
-        return {}
-    return {
-        name: thing
-        for name, thing in {**found.globals, **found.nonlocals}.items()
-        if isinstance(thing, (Tensor, torch.nn.Module))
-    }
+    waiting = [getattr(function, "__func__", function)]
+    found: dict[str, Any] = {}
+    met: set[int] = set()
+    while waiting:
+        function = waiting.pop(0)
+        if not inspect.isfunction(function) or id(function) in met:
+            continue
+        met.add(id(function))
+        try:
+            read = inspect.getclosurevars(function)
+        except (TypeError, ValueError):
+            continue
+        found = {**read.globals, **read.nonlocals, **found}
+        waiting += read.nonlocals.values()
+    return {name: thing for name, thing in found.items() if isinstance(thing, (Tensor, torch.nn.Module))}
 
 
 def modules_given(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, torch.nn.Module]:

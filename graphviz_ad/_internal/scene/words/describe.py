@@ -34,7 +34,7 @@ from graphviz_ad._internal.scene.words.names import (
 )
 from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
-from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, rows_in_grid
 
 PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
@@ -285,7 +285,7 @@ class Describer:
         if port.value is None or not self.has_types_on_edges(tail) or not box_lines.has_only_type(port):
             return ""
         is_whole = tail.kind == "module" and not tail.ports[1:]
-        if self.options.tensors.values and not is_whole and grid_of(port.value, "") is not None:
+        if self.options.tensors.values and not is_whole and rows_in_grid(port.value) is not None:
             return ""  # its elements are in its box
         sources = [self.graph.nodes[each.tail] for each in self.graph.in_edges(tail.key)]
         given = [

@@ -54,7 +54,8 @@ class Names:
     @cached_property
     def has_long_paths(self) -> bool:
         """Whether the path of any result is too long for a formula: then all have their ends alone."""
-        return any("." in name and len(name) > OPERAND_ROOM for names in self.results.values() for name in names)
+        names = (name for names in self.results.values() for name in names)
+        return any("." in name and " " not in name and len(name) > OPERAND_ROOM for name in names)
 
     def gradient(self, key: str, port: int | None = None) -> str:
         """ "df/dq"; of one result of the node, where it has several."""

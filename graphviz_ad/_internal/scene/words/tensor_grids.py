@@ -56,19 +56,23 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
     """The elements of a tensor as cells; None of a number, of one whose elements are not known, and of one with more
     rows or columns than ``most`` or than can be read.
     """
-    rows = rows_of(snap)
-    if snap is None or not rows or snap.numel < 2:
-        return None
-    if len(snap.shape) == 1:
-        if snap.numel > min(MOST_IN_VECTOR, 2 * most):
-            return None
-        rows = in_rows(rows[0])
-    elif len(rows) > most or len(rows[0]) > most:
+    rows = rows_in_grid(snap, most)
+    if snap is None or rows is None:
         return None
     texts = tuple([tuple([short_element(element, snap) for element in row]) for row in rows])
     said = f"{heading} {every_element(snap)}".lstrip()
     shades = shades_of([[0.0 if is_noise(element, snap) else element for element in row] for row in rows])
     return Grid(said, heading, texts, shades, gaps(snap.shape, len(rows)), small)
+
+
+def rows_in_grid(snap: Snapshot | None, most: int = MOST_ROWS) -> Sequence[Row] | None:
+    """The elements of a tensor as they stand in a grid; None where there is none."""
+    rows = rows_of(snap)
+    if snap is None or not rows or snap.numel < 2:
+        return None
+    if len(snap.shape) == 1:
+        return in_rows(rows[0]) if snap.numel <= min(MOST_IN_VECTOR, 2 * most) else None
+    return rows if len(rows) <= most and len(rows[0]) <= most else None
 
 
 def image_of(snap: Snapshot | None, heading: str, said: str, *, small: bool = False) -> Grid | None:

@@ -22,6 +22,7 @@ from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand, num
 from graphviz_ad._internal.tracing.tape.stack import ModuleCall
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
+from graphviz_ad._internal.tracing.tape.torch_private import gets_what_is_given
 
 MODULES = {
     "torch",
@@ -141,9 +142,9 @@ def _variables_given_to_module(tape: Tape, operation: Operation, call: ModuleCal
     there before, and neither a parameter nor a buffer.
     """
     nothing, given = (None,) * len(operation.uses), call.site.operands
-    if given is None or len(given) != 1:
-        return nothing
     modules = operation.place.modules
+    if given is None or len(given) != 1 or not all(map(gets_what_is_given, modules)):
+        return nothing
     held = {id(tensor) for module in modules for tensor in (*module.parameters(), *module.buffers())}
     values = [tape.values[use[1]] for use in operation.uses]
     found = [value.maker is None and value.object_id not in held for value in values]

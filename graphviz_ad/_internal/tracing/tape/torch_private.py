@@ -390,6 +390,14 @@ def hooks_of(tensor: Tensor) -> list[Any]:
     return list(found.values()) if found else []
 
 
+def gets_what_is_given(module: torch.nn.Module) -> bool:
+    """Whether a module is called with what stands in the call, so that no hook may have put something else there; False
+    where torch does not tell.
+    """
+    homes = (module, "_forward_pre_hooks"), (torch.nn.modules.module, "_global_forward_pre_hooks")
+    return not any(getattr(home, name, True) for home, name in homes)
+
+
 def hooks_beside(handle: Any) -> list[Any]:
     """The other hooks on the autograd node that one with this handle hangs on; none where torch does not tell, so that
     what they change is seen only where it contradicts a derivative.
