@@ -83,7 +83,7 @@ def hidden_words(arrow: Arrow, fit: Fit) -> Iterator[Mark]:
     """Paper over the words of an arrow, which have it behind them anyway."""
     if arrow.label_center is not None and arrow.lines:
         area = on_frame(arrow.label_center, arrow.width, arrow.height, fit)
-        yield Rect(area.x, area.y, area.width, area.height, 0, "paper", None, 0, part="sign")
+        yield Rect(area.x, area.y, area.width, area.height, 0, "paper", None, 0, part="called")
 
 
 def wires(arrows: Iterable[Arrow], fit: Fit) -> Iterator[tuple[int, int]]:
@@ -163,8 +163,8 @@ def written_beside(rows: Rows, place: Area, way: Area | None) -> Iterator[Mark]:
     """A sign beside its box."""
     if way is not None:
         ends = tuple((way.center[0], way.y + way.height * share) for share in (0.0, 1 / 3, 2 / 3, 1.0))
-        yield Curve(ends, "muted", 1.0, part="sign-line")
-    yield Rect(place.x, place.y, place.width, place.height, 3, "paper", None, 0, part="sign")
+        yield Curve(ends, "muted", 1.0, part="called-line")
+    yield Rect(place.x, place.y, place.width, place.height, 3, "paper", None, 0, part="called")
     yield from words(rows, place.center)
 
 
@@ -173,4 +173,4 @@ def words(rows: Rows, middle: tuple[float, float]) -> Iterator[Mark]:
     x, top = middle[0], middle[1] - ROW * len(rows) / 2
     for i, (text, role) in enumerate(rows):
         italic = role == "gradient"
-        yield Label(x, top + ROW * i + 0.8 * ROW, text, EM, role, not italic, italic, part=f"sign-{role}", math=True)
+        yield Label(x, top + ROW * i + 0.8 * ROW, text, EM, role, not italic, italic, part=f"called-{role}", math=True)
