@@ -267,7 +267,7 @@ def test_a_film_that_is_told_by_line_plans_no_camera_and_nothing_is_drawn_twice(
     assert {node.kind for node in made.graph.node_list} == {"leaf", "data", "line"}
     assert calls.of(staging.for_camera) == 0
     assert calls.of(words_of_graph) == 2
-    assert calls.of(choice.place_scene) <= 7
+    assert calls.of(choice.place_automatically) <= 7
     calls = counted(lambda: [None for _ in shots(made, 1.0, PICTURES, poster=True)])
     plates = calls.of(moving.plate)
     assert calls.of(paint.paint_frame) == 1, "the picture that it begins on"

@@ -56,8 +56,10 @@ def signs(
     areas = {box.key: area_of(box, fit) for box in placed}
     for arrow in arrows:
         yield from hidden_words(arrow, fit)
-    for part in (*arrows, *placed):
-        yield from bare(part)
+    for arrow in arrows:
+        yield from bare(arrow)
+    for box in placed:
+        yield from bare(box)
     plan = Plan(room, list(areas.values()), set(wires(arrows, fit)))
     for box in sorted(placed, key=rank):
         yield from sign_of(box, areas[box.key], plan, finished=finished)
@@ -112,8 +114,11 @@ def sign_of(box: Box, area: Area, plan: Plan, *, finished: bool) -> Iterator[Mar
     inside = next((one for one in (rows, name) if fits_in(one, area)), None)
     if inside is not None:
         yield from words(inside, area.center)
-    elif (found := place_beside(rows, area, plan)) is not None:
-        yield from written_beside(rows, *found)
+        return
+    for one in dict.fromkeys((rows, name)):
+        if (found := place_beside(one, area, plan)) is not None:
+            yield from written_beside(one, *found)
+            return
 
 
 def size_of(rows: Rows) -> tuple[float, float]:
