@@ -243,7 +243,7 @@ def test_the_whole_says_names_that_can_be_read_and_hide_nothing(name: str) -> No
     made = film(name)
     for index in (0, -1):
         fit, marks = made.fit(made.whole), paint_frame(made, index).marks
-        names = [mark for mark in marks if isinstance(mark, Label) and mark.part.startswith("sign")]
+        names = [mark for mark in marks if isinstance(mark, Label) and mark.part.startswith("called")]
         known = {box.name for box in made.stage.boxes}
         assert len({mark.text for mark in names} & known) > 0.5 * len(known)
         assert {mark.size for mark in names} == {READABLE}
@@ -252,9 +252,9 @@ def test_the_whole_says_names_that_can_be_read_and_hide_nothing(name: str) -> No
         assert not any(one.meets(other) for i, one in enumerate(areas) for other in areas[:i])
         for area, box in product(areas, [area_of(box, fit) for box in made.stage.boxes]):
             assert box.grown(4).holds(area) or not box.meets(area), "in its box or beside all"
-    gradients = {mark.text for mark in names if mark.part == "sign-gradient"}
+    gradients = {mark.text for mark in names if mark.part == "called-gradient"}
     assert gradients <= {line.text for box in made.scene(-1).boxes for line in box.lines}
-    assert not [mark for mark in paint_frame(film("few"), 0).marks if mark.part.startswith("sign")]
+    assert not [mark for mark in paint_frame(film("few"), 0).marks if mark.part.startswith("called")]
 
 
 def test_a_timeline_has_the_stage_once_and_what_each_view_shows_of_it() -> None:

@@ -12,12 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from call_counts import counted
 from PIL import Image
 from small_film import film as hand_made
 from small_programs import graph
 
-from graphviz_ad._internal.film import flights
+import graphviz_ad as gad
+from graphviz_ad._internal.film import flights, staging
 from graphviz_ad._internal.film.film_frames import film_frames, moving_pictures
 from graphviz_ad._internal.film.flights import Flight, motions
 from graphviz_ad._internal.film.moments import Moment, Pace, instants, moments
@@ -29,6 +31,7 @@ from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Canvas, Label
 from graphviz_ad._internal.scene.curves import along, cut_near, joined, path_length, straight
 from graphviz_ad._internal.scene.scene import Film, Point
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 NAMES = ["square", "fan_out", "colah", "seed", "broadcast", "detach", "several_results", "matrix", "own_function"]
 
@@ -244,6 +247,34 @@ def test_no_more_ways_to_draw_it_are_tried_than_it_takes_to_read_it() -> None:
     calls = counted(lambda: graph("colah").animate())
     assert calls.of(choice.place_scene) <= 2
     assert calls.of(row_wrapping.best_rows) == 0
+
+
+def recurrent(x1, x2, x3, h0, u, w, b):  # type: ignore[no-untyped-def]
+    h1 = torch.tanh(u * x1 + w * h0 + b)
+    h2 = torch.tanh(u * x2 + w * h1 + b)
+    h3 = torch.tanh(u * x3 + w * h2 + b)
+    return (h3 - 1) ** 2
+
+
+def test_a_film_that_is_told_by_line_plans_no_camera_and_nothing_is_drawn_twice() -> None:
+    leaves = [torch.tensor(value, requires_grad=True) for value in (0.5, 0.8, 0.1)]
+    traced = gad.trace(recurrent, *torch.tensor([1.0, 0.5, -1.0, 0.0]), *leaves)
+    found: list[gad.Animation] = []
+    calls = counted(lambda: found.append(traced.animate()))
+    (made,) = found
+    assert [note.kind for note in made.graph.notes] == ["told by line"]
+    assert not made.film.views
+    assert {node.kind for node in made.graph.node_list} == {"leaf", "data", "line"}
+    assert calls.of(staging.for_camera) == 0
+    assert calls.of(words_of_graph) == 2
+    assert calls.of(choice.place_automatically) <= 7
+    calls = counted(lambda: [None for _ in shots(made, 1.0, PICTURES, poster=True)])
+    plates = calls.of(moving.plate)
+    assert calls.of(paint.paint_frame) == 1, "the picture that it begins on"
+    assert calls.of(motions) == len(made.steps) + 1, "once a step"
+    assert calls.of(matplotlib_canvas._draw_all) <= 1 + len(list(moments(made.film))) + plates
+    assert traced.animate(detail="op").film.views
+    assert not traced.animate(detail="op").graph.notes
 
 
 # --- curves

@@ -379,7 +379,7 @@ def plan_of(told: Told, asked: AnimateOptions) -> FilmPlan:
 
 def film_of_plan(planned: FilmPlan, asked: AnimateOptions, theme: Theme) -> Animation:
     """The film of a staged story, in the time that there is."""
-    told, staged, screen = planned.told, planned.staged, planned.screen
+    told, staged, screen = planned.told, planned.staged.finished(), planned.screen
     shown, speed = planned.graph, float(asked.speed)
     stage = with_overlay(staged.scene, shown, asked.overlay)
     film = Film(

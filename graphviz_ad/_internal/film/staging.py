@@ -104,11 +104,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Staged:
-    """The stage of a film, the story that is told on it, and whether it takes a camera to read it."""
+    """The stage of a film, the story that is told on it, and whether it takes a camera to read it; then ``for_camera``
+    makes both as a camera needs them.
+    """
 
     scene: Scene
     story: Story
     camera: bool = False
+    for_camera: Callable[[], Staged] | None = None
+
+    def finished(self) -> Staged:
+        """The stage and the story as they are filmed."""
+        return self if self.for_camera is None else self.for_camera()
 
     def is_readable(self, screen: Screen) -> bool:
         """Whether names and numbers can be read with all of the stage on that screen."""
@@ -164,7 +171,8 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
         best = with_large_terms(best, screen)
         return Staged(best.rows.settled(), best.telling.story)
     fullest = [pair for pair in found if pair[1].manner == found[0][1].manner]
-    return for_camera(words, choice, screen, max(fullest, key=lambda pair: pair[0])[1])
+    drawn = max(fullest, key=lambda pair: pair[0])[1]
+    return Staged(drawn.rows.scene, drawn.telling.story, True, partial(for_camera, words, choice, screen, drawn))
 
 
 def with_large_terms(drawn: Candidate, screen: Screen) -> Candidate:

@@ -43,6 +43,7 @@ Size = tuple[int, int]  # of a frame, in pixels
 MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction"))
 SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
 
+TERMS = "sum"  # the role of the terms that a gradient is made of
 TYPES = {
     "name": Type(TEXT, bold=True),
     "formula": Type(TEXT),

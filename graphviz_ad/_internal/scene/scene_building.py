@@ -14,7 +14,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.grids import grid_size
-from graphviz_ad._internal.scene.paint import box_size, label_size, type_of_line
+from graphviz_ad._internal.scene.paint import TERMS, box_size, label_size, type_of_line
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
@@ -88,7 +88,7 @@ def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics
 
 def with_large_sums(box: Box, texts: Mapping[str, list[str]]) -> Box:
     """The box with the terms of its gradient in letters that are no smaller than those of the gradient."""
-    lines = [replace(line, kind="large") if line.role == "sum" else line for line in box.lines]
+    lines = [replace(line, kind="large") if line.role == TERMS else line for line in box.lines]
     if lines == list(box.lines):
         return box
     width, height = room(lines, box.badge, box.double, texts)

@@ -56,8 +56,10 @@ def signs(
     areas = {box.key: area_of(box, fit) for box in placed}
     for arrow in arrows:
         yield from hidden_words(arrow, fit)
-    for part in (*arrows, *placed):
-        yield from bare(part)
+    for arrow in arrows:
+        yield from bare(arrow)
+    for box in placed:
+        yield from bare(box)
     plan = Plan(room, list(areas.values()), set(wires(arrows, fit)))
     for box in sorted(placed, key=rank):
         yield from sign_of(box, areas[box.key], plan, finished=finished)
@@ -83,7 +85,7 @@ def hidden_words(arrow: Arrow, fit: Fit) -> Iterator[Mark]:
     """Paper over the words of an arrow, which have it behind them anyway."""
     if arrow.label_center is not None and arrow.lines:
         area = on_frame(arrow.label_center, arrow.width, arrow.height, fit)
-        yield Rect(area.x, area.y, area.width, area.height, 0, "paper", None, 0, part="sign")
+        yield Rect(area.x, area.y, area.width, area.height, 0, "paper", None, 0, part="called")
 
 
 def wires(arrows: Iterable[Arrow], fit: Fit) -> Iterator[tuple[int, int]]:
@@ -112,8 +114,11 @@ def sign_of(box: Box, area: Area, plan: Plan, *, finished: bool) -> Iterator[Mar
     inside = next((one for one in (rows, name) if fits_in(one, area)), None)
     if inside is not None:
         yield from words(inside, area.center)
-    elif (found := place_beside(rows, area, plan)) is not None:
-        yield from written_beside(rows, *found)
+        return
+    for one in dict.fromkeys((rows, name)):
+        if (found := place_beside(one, area, plan)) is not None:
+            yield from written_beside(one, *found)
+            return
 
 
 def size_of(rows: Rows) -> tuple[float, float]:
@@ -163,8 +168,8 @@ def written_beside(rows: Rows, place: Area, way: Area | None) -> Iterator[Mark]:
     """A sign beside its box."""
     if way is not None:
         ends = tuple((way.center[0], way.y + way.height * share) for share in (0.0, 1 / 3, 2 / 3, 1.0))
-        yield Curve(ends, "muted", 1.0, part="sign-line")
-    yield Rect(place.x, place.y, place.width, place.height, 3, "paper", None, 0, part="sign")
+        yield Curve(ends, "muted", 1.0, part="called-line")
+    yield Rect(place.x, place.y, place.width, place.height, 3, "paper", None, 0, part="called")
     yield from words(rows, place.center)
 
 
@@ -173,4 +178,4 @@ def words(rows: Rows, middle: tuple[float, float]) -> Iterator[Mark]:
     x, top = middle[0], middle[1] - ROW * len(rows) / 2
     for i, (text, role) in enumerate(rows):
         italic = role == "gradient"
-        yield Label(x, top + ROW * i + 0.8 * ROW, text, EM, role, not italic, italic, part=f"sign-{role}", math=True)
+        yield Label(x, top + ROW * i + 0.8 * ROW, text, EM, role, not italic, italic, part=f"called-{role}", math=True)

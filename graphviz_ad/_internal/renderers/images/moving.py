@@ -26,14 +26,14 @@ from graphviz_ad._internal.scene.themes import Theme
 
 @dataclass(frozen=True)
 class Plate:
-    """A number on its way as pixels: how much they hide, and their colours times that."""
+    """A number on its way as pixels: what they leave of what is behind, in 255ths, and their colours times the rest."""
 
-    cover: NDArray[np.uint16]
+    left: NDArray[np.uint16]
     colors: NDArray[np.uint16]
 
     def box(self, middle: Point, picture: Pixels) -> PixelBox:
         """Where it is in a picture when its middle is there."""
-        height, width = self.cover.shape[:2]
+        height, width = self.left.shape[:2]
         left = min(max(round(middle[0] - width / 2), 0), picture.shape[1] - width)
         top = min(max(round(middle[1] - height / 2), 0), picture.shape[0] - height)
         return left, top, left + width, top + height
@@ -42,7 +42,10 @@ class Plate:
         """Put it there, and return what was there before."""
         here = picture[box[1] : box[3], box[0] : box[2]]
         before = here.copy()
-        here[:] = (before * (255 - self.cover) + self.colors + 127) // 255
+        mixed = before * self.left
+        mixed += self.colors
+        mixed += mixed >> 8  # with 128 in the colours, by 256 this is rounded division by 255
+        here[:] = mixed >> 8
         return before
 
 
@@ -67,8 +70,8 @@ def film_shots(
     stale: Sequence[PixelBox] = ()  # where the picture before has something on its way
     for pixels, boxes in changing(canvases(), theme, scale=scale, smaller=smaller):
         moment = waiting.popleft()
-        for second, length in instants(moment, pace, film.fit(film.view(moment.step))[0]):
-            placed = list(plates.on_their_way(moment, second, pixels))
+        seen = list(instants(moment, pace, film.fit(film.view(moment.step))[0]))
+        for placed, (_, length) in zip(plates.on_their_way(moment, [at for at, _ in seen], pixels), seen, strict=True):
             under = [plate.paste(pixels, box) for plate, box in placed]
             now = [box for _, box in placed]
             yield Shot(pixels, (*boxes, *stale, *now), length)
@@ -86,16 +89,20 @@ class Plates:
         whole, rooms = film.whole, film.rooms()
         self.rooms = rooms.stage, rooms.clear((whole.width, whole.height))  # of the whole, and of a part of the stage
 
-    def on_their_way(self, moment: Moment, second: float, picture: Pixels) -> Iterator[tuple[Plate, PixelBox]]:
-        """What is on its way at a second of a step, and where that is in a picture."""
+    def on_their_way(
+        self, moment: Moment, seconds: Sequence[float], picture: Pixels
+    ) -> list[list[tuple[Plate, PixelBox]]]:
+        """What is on its way at each of some seconds of a step, and where that is in a picture."""
         fit = self.film.fit(self.film.view(moment.step))
-        room, time = self.rooms[self.film.is_close(fit)], moment.share(second)
+        room, times = self.rooms[self.film.is_close(fit)], list(map(moment.share, seconds))
+        found: list[list[tuple[Plate, PixelBox]]] = [[] for _ in seconds]
         for flight in moment.motion.flights:
-            ((x, y),) = flight.middles([time])
-            middle = x * fit[0] + fit[1], y * fit[0] + fit[2]
-            if flight.seen(time) and room.holds(Area(*middle, 0.0, 0.0)):
-                plate = self.of(flight.line, fit)
-                yield plate, plate.box((middle[0] * self.scale, middle[1] * self.scale), picture)
+            for placed, time, (x, y) in zip(found, times, flight.middles(times), strict=True):
+                middle = x * fit[0] + fit[1], y * fit[0] + fit[2]
+                if flight.seen(time) and room.holds(Area(*middle, 0.0, 0.0)):
+                    plate = self.of(flight.line, fit)
+                    placed.append((plate, plate.box((middle[0] * self.scale, middle[1] * self.scale), picture)))
+        return found
 
     def of(self, line: Line, fit: Fit) -> Plate:
         """The plate of a line, as large as the stage is seen."""
@@ -110,4 +117,4 @@ def plate(line: Line, theme: Theme, scale: float) -> Plate:
     wide, high = (2 * int(length * scale / 2 + 2) for length in chip_size(line))
     marks = tuple(moved_marks(chip_marks(line), scale, wide / 2, high / 2))
     pixels = clear_picture(Canvas(wide, high, marks), theme).astype(np.uint16)
-    return Plate(pixels[..., 3:], pixels[..., :3] * pixels[..., 3:])
+    return Plate(255 - pixels[..., 3:], pixels[..., :3] * pixels[..., 3:] + 128)

@@ -37,7 +37,7 @@ from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
-PLACES = 8  # between which a number on its way goes straight
+PLACES = 14  # between which a number on its way goes straight
 POSTER = 1 / 3  # of the time of the finished picture, for which it is seen before the film begins
 Span = tuple[int, int, bool]  # from which moment to which, and whether until the camera moves
 
