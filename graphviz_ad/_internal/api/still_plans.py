@@ -44,6 +44,7 @@ from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
+from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
@@ -386,7 +387,13 @@ def engine_of(shown: Subject) -> Engine | None:
 
 
 def unplanned(shown: Subject) -> Still:
-    """The picture as large as it gets."""
+    """The picture as large as it gets; nothing of it is garbage, for which a third of the time would be searched."""
+    with at_rest():
+        return Still(shown.graph, as_large_as_it_gets(shown))
+
+
+def as_large_as_it_gets(shown: Subject) -> Scene:
+    """Its placed scene."""
 
     def placed(flow: str) -> Scene:
         return place_scene(replace(shown.scene(shown.manners[0]), direction=flow), shown.look.layout)
@@ -394,7 +401,7 @@ def unplanned(shown: Subject) -> Still:
     scene = placed(shown.look.direction)
     if shown.asked.direction is None and too_wide(scene):
         scene = placed("TB")
-    return Still(shown.graph, in_shape(shown, scene))
+    return in_shape(shown, scene)
 
 
 def in_shape(shown: Subject, scene: Scene) -> Scene:
