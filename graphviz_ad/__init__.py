@@ -2,39 +2,42 @@
 
 import typing as _typing
 
-from graphviz_ad import compat as compat
-from graphviz_ad import gallery as gallery
-from graphviz_ad import transforms as transforms
-from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
-from graphviz_ad._internal.api import methods as _methods  # noqa: F401 - puts the methods on Graph, ADNumber and Explanation
-from graphviz_ad._internal.api.api import (
-    Animation,
-    Picture,
-    TorchGraph,
-    animate,
-    compare_methods,
-    make_dot,
-    plot,
-    read_history,
-    record,
-    save,
-    trace,
-    trackable_function,
-)
-from graphviz_ad._internal.api.diagram import diagram
-from graphviz_ad._internal.api.notebook_cells import load as _load
-from graphviz_ad._internal.api.notebook_cells import unload as _unload
-from graphviz_ad._internal.api.notebook_cells import unwatch, watch
-from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
-from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.ranks.merging import merge
-from graphviz_ad._internal.scene.themes import THEMES as themes
-from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.sheets.graph_comparison import compare
-from graphviz_ad._internal.tracing.capture import Capture
-from graphviz_ad._internal.tracing.constants import constant
+from graphviz_ad._internal.tracing.tape.collector import at_rest as _at_rest
+
+with _at_rest():  # what is imported is no garbage, for which all that torch has made would be searched
+    from graphviz_ad import compat as compat
+    from graphviz_ad import gallery as gallery
+    from graphviz_ad import transforms as transforms
+    from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
+    from graphviz_ad._internal.api import methods as _methods  # noqa: F401 - puts the methods on Graph, ADNumber and Explanation
+    from graphviz_ad._internal.api.api import (
+        Animation,
+        Picture,
+        TorchGraph,
+        animate,
+        compare_methods,
+        make_dot,
+        plot,
+        read_history,
+        record,
+        save,
+        trace,
+        trackable_function,
+    )
+    from graphviz_ad._internal.api.diagram import diagram
+    from graphviz_ad._internal.api.notebook_cells import load as _load
+    from graphviz_ad._internal.api.notebook_cells import unload as _unload
+    from graphviz_ad._internal.api.notebook_cells import unwatch, watch
+    from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
+    from graphviz_ad._internal.explain.explanation import Explanation
+    from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+    from graphviz_ad._internal.graph.snapshot import Snapshot
+    from graphviz_ad._internal.ranks.merging import merge
+    from graphviz_ad._internal.scene.themes import THEMES as themes
+    from graphviz_ad._internal.scene.themes import Theme
+    from graphviz_ad._internal.sheets.graph_comparison import compare
+    from graphviz_ad._internal.tracing.capture import Capture
+    from graphviz_ad._internal.tracing.constants import constant
 
 __version__ = "0.1.0"
 

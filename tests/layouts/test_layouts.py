@@ -8,7 +8,7 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations, pairwise, product
@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from work import growth
 
@@ -226,6 +226,45 @@ def test_layered_paths_avoid_boxes_and_labels_on_their_way(scene: Scene) -> None
         solid = [around(box.center, box.width, box.height) for box in placed.boxes] + labelled(placed)
         for x, y in points:
             assert all(overlap((x, y, x, y), rectangle) <= 0.5 for rectangle in solid)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scene=scenes())
+@example(
+    scene=Scene(
+        (
+            *boxes("a", width=180, height=30),
+            *boxes("b", width=30, height=80),
+            *boxes("c", width=30, height=30),
+            *boxes("d", width=180, height=30),
+        ),
+        tuple(Arrow(f"e{i}", tail, "d") for i, tail in enumerate("bcca")),
+    )
+)
+def test_layered_arrows_from_one_side_of_a_box_do_not_cross_within_its_column(scene: Scene) -> None:
+    placed = layered.place(scene)
+    turned = (lambda point: point) if scene.direction == "LR" else (lambda point: (point[1], point[0]))
+    for box in placed.boxes:
+        middle = turned(box.center)[0]
+        beside = [each for each in placed.boxes if abs(turned(each.center)[0] - middle) < 0.01]
+        half = max(turned((each.width, each.height))[0] for each in beside) / 2
+        for side, end in ((1, 0), (-1, -1)):
+            paths = [
+                [*map(turned, arrow.path)]
+                for arrow in placed.arrows
+                if (arrow.tail, arrow.head)[end] == box.key and arrow.tail != arrow.head
+            ]
+            ends = sorted((path[end][1], across_at(path, middle + side * half)) for path in paths)
+            assert all(a[1] <= b[1] + 0.02 for a, b in pairwise(ends))
+
+
+def across_at(path: Sequence[Point], u: float) -> float:
+    """How far across a chain of curves is at some place along, of which u grows evenly on each."""
+    for (first, start), (last, end) in pairwise(path[::3]):
+        if u <= last:
+            share = min(max((u - first) / ((last - first) or 1.0), 0.0), 1.0)
+            return start + (end - start) * share * share * (3 - 2 * share)
+    return path[-1][1]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

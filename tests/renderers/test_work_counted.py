@@ -47,10 +47,8 @@ def test_a_file_of_twice_the_boxes_takes_twice_the_calls(form: str, tmp_path: Pa
 
 def test_a_folded_picture_is_simplified_once_and_looks_once_at_each_tensor() -> None:
     graph = network(40)
-    tensors = sum(
-        snap is not None for node in graph.node_list for port in node.ports for snap in (port.value, port.grad)
-    )
-    tensors += sum(edge.grad is not None for edge in graph.edges)
+    ports = [port for node in graph.node_list for port in node.ports]
+    tensors = len([snap for port in ports for snap in (port.value, port.grad)]) + len(graph.edges)
     calls = counted(graph.plot)
     assert calls.of(fold_boxes.fold_to_boxes) == 1
     assert calls.of(snapshot.norm) <= tensors

@@ -76,6 +76,7 @@ from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_o
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.returned import EveryOutput
+from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 if TYPE_CHECKING:
     import graphviz
@@ -523,7 +524,8 @@ class Picture(ShowsItself):
         """A standalone SVG document."""
         from graphviz_ad._internal.renderers.svg.still import svg_file
 
-        return svg_file(self.canvas, self.theme)
+        with at_rest():
+            return svg_file(self.canvas, self.theme)
 
     def to_dot(self) -> str:
         """DOT source of the picture, for any Graphviz."""

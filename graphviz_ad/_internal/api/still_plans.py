@@ -50,6 +50,7 @@ from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
+from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
@@ -410,7 +411,13 @@ def engine_of(shown: Subject) -> Engine | None:
 
 
 def unplanned(shown: Subject) -> Still:
-    """The picture as large as it gets."""
+    """The picture as large as it gets; nothing of it is garbage, for which a third of the time would be searched."""
+    with at_rest():
+        return Still(shown.graph, as_large_as_it_gets(shown))
+
+
+def as_large_as_it_gets(shown: Subject) -> Scene:
+    """Its placed scene."""
 
     def placed(flow: str) -> Scene:
         return place_scene(replace(shown.scene(shown.manners[0]), direction=flow), shown.look.layout)
@@ -418,7 +425,7 @@ def unplanned(shown: Subject) -> Still:
     scene = placed(shown.look.direction)
     if shown.asked.direction is None and too_wide(scene):
         scene = placed("TB")
-    return Still(shown.graph, in_shape(shown, scene))
+    return in_shape(shown, scene)
 
 
 def in_shape(shown: Subject, scene: Scene) -> Scene:
@@ -438,17 +445,27 @@ def in_shape(shown: Subject, scene: Scene) -> Scene:
 
 def closer(shown: Subject, scene: Scene) -> Scene:
     """The picture of which little is boxes, drawn again as close as can be: leaves that all of it reads stand where
-    they are read, without the long arrows that kept its parts in one row or far from each other.
+    they are read, without the long arrows that kept its parts in one row or far from each other. Without frames only
+    where that is much better.
     """
-    found = [scene]
-    for framed in (True, False) if scene.groups else (True,):
-        drawn = with_copies(shown.scene(replace(shown.manners[0], framed=framed)))
-        for flow in flows_of(shown):
-            found.append(wrapped(place_tightly(replace(drawn, direction=flow)), squareness))
-    best = max(found, key=lambda each: squareness(each.size or SQUARE))
-    framed = max(found[: 1 + len(flows_of(shown))], key=lambda each: squareness(each.size or SQUARE))
-    better = squareness(best.size or SQUARE) > MUCH * squareness(framed.size or SQUARE)
-    return best if better or not is_good(framed) else framed
+    best = best_shaped([scene, *drawn_close(shown, shown.manners[0])])
+    if not scene.groups:
+        return best
+    free = best_shaped([*drawn_close(shown, replace(shown.manners[0], framed=False))])
+    better = squareness(free.size or SQUARE) > MUCH * squareness(best.size or SQUARE)
+    return free if better or not is_good(best) else best
+
+
+def drawn_close(shown: Subject, manner: Manner) -> Iterator[Scene]:
+    """The picture in that manner with leaves where they are read, in as little room as it takes, across and down."""
+    drawn = with_copies(shown.scene(manner))
+    for flow in flows_of(shown):
+        yield wrapped(place_tightly(replace(drawn, direction=flow)), squareness)
+
+
+def best_shaped(found: Sequence[Scene]) -> Scene:
+    """The one that fills a screen best."""
+    return max(found, key=lambda each: squareness(each.size or SQUARE))
 
 
 def is_good(scene: Scene) -> bool:
@@ -460,8 +477,9 @@ def is_good(scene: Scene) -> bool:
 def filled(scene: Scene) -> float:
     """The share of a placed picture that is boxes and words."""
     width, height = scene.size or SQUARE
-    parts = (*scene.boxes, *(arrow for arrow in scene.arrows if arrow.lines))
-    return sum(part.width * part.height for part in parts) / max(width * height, 1.0)
+    boxes = sum(box.width * box.height for box in scene.boxes)
+    words = sum(arrow.width * arrow.height for arrow in scene.arrows if arrow.lines)
+    return (boxes + words) / max(width * height, 1.0)
 
 
 def is_in_shape(scene: Scene) -> bool:

@@ -38,5 +38,9 @@ def frozen(cls: type[T]) -> type[T]:
 def _source_of_init(names: list[str], given: list[str], defaults: set[str]) -> str:
     arguments = [f"{name}=default_{name}" if f"default_{name}" in defaults else name for name in given]
     values = {name: name if name in given else f"default_{name}" for name in names}
-    lines = ["become(self, Twin)", *(f"self.{name} = {value}" for name, value in values.items()), "self.__class__ = Made"]
+    lines = [
+        "become(self, Twin)",
+        *(f"self.{name} = {value}" for name, value in values.items()),
+        "self.__class__ = Made",
+    ]
     return f"def __init__(self, {', '.join(arguments)}):\n    " + "\n    ".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.graph.ragged import numel_of_shape
 
 Array = npt.NDArray[Any]
+Number = TypeVar("Number", int, float)
 # of an array: numpy has 32 in its first edition, and where arrays are added up they are stacked along one more; torch
 # has 64
 MOST_DIMENSIONS = 31
@@ -132,7 +133,7 @@ class Snapshot:
             return None if self.stats is None else self.stats.nonfinite
         return self._remembered("_bad", row.size - int(np.count_nonzero(np.isfinite(row))))
 
-    def _remembered(self, name: str, found: Any) -> Any:
+    def _remembered(self, name: str, found: Number) -> Number:
         """What was found of the elements, kept where they cannot change."""
         if not isinstance(self.data, np.ndarray) or not self.data.flags.writeable:
             object.__setattr__(self, name, found)

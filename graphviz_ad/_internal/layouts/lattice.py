@@ -152,6 +152,8 @@ def arrange(cells: Sequence[Cell], links: Sequence[Link], label_side: int, spaci
     starts, stops = _along(items, order, springs, middles, spacing)
     router = _Router(items, order, middles, starts, stops, label_side)
     paths = [router.path(chain, end) for chain, end in zip(chains, ends, strict=True)]
+    for number, slots in _tangled(links, ends, paths, router).items():
+        paths[number] = router.path(chains[number], ends[number], *slots)
     labels = [None if chain.label is None else (router.middle(chain.label), middles[chain.label]) for chain in chains]
     centers = [(router.middle(item), middles[item]) for item in range(len(cells))]
     edges = [
@@ -287,6 +289,47 @@ def _side_by_side(goals: list[tuple[float, int]], breadth: float, shift: float) 
     return [(number, shift + (place - (len(goals) - 1) / 2) * step) for place, (_, number) in enumerate(sorted(goals))]
 
 
+Slot = tuple[float, float]  # from where to where a link stays beside its cell, from the middle of that
+ANYWHERE: Slot = (float("-inf"), float("inf"))
+
+
+def _tangled(
+    links: Sequence[Link], ends: Sequence[Point], paths: Sequence[tuple[Point, ...]], router: _Router
+) -> dict[int, tuple[Slot, Slot]]:
+    """The links that cross others of the same side of a cell before they leave its column, as where one begins to bend
+    at the cell and one does not; and the slots, at tail and head, in which none would.
+    """
+    sides: dict[tuple[int, int], list[int]] = {}
+    for number, link in enumerate(links):
+        if link.tail != link.head:
+            sides.setdefault((link.tail, 0), []).append(number)
+            sides.setdefault((link.head, 1), []).append(number)
+    found: dict[int, tuple[Slot, Slot]] = {}
+    for (cell, side), numbers in sides.items():
+        if len(numbers) == 1 or router.fills_column(cell):
+            continue
+        u, offsets = router.border(cell, side), {number: ends[number][side] for number in numbers}
+        numbers.sort(key=offsets.__getitem__)
+        reached = [_across_at(paths[number], u) for number in numbers]
+        if all(a <= b for a, b in pairwise(reached)):
+            continue
+        borders = [(offsets[a] + offsets[b]) / 2 for a, b in pairwise(numbers)]
+        for number, slot in zip(numbers, pairwise([ANYWHERE[0], *borders, ANYWHERE[1]]), strict=True):
+            slots = found.get(number, (ANYWHERE, ANYWHERE))
+            found[number] = (slot, slots[1]) if side == 0 else (slots[0], slot)
+    return found
+
+
+def _across_at(path: tuple[Point, ...], u: float) -> float:
+    """How far across a path is at some place along; u grows evenly on each of its pieces."""
+    for i in range(0, len(path) - 3, 3):
+        (first, start), (last, end) = path[i], path[i + 3]
+        if u <= last:
+            share = min(max((u - first) / ((last - first) or 1.0), 0.0), 1.0)
+            return start + (end - start) * share * share * (3 - 2 * share)
+    return path[-1][1]
+
+
 # --- along ----------------------------------------------------------------------------------------------------------
 
 
@@ -361,12 +404,21 @@ class _Router:
         """Where the item stands along u: in the middle of its column."""
         return (self.starts[self.items.column[item]] + self.stops[self.items.column[item]]) / 2
 
-    def path(self, chain: Chain, ends: Point) -> tuple[Point, ...]:
-        """A chain of Béziers from the tail's far side to the head's near side."""
+    def fills_column(self, cell: int) -> bool:
+        """Whether a cell is as long as its column."""
+        column = self.items.column[cell]
+        return self.items.length[cell] >= self.stops[column] - self.starts[column] - 1e-9
+
+    def border(self, cell: int, side: int) -> float:
+        """Where the column of a cell ends, or, with side 1, begins."""
+        return (self.stops if side == 0 else self.starts)[self.items.column[cell]]
+
+    def path(self, chain: Chain, ends: Point, out: Slot = ANYWHERE, into: Slot = ANYWHERE) -> tuple[Point, ...]:
+        """A chain of Béziers from the tail's far side to the head's near side, in these slots beside them."""
         tail, head = chain.items[0], chain.items[-1]
         if tail == head:
             return self._loop(tail)
-        leaving, arriving = self._passing(tail, ends[0]), self._passing(head, ends[1])
+        leaving, arriving = self._passing(tail, ends[0], out), self._passing(head, ends[1], into)
         knots = [leaving[1]._replace(u=self.middle(tail) + self.items.length[tail] / 2), leaving[1]]
         if chain.lane:
             knots += self._lane(tail, chain)
@@ -376,10 +428,11 @@ class _Router:
             [*knots, arriving[0], arriving[0]._replace(u=self.middle(head) - self.items.length[head] / 2)]
         )
 
-    def _passing(self, item: int, offset: float) -> tuple[Knot, Knot]:
+    def _passing(self, item: int, offset: float, slot: Slot = ANYWHERE) -> tuple[Knot, Knot]:
         """The knots where a link comes to the column of an item and leaves it."""
         column, v = self.items.column[item], self.middles[item] + offset
-        low, high = self.low[item], self.high[item]
+        low = max(self.low[item], self.middles[item] + slot[0])
+        high = min(self.high[item], self.middles[item] + slot[1])
         if self.items.kind[item] == "label":  # beside its words, but not far from them
             near = sorted((v + self.side, v - self.side * LABEL_NEAR))
             low, high = max(low, near[0]), min(high, near[1])

@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
 from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
+from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 # of formats that store pictures with their times, in which each of a moving camera is a whole one; of movies; of steps
 PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8, most=50, jump=12), Pace(30, camera=30), Pace(0)
@@ -97,7 +98,9 @@ def picture_page(picture: Picture) -> bytes:
     """A page to look around in."""
     from graphviz_ad._internal.renderers.html.player import inspection_page
 
-    return inspection_page(picture.scene, picture.theme, picture.inside()).encode()
+    inside = picture.inside()
+    with at_rest():
+        return inspection_page(picture.scene, picture.theme, inside).encode()
 
 
 def film_page(animation: Animation) -> bytes:

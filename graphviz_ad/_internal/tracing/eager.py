@@ -414,7 +414,7 @@ def finish(
             for _, tensor in outputs:
                 tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
-            fed = seeds if is_seeded else [seed_to_give(*each) for each in zip(outputs, seeds, strict=True)]
+            fed = seeds if is_seeded else list(map(seed_to_give, [tensor for _, tensor in outputs], seeds))
             try:
                 result = backward(tape, autograd, [tensor for _, tensor in outputs], fed, noted, finished=finished)
             except Exception as error:
@@ -430,13 +430,12 @@ def finish(
     return graph
 
 
-def seed_to_give(output: tuple[str, Tensor], seed: Tensor | None) -> Tensor | None:
+def seed_to_give(output: Tensor, seed: Tensor | None) -> Tensor | None:
     """The gradient that the backward pass is given for an output; None where torch makes that very 1 itself: to look
     at one that it is given, it imports modules that take a fifth of the time that it took to be imported.
     """
-    tensor = output[1]
-    plain = type(tensor) is Tensor and tensor.layout is torch.strided and tensor.numel() == 1
-    return None if plain and tensor.dtype.is_floating_point else seed
+    plain = type(output) is Tensor and output.layout is torch.strided and output.numel() == 1
+    return None if plain and output.dtype.is_floating_point else seed
 
 
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True", "non-empty donated buffers")
