@@ -18,7 +18,7 @@ WIDER = {torch.bfloat16: torch.float32} | {
 }
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # of which torch computes next to nothing
 DIRECT = (torch.float32, torch.float64)  # are read where they lie
-MOST_PUT_IN_ORDER = 1 << 20  # elements that lie in another order in memory; more would take longer than all the rest
+MOST_PUT_IN_ORDER = 1 << 17  # elements that lie in another order in memory; more would take longer than all the rest
 
 
 def statistics_of_tensor(tensor: Tensor) -> Stats | None:
