@@ -1,4 +1,4 @@
-"""What a trace costs, in counts that are the same on every machine: calls of functions an operation, looks at memory."""
+"""What a trace costs, in counts that are the same everywhere: calls of functions an operation, looks at memory."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_a_place_in_a_module_is_found_once() -> None:
 
 
 def test_memory_is_gone_through_once_for_each_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two layers: six values, of which views are none, and eight gradients; what a node hands on, be it in another order,
-    is not looked at again.
+    """Two layers: six values, of which views are none, and eight gradients; what a node hands on, be it in another
+    order, is not looked at again.
     """
     seen: list[tuple[int, ...]] = []
 

@@ -520,8 +520,8 @@ class _Watch:
 
 
 def what_is_passed_on(aten: str) -> Callable[[Snapshot | None], Snapshot | None] | None:
-    """What is known of a gradient that a node of this name sends on, by what arrived: all of it, or what does not depend
-    on the order of elements; None for a node that computes something.
+    """What is known of a gradient that a node of this name sends on, by what arrived: all of it, or what does not
+    depend on the order of elements; None for a node that computes something.
     """
     if keeps_order(aten):
         return in_their_order
