@@ -8,7 +8,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import starmap
 from operator import call
@@ -22,7 +22,7 @@ from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
-from graphviz_ad._internal.operations.traits import keeps_elements, keeps_order
+from graphviz_ad._internal.operations.traits import keeps_order
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, kept_memory
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
@@ -365,7 +365,7 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
-        self._passed_on = [what_is_passed_on(aten_stem(name)) for name in graph.names]
+        self._reshapes = [keeps_order(aten_stem(name)) for name in graph.names]
         self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
@@ -438,9 +438,8 @@ class _Watch:
         result.order.append(i)
         if len(grad_outputs) == 1:
             arrived: tuple[Snapshot | None, ...] = (self._seen(grad_outputs[0]),)
-            passed_on = self._passed_on[i]
             # what a hook of the user made of it is looked at
-            same = passed_on(arrived[0]) if passed_on is not None and i not in self._made else None
+            same = arrived[0] if self._reshapes[i] and i not in self._made else None
             if self._asks_locals and i not in self._asked_once and (found := self._local(i, grad_outputs[0])):
                 result.locals[i] = found
         else:
@@ -517,27 +516,6 @@ class _Watch:
         if one is None or version_of(one):
             one = self._ones[key] = torch.ones_like(upstream)
         return one
-
-
-def what_is_passed_on(aten: str) -> Callable[[Snapshot | None], Snapshot | None] | None:
-    """What is known of a gradient that a node of this name sends on, by what arrived: all of it, or what does not
-    depend on the order of elements; None for a node that computes something.
-    """
-    if keeps_order(aten):
-        return in_their_order
-    return in_any_order if keeps_elements(aten) else None
-
-
-def in_their_order(kept: Snapshot | None) -> Snapshot | None:
-    """All of it."""
-    return kept
-
-
-def in_any_order(kept: Snapshot | None) -> Snapshot | None:
-    """The statistics, without what tells orders apart."""
-    if kept is None or kept.stats is None or kept.data is not None:
-        return None
-    return replace(kept, stats=replace(kept.stats, weighted=None))
 
 
 def name_of_hook(hook: Any) -> str:
