@@ -28,8 +28,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 
 # the usual case first
 PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"} | {
-    torch.bfloat16: "bfloat16",
-    torch.float16: "float16",
+    dtype: str(dtype).removeprefix("torch.") for dtype in (torch.bfloat16, torch.float16)
 }
 GIVEN = 4  # times as many elements are kept of what was given as of what was computed
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
