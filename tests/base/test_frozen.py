@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields, replace
 
 import pytest
 
-from graphviz_ad._internal.base.frozen import frozen
+from graphviz_ad._internal.base.frozen import changed, frozen
 
 
 @frozen
@@ -52,6 +52,16 @@ def test_copies_are_equal_and_of_the_same_class() -> None:
     for other in (copy.copy(point), copy.deepcopy(point), pickle.loads(pickle.dumps(point)), replace(point, y=2.0)):  # type: ignore[type-var]
         assert type(other) is Point
         assert other == point
+
+
+def test_one_with_changes_is_another_and_as_locked() -> None:
+    point = Point(1.0, tags=("a",))
+    other = changed(point, y=3.0)
+    assert (type(other), other, point) == (Point, replace(point, y=3.0), Point(1.0, tags=("a",)))  # type: ignore[type-var]
+    with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
+        other.y = 4.0
+    with pytest.raises(AttributeError):
+        changed(point, z=1.0)
 
 
 def test_what_is_missing_is_said() -> None:

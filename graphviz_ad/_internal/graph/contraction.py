@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import count
 from types import MappingProxyType
 
+from graphviz_ad._internal.base.frozen import changed
 from graphviz_ad._internal.base.stable_order import stable_order
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
@@ -176,7 +177,7 @@ def contracted_edge(edge: Edge, owner: dict[str, str], ports: Ports) -> Edge:
     """The edge with its tail and port in the contracted graph."""
     if edge.tail not in owner:
         return edge
-    return replace(edge, tail=owner[edge.tail], port=ports[edge.tail, edge.port])
+    return changed(edge, tail=owner[edge.tail], port=ports[edge.tail, edge.port])
 
 
 def renumbered(graph: Graph) -> Graph:
@@ -195,8 +196,8 @@ def renumbered(graph: Graph) -> Graph:
 def with_keys(graph: Graph, keys: Mapping[str, str], inner: Mapping[str, str] = MappingProxyType({})) -> Graph:
     """The same graph with these keys, and those of the finer graph for the members of its nodes."""
     nodes = [
-        replace(node, key=keys[node.key], members=tuple([inner[member] for member in node.members]))
+        changed(node, key=keys[node.key], members=tuple([inner[member] for member in node.members]))
         for node in graph.node_list
     ]
-    edges = [replace(edge, tail=keys[edge.tail], head=keys[edge.head]) for edge in graph.edges]
+    edges = [changed(edge, tail=keys[edge.tail], head=keys[edge.head]) for edge in graph.edges]
     return graph.with_parts(nodes, edges)

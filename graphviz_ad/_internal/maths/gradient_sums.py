@@ -64,10 +64,10 @@ def is_plainly_the_sum(total: Snapshot, parts: Sequence[Snapshot]) -> bool:
     made wider, since it nearly always is.
     """
     arrays = [part.data for part in parts]
-    if len(arrays) == 1 and arrays[0] is total.data:
-        return True
     if not isinstance(total.data, np.ndarray) or not all(isinstance(array, np.ndarray) for array in arrays):
         return False
+    if len(arrays) == 1 and arrays[0] is total.data:
+        return True
     with np.errstate(all="ignore"):
         found = arrays[0]
         for array in arrays[1:]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from graphviz_ad._internal.base.frozen import changed
 from graphviz_ad._internal.graph.graph import Graph, Memory, Node
 from graphviz_ad._internal.graph.notices import Notice
 from graphviz_ad._internal.graph.ragged import numel_of_shape
@@ -105,7 +106,7 @@ def with_statements(draft: Draft) -> tuple[tuple[Node, ...], tuple[Statement, ..
     if len(new) == len(draft.statements):
         return draft.nodes, statements
     return tuple(
-        [node if node.statement is None else replace(node, statement=new[node.statement]) for node in draft.nodes]
+        [node if node.statement is None else changed(node, statement=new[node.statement]) for node in draft.nodes]
     ), statements
 
 

@@ -438,7 +438,8 @@ class _Watch:
         result.order.append(i)
         if len(grad_outputs) == 1:
             arrived: tuple[Snapshot | None, ...] = (self._seen(grad_outputs[0]),)
-            same = arrived[0] if self._reshapes[i] else None
+            # what a hook of the user made of it is looked at
+            same = arrived[0] if self._reshapes[i] and i not in self._made else None
             if self._asks_locals and i not in self._asked_once and (found := self._local(i, grad_outputs[0])):
                 result.locals[i] = found
         else:

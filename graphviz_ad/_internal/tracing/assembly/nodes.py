@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from graphviz_ad._internal.graph.graph import Node, Port
 from graphviz_ad._internal.graph.snapshot import snapshot_of_number
@@ -38,7 +39,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         words.also if draft.last_of_call.get(units.calls[unit]) is unit else (),
     )
     if autograd is not None:
-        called: tuple[str, ...] = (units.recorded.autograd.names[autograd],)
+        called: tuple[str, ...] = shared((units.recorded.autograd.names[autograd],))
     else:
         called = unreached_names(units, unit) if kind == "op" else ()
     hooks_on_node = units.recorded.result.hooks.get(autograd, ()) if autograd is not None else ()
@@ -56,7 +57,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         cut,
         words.module if kind != "leaf" else (),
         words.source,
-        tuple([tensor.name for tensor in keeps.tensors]),
+        shared(tuple([tensor.name for tensor in keeps.tensors])),
         written_arguments(settings) if settings is not None else (),
         units.calls[unit],
         (unit.label or words.call) if operation is not None else None,
@@ -67,6 +68,12 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         statement=draft.statement_of.get(operation.number) if operation is not None else None,
         switched_off=switched_off(draft, unit, cut),
     )
+
+
+@cache
+def shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same names as one thing, of which a long graph has thousands."""
+    return names
 
 
 def switched_off(draft: Draft, unit: Unit, cut: str | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#define EDITION 1 /* one_pass.py believes no other */
+#define EDITION 2 /* one_pass.py believes no other */
 #define LANES 1024
 #define ROWS 64
 #define FOLDED 32   /* lanes that are left when they are added up a first time, one after the other */
@@ -79,7 +79,7 @@ TARGET static inline __attribute__((always_inline)) void JOINED(NAME, add)(
             VECTOR x = AT(first + k * LANES + lane);
             s += x;
             q += x * x;
-            w += x * weights[k];
+            w += x * AT(weights + k * LANES + lane);
             least[k] = CHOSEN(x < least[k], x, least[k]);
             most[k] = CHOSEN(x > most[k], x, most[k]);
         }
@@ -92,21 +92,21 @@ TARGET static inline __attribute__((always_inline)) void JOINED(NAME, add)(
 TARGET static void JOINED(NAME, block)(const REAL *first, size_t size, const REAL *weights, SOFAR *sofar) {
     size_t used = size < LANES ? size : LANES, rows = size / LANES, row = 0, whole = size % LANES / WIDTH * WIDTH;
     for (size_t j = 0; j < used; j++) sofar->sums[j] = sofar->squares[j] = sofar->weighted[j] = 0;
-    for (; row + DEEP <= rows; row += DEEP) JOINED(NAME, add)(first + row * LANES, weights + row, DEEP, LANES, sofar);
-    for (; row < rows; row++) JOINED(NAME, add)(first + row * LANES, weights + row, 1, LANES, sofar);
-    JOINED(NAME, add)(first + row * LANES, weights + row, 1, whole, sofar);
+    for (; row + DEEP <= rows; row += DEEP)
+        JOINED(NAME, add)(first + row * LANES, weights + row * LANES, DEEP, LANES, sofar);
+    for (; row < rows; row++) JOINED(NAME, add)(first + row * LANES, weights + row * LANES, 1, LANES, sofar);
+    JOINED(NAME, add)(first + row * LANES, weights + row * LANES, 1, whole, sofar);
     for (size_t j = whole; j < size % LANES; j++) {
         REAL x = first[row * LANES + j];
-        sofar->sums[j] += x, sofar->squares[j] += x * x, sofar->weighted[j] += x * weights[row];
+        sofar->sums[j] += x, sofar->squares[j] += x * x, sofar->weighted[j] += x * weights[row * LANES + j];
         if (x < sofar->least[0]) sofar->least[0] = x;
         if (x > sofar->most[0]) sofar->most[0] = x;
     }
 }
 
-/* Weights are those of rows, of lanes and of blocks, one behind the other. Found are the least, the greatest, the sum,
+/* Weights are those of the places of a block, and of blocks. Found are the least, the greatest, the sum,
    the sum of squares and the weighted sum; the first two pass NaN by, of which the squares tell. */
-TARGET void NAME(const REAL *elements, size_t count, const REAL *of_rows, const double *of_lanes, const double *of_blocks,
-                 double *found) {
+TARGET void NAME(const REAL *elements, size_t count, const REAL *weights, const double *of_blocks, double *found) {
     double totals[3][LANES];
     SOFAR sofar;
     size_t used = count < LANES ? count : LANES;
@@ -115,10 +115,10 @@ TARGET void NAME(const REAL *elements, size_t count, const REAL *of_rows, const 
     for (size_t start = 0, number = 0; start < count; start += ROWS * LANES, number++) {
         size_t size = count - start < ROWS * LANES ? count - start : ROWS * LANES;
         double weight = of_blocks[number % BLOCKS];
-        JOINED(NAME, block)(elements + start, size, of_rows, &sofar);
+        JOINED(NAME, block)(elements + start, size, weights, &sofar);
         for (size_t j = 0; j < used && j < size; j++) {
             totals[0][j] += sofar.sums[j], totals[1][j] += sofar.squares[j];
-            totals[2][j] += sofar.weighted[j] * (of_lanes[j] * weight);
+            totals[2][j] += sofar.weighted[j] * weight;
         }
     }
     for (int k = 0; k < 3; k++) {

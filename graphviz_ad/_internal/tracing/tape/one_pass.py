@@ -17,7 +17,7 @@ import numpy as np
 
 from graphviz_ad._internal.graph.snapshot import Array
 
-EDITION, ROWS, LANES, FOLDED, BLOCKS = 1, 64, 1024, 32, 1024  # as in one_pass.c
+EDITION, ROWS, LANES, FOLDED, BLOCKS = 2, 64, 1024, 32, 1024  # as in one_pass.c
 BLOCK = ROWS * LANES  # elements that stay in the cache while they are looked at several times
 BUILT = Path(__file__).with_suffix(".compiled")  # no name that Python would import
 GOLDEN = (math.sqrt(5) - 1) / 2  # of whose multiples the fractions are all different
@@ -63,9 +63,9 @@ def by_numpy(row: Array) -> Row:
             most = np.maximum(most, np.maximum.reduce(block))
             _lanes_of(block, lanes[0])
             _lanes_of(np.multiply(block, block, out=products), lanes[1])
-            _lanes_of(_times_weights_of_rows(block, weights.of_rows, products), lanes[2])
+            _lanes_of(np.multiply(block, weights.of_places[: block.size], out=products), lanes[2])
             wide = lanes.astype(np.float64)
-            wide[2] *= weights.of_lanes * weights.of_blocks[number % BLOCKS]
+            wide[2] *= weights.of_blocks[number % BLOCKS]
             totals += wide
         folded = np.add.reduce(totals.reshape(3, FOLDED, -1), axis=1)
         sums = np.add.reduce(np.ascontiguousarray(folded.T), axis=0)
@@ -84,16 +84,6 @@ def _lanes_of(block: Array, lanes: Array) -> None:
         lanes[:rest] += block[whole:]
 
 
-def _times_weights_of_rows(block: Array, of_rows: Array, out: Array) -> Array:
-    rows, rest = divmod(block.size, LANES)
-    whole = block.size - rest
-    if rows:
-        np.multiply(block[:whole].reshape(-1, LANES), of_rows[:rows, None], out=out[:whole].reshape(-1, LANES))
-    if rest:
-        np.multiply(block[whole:], of_rows[rows], out=out[whole:])
-    return out
-
-
 def _row(least: float, most: float, total: float, squares: float, weighted: float) -> Row:
     """With extremes that are NaN if any element is, which then the sum of squares is; of zeros, without their signs,
     which have no order.
@@ -104,23 +94,20 @@ def _row(least: float, most: float, total: float, squares: float, weighted: floa
 
 
 class _Weights(NamedTuple):
-    """Those of a row, of a lane and of a block: what an element is multiplied by is the product of its three."""
+    """Those of the places of a block, and of blocks: what an element is multiplied by is the product of its two."""
 
-    of_rows: Array
-    of_lanes: Array
+    of_places: Array
     of_blocks: Array
-    addresses: tuple[int, int, int]
+    addresses: tuple[int, int]
 
 
 @cache
 def _weights(dtype: Any) -> _Weights:
-    """Numbers like drawn at random and always the same: between −1 and 1 for rows and lanes, for blocks between 1
-    and 2.
-    """
-    rows, lanes = (2 * np.modf((np.arange(count) + 1.5) ** 2 * GOLDEN)[0] - 1 for count in (ROWS, LANES))
-    each = rows.astype(dtype), lanes, 1 + np.modf(np.arange(BLOCKS) * GOLDEN)[0]
-    first, second, third = (array.__array_interface__["data"][0] for array in each)
-    return _Weights(*each, (first, second, third))
+    """Numbers like drawn at random and always the same: between −1 and 1 for places, for blocks between 1 and 2."""
+    places = np.arange(1, BLOCK + 1, dtype=np.float64)
+    each = (2 * np.modf(places * places * GOLDEN)[0] - 1).astype(dtype), 1 + np.modf(np.arange(BLOCKS) * GOLDEN)[0]
+    first, second = (array.__array_interface__["data"][0] for array in each)
+    return _Weights(*each, (first, second))
 
 
 @cache
@@ -142,5 +129,5 @@ def compiled(path: str, is_wide: bool = True) -> dict[Any, Any] | None:
         return None
     for function in found.values():
         function.restype = None
-        function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 4]
+        function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3]
     return found

@@ -461,7 +461,8 @@ class StackReader:
         self._has_looked = self._has_forwards = False
         walk = _Walk(self._site, self._callee, self._plain, self.optimizers)
         while frame is not None and (code := frame.f_code) is not self.stop:
-            kind = self._kind(code)
+            known = self._kinds.get(id(code))
+            kind = known[0] if known is not None else self._kind(code)
             walk.depth += 1
             walk.frames += 1
             applied = self._applied(frame, kind) if kind in (FUNCTION_ENTRY, FORWARD) else None

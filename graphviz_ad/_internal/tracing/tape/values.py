@@ -28,8 +28,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 
 # the usual case first
 PLAIN = {torch.float32: "float32", torch.float64: "float64", torch.int64: "int64", torch.bool: "bool"} | {
-    torch.bfloat16: "bfloat16",
-    torch.float16: "float16",
+    dtype: str(dtype).removeprefix("torch.") for dtype in (torch.bfloat16, torch.float16)
 }
 GIVEN = 4  # times as many elements are kept of what was given as of what was computed
 WIDER_COMPLEX = {getattr(torch, "complex32", None): torch.complex64}
@@ -270,11 +269,14 @@ class Keeper:
     def _summary(self, tensor: Tensor, same: Snapshot | None, whole: int) -> Snapshot | None:
         shape = shape_of_value(tensor)
         if same is not None and same.stats is not None and _has_as_many(same, tensor):
-            return same if same.shape == shape else replace(same, shape=shape)
+            return self._noted(tensor, same if same.shape == shape else replace(same, shape=shape))
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
             return known[2]
         snapshot = take(tensor, "summary", whole)
-        if snapshot is not None and not tensor.is_inference():
+        return snapshot if snapshot is None else self._noted(tensor, snapshot)
+
+    def _noted(self, tensor: Tensor, snapshot: Snapshot) -> Snapshot:
+        if not tensor.is_inference():
             self._known[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
         return snapshot

@@ -1,0 +1,88 @@
+"""What a trace costs, in counts that are the same everywhere: calls of functions an operation, looks at memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from call_counts import counted
+from torch import Tensor, nn
+
+import graphviz_ad as gad
+from graphviz_ad._internal.tracing.tape import statistics, values
+from graphviz_ad._internal.tracing.tape.stack import StackReader
+
+SHORT, LONG = 10, 60
+STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
+
+
+def sines(length: int) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        for _ in range(length):
+            x = torch.sin(x)
+        return x
+
+    return run
+
+
+class Scaled(nn.Module):
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.length):
+            x = x * 1.0001
+        return x
+
+
+def calls_an_operation(
+    made: Callable[[int], Callable[[Tensor], Tensor]], dtype: torch.dtype, capture: gad.Capture
+) -> float:
+    """Of functions in Python, ours and others."""
+
+    def trace(length: int) -> int:
+        x = torch.tensor(0.5, dtype=dtype, requires_grad=True)
+        return sum(counted(lambda: gad.trace(made(length), x, capture=capture)).ran.values())
+
+    trace(SHORT)  # what is done once a process
+    return (trace(LONG) - trace(SHORT)) / (LONG - SHORT)
+
+
+@pytest.mark.parametrize(
+    ("made", "dtype", "capture", "most"),
+    [
+        (sines, torch.float64, gad.Capture(), 228),
+        (sines, torch.bfloat16, gad.Capture(), 228),
+        (sines, torch.float64, STRUCTURE, 172),
+        (Scaled, torch.float32, gad.Capture(), 280),
+    ],
+    ids=["function", "halves", "structure", "module"],
+)
+def test_an_operation_of_a_long_program_costs_few_calls(
+    made: Callable[[int], Callable[[Tensor], Tensor]], dtype: torch.dtype, capture: gad.Capture, most: int
+) -> None:
+    """A limit is what was measured and a tenth more; whoever needs more calls has made a trace slower."""
+    assert calls_an_operation(made, dtype, capture) <= most
+
+
+def test_a_place_in_a_module_is_found_once() -> None:
+    walks = counted(lambda: gad.trace(Scaled(LONG), torch.ones(2, requires_grad=True))).of(StackReader._walk)
+    assert walks == 1
+
+
+def test_memory_is_gone_through_once_for_each_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two layers: six values, of which views are none, and ten gradients, of which those of weights are once
+    transposed and once not; what a node hands on in its order is not looked at again.
+    """
+    seen: list[tuple[int, ...]] = []
+
+    def look(tensor: Tensor) -> object:
+        seen.append(tuple(tensor.shape))
+        return statistics.statistics_of_tensor(tensor)
+
+    monkeypatch.setattr(values, "statistics_of_tensor", look)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Flatten(0), nn.Unflatten(0, (32, 64)), nn.Linear(64, 64))
+    gad.trace(lambda x: model(x).sum(), torch.randn(32, 64), capture=gad.Capture(whole=16))
+    assert len(seen) <= 6 + 10
