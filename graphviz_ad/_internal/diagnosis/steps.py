@@ -246,14 +246,15 @@ def _in_two(course: Course) -> Iterator[Finding]:
 
 
 def _steps_of_one_gradient(p: Parameter) -> int:
+    """How many steps read one gradient: of optimizers that are told apart, or of as many as hold it, on one line."""
     most = 0
-    now: set[tuple[str | None, str | None]] = set()
+    now: list[tuple[str | None, str | None]] = []
     for event in p.history.events if p.history is not None else ():
         if event.what == PASS or clears(event):
-            now = set()
+            now = []
         elif event.what == STEP:
-            now.add((event.by, event.source))
-            most = max(most, len(now))
+            now.append((event.by, event.source))
+            most = max(most, len(set(now)), min(len(now), len(p.held_by or ())))
     return most
 
 
