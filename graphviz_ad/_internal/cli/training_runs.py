@@ -17,8 +17,12 @@ SCRIPT = re.compile(r".+\.py")
 KEPT_WHOLE = 4096  # elements of a tensor, so that units and rows can be told
 
 
-def diagnosed(target: str, arguments: Sequence[str], passes: int, budget: int | None) -> Diagnosis:
+USUAL_PASSES, PATIENCE = 6, 8  # and how many times as many, until an optimizer has taken two steps
+
+
+def diagnosed(target: str, arguments: Sequence[str], passes: int | None, budget: int | None) -> Diagnosis:
     """What is wrong with it; a saved graph is not run again."""
+    most, patience = (USUAL_PASSES, PATIENCE) if passes is None else (passes, 1)
     graph = saved(target, arguments)
     if graph is not None:
         return diagnose(graph, budget)
@@ -30,12 +34,12 @@ def diagnosed(target: str, arguments: Sequence[str], passes: int, budget: int | 
         path = Path(target)
         if not path.is_file():
             raise TargetError(f"there is no file {target!r} (looked in {Path.cwd()}); check the path")
-        done = run_script(path, tuple(arguments), passes, capture)
+        done = run_script(path, tuple(arguments), most, capture, patience)
     elif FILE_TARGET.fullmatch(target) or MODULE_TARGET.fullmatch(target):
         function, _ = load(target, ())
         if inspect.isclass(function):
             raise TargetError(f"{target!r} is a class; give a function that trains and takes no arguments")
-        done = run_function(function, passes, capture)
+        done = run_function(function, most, capture, patience)
     else:
         raise TargetError(f"{target!r} is neither FILE.py nor FILE.py:FUNCTION nor MODULE:FUNCTION")
     if done.error is not None:

@@ -41,10 +41,10 @@ def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = F
         raise OptionError(
             f"budget={budget!r} is how many tokens the text may have; give a whole number from 1 on, or None"
         )
-    course = Course(graph)
+    course = Course(graph, stopped_early=stopped_early)
     found = in_order(finding for look in LOOKS for finding in look(course))
     found = in_order(causes_first(course, without_consequences(found)))
-    return Diagnosis(graph, found, looked(course, stopped_early), budget)
+    return Diagnosis(graph, found, looked(course), budget)
 
 
 def without_consequences(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -58,7 +58,7 @@ def without_consequences(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 OF_SIZES = ("vanishing", "exploding", "diverging")
 
 
-def looked(course: Course, stopped_early: bool) -> Looked:
+def looked(course: Course) -> Looked:
     """What was examined, and what could not be."""
     results = [node for node in course.graph.node_list if node.kind == "op"]
     blank = sum(
@@ -68,5 +68,5 @@ def looked(course: Course, stopped_early: bool) -> Looked:
     seen = sum(p.read or not course.passes or not p.came for p in course.parameters)
     return Looked(
         seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped, course.model_known,
-        bool(course.lines), stopped_early,
+        bool(course.lines), course.stopped_early, len(course.calls),
     )  # fmt: skip

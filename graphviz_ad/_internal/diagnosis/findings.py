@@ -84,6 +84,7 @@ class Looked:
     model_known: bool
     program_known: bool
     stopped_early: bool = False
+    calls: int = 0
 
     @property
     def nothing(self) -> bool:
