@@ -334,3 +334,20 @@ def test_data_that_is_not_finite_is_found_in_a_loop_of_one_line(where: str, pass
     found = recorded.graph.diagnose().findings[0]
     assert found.kind == ("nan-value" if where == "written" else "data-not-finite")
     assert where == "written" or found.evidence["element"] == [3, 0]
+
+
+def test_a_step_that_comes_after_many_passes_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import torch\n"
+        "m = torch.nn.Linear(3, 1)\n"
+        "o = torch.optim.SGD(m.parameters(), 0.01)\n"
+        "for i in range(32):\n"
+        "    (m(torch.ones(2, 3)).mean() / 8).backward()\n"
+        "    if i % 8 == 7:\n"
+        "        o.step()\n"
+        "        o.zero_grad()\n"
+    )
+    for passes, seen in ((), 16), (("--passes", "3"), 3):
+        assert main(["diagnose", str(script), *passes]) == 0
+        assert f"what comes after pass {seen}, where the program was stopped" in capsys.readouterr().out

@@ -170,6 +170,12 @@ def test_a_result_that_was_detached_in_place_is_said_to_be_detached() -> None:
     assert graph.why("y").startswith("No gradient: y (sin")
 
 
+def test_where_only_the_indices_of_a_choice_are_read_nothing_is_said_to_be_detached() -> None:
+    for choose in (torch.max, torch.min, torch.sort, torch.median, torch.mode, torch.cummax):
+        graph = gad.trace(lambda x, choose=choose: x * choose(x, 0)[1], leaf(1, 2))
+        assert only(graph, choose.__name__).cut == "non-differentiable", choose
+
+
 def test_a_use_after_a_result_was_detached_in_place_brings_no_gradient_for_that_reason() -> None:
     graph = gad.trace(detached_after_use, leaf(1, 2), capture=EVERYTHING)
     assert [edge.cut for edge in graph.out_edges(only(graph, "sin").key)] == [None, "detach"]

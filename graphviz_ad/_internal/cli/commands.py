@@ -189,7 +189,11 @@ def _add_diagnose(commands: Any) -> None:
         "arguments", nargs="*", metavar="ARGUMENT", help="of the script, which come after --; the files of other ranks"
     )
     diagnose.add_argument(
-        "--passes", type=int, default=6, metavar="N", help="stop after so many backward passes (default 6)"
+        "--passes",
+        type=int,
+        default=None,
+        metavar="N",
+        help="stop after so many backward passes (default 6, and on to 48 until an optimizer has taken two steps)",
     )
     diagnose.add_argument("--budget", type=int, default=None, metavar="TOKENS", help="keep the text within so many")
     diagnose.add_argument(
@@ -505,7 +509,7 @@ FORMS: Mapping[str, Callable[[Diagnosis], str]] = {
 def _diagnose(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.cli.training_runs import diagnosed
 
-    if arguments.passes < 1:
+    if arguments.passes is not None and arguments.passes < 1:
         raise TargetError(f"--passes {arguments.passes} records nothing; give a number from 1 on")
     found = diagnosed(arguments.target, arguments.arguments, arguments.passes, arguments.budget)
     print(FORMS[arguments.format](found))

@@ -18,9 +18,10 @@ from graphviz_ad._internal.graph.history_files import run_of_file
 SCRIPT = re.compile(r".+\.py")
 WRITTEN = ".jsonl"  # what record(…, file=…) wrote
 KEPT_WHOLE = 4096  # elements of a tensor, so that units and rows can be told
+USUAL_PASSES, PATIENCE = 6, 8  # and how many times as many, until an optimizer has taken two steps
 
 
-def diagnosed(target: str, arguments: Sequence[str], passes: int, budget: int | None) -> Diagnosis:
+def diagnosed(target: str, arguments: Sequence[str], passes: int | None, budget: int | None) -> Diagnosis:
     """What is wrong with it; a saved graph is not run again."""
     if target.endswith(WRITTEN):
         return diagnosis_of_records([run_of_file(path) for path in written(target, arguments)], budget)
@@ -31,16 +32,17 @@ def diagnosed(target: str, arguments: Sequence[str], passes: int, budget: int | 
     from graphviz_ad._internal.tracing.script_runs import run_function, run_script
 
     capture = Capture(whole=KEPT_WHOLE)
+    most, patience = (USUAL_PASSES, PATIENCE) if passes is None else (passes, 1)
     if SCRIPT.fullmatch(target):
         path = Path(target)
         if not path.is_file():
             raise TargetError(f"there is no file {target!r} (looked in {Path.cwd()}); check the path")
-        done = run_script(path, tuple(arguments), passes, capture)
+        done = run_script(path, tuple(arguments), most, capture, patience)
     elif FILE_TARGET.fullmatch(target) or MODULE_TARGET.fullmatch(target):
         function, _ = load(target, ())
         if inspect.isclass(function):
             raise TargetError(f"{target!r} is a class; give a function that trains and takes no arguments")
-        done = run_function(function, passes, capture)
+        done = run_function(function, most, capture, patience)
     else:
         raise TargetError(f"{target!r} is neither FILE.py nor FILE.py:FUNCTION nor MODULE:FUNCTION")
     if done.error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -22,21 +23,36 @@ def aligned(a: Graph, b: Graph) -> Pairs:
     """Key in a -> key in b, of what is the same thing, in the order of a; either may have more than the other.
 
     Names may differ. Where what is called the same and what is computed alike are not the same, that is taken of which
-    more results agree; names decide where as many do.
+    more results agree and fewer stand in another order; names decide where as many do.
     """
-    found = [_aligned(a, b, called=called) for called in (True, False)]
-    best = found[0] if found[0] == found[1] else max(found, key=lambda pairs: _agreeing(a, b, pairs))
+    best = _aligned(a, b, called=True)
+    if not _is_whole(a, b, best):
+        best = max((best, _aligned(a, b, called=False)), key=lambda pairs: _likeness(a, b, pairs))
     return {node.key: best[node.key] for node in a.node_list if node.key in best}
 
 
-def _agreeing(a: Graph, b: Graph, pairs: Pairs) -> int:
-    """How many results are equal but for rounding."""
-    values = ((a.nodes[here].value, b.nodes[there].value) for here, there in pairs.items())
-    return sum(
-        runs_agree(one, other, tolerance_between_runs((one.dtype, other.dtype), 1)) is True
-        for one, other in values
-        if one is not None and other is not None
-    )
+def _is_whole(a: Graph, b: Graph, pairs: Pairs) -> bool:
+    """Whether everything has a pair that it agrees with."""
+    return len(pairs) == len(a.node_list) == len(b.node_list) and all(_agreements(a, b, pairs))
+
+
+def _likeness(a: Graph, b: Graph, pairs: Pairs) -> tuple[int, int]:
+    """How well pairs fit: how many agree, less what stands in another order, both of what changes places; then that."""
+    place = {node.key: i for i, node in enumerate(b.node_list)}
+    order = [place[pairs[node.key]] for node in a.node_list if node.key in pairs and is_compared(node)]
+    ends: list[int] = []  # of rising runs of each length, the least last
+    for i in order:
+        ends[bisect_left(ends, i) : bisect_left(ends, i) + 1] = [i]
+    moved = len(order) - len(ends)
+    return sum(_agreements(a, b, pairs)) - 2 * moved, -moved
+
+
+def _agreements(a: Graph, b: Graph, pairs: Pairs) -> Iterator[bool]:
+    """Of each pair with values, whether they are equal but for rounding."""
+    for here, there in pairs.items():
+        one, other = a.nodes[here].value, b.nodes[there].value
+        if one is not None and other is not None:
+            yield runs_agree(one, other, tolerance_between_runs((one.dtype, other.dtype), 1)) is not False
 
 
 def _aligned(a: Graph, b: Graph, *, called: bool) -> Pairs:
@@ -98,7 +114,7 @@ def _matched(first: Sequence[Node], second: Sequence[Node], tokens: Sequence[Seq
     """
     here, there = list(first), list(second)
     found: set[str] = set()
-    for block in SequenceMatcher(None, *tokens, autojunk=False).get_matching_blocks():
+    for block in SequenceMatcher(None, tokens[0], tokens[1], autojunk=False).get_matching_blocks():
         for one, other in zip(
             first[block.a : block.a + block.size], second[block.b : block.b + block.size], strict=True
         ):

@@ -93,9 +93,9 @@ class Optimizer:
 class Course:
     """What is known of one recorded program."""
 
-    def __init__(self, graph: Graph) -> None:
-        """Nothing is looked at before it is asked for."""
-        self.graph = graph
+    def __init__(self, graph: Graph, *, stopped_early: bool = False) -> None:
+        """Nothing is looked at before it is asked for; ``stopped_early``: the program would have gone on."""
+        self.graph, self.stopped_early = graph, stopped_early
 
     @cached_property
     def passes(self) -> tuple[Graph, ...]:

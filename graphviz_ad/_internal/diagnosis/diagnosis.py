@@ -46,9 +46,9 @@ def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = F
         )
     if graph.of_ranks:
         return _of_ranks(graph, budget)
-    course = Course(graph)
+    course = Course(graph, stopped_early=stopped_early)
     found = _found(course, chain(_looks(course), waits_alone(course)))
-    return Diagnosis(graph, found, looked(course, stopped_early), budget)
+    return Diagnosis(graph, found, looked(course), budget)
 
 
 def _looks(course: Course) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def without_consequences(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 OF_SIZES = ("vanishing", "exploding", "diverging")
 
 
-def looked(course: Course, stopped_early: bool) -> Looked:
+def looked(course: Course) -> Looked:
     """What was examined, and what could not be."""
     results = [node for node in course.graph.node_list if node.kind == "op"]
     blank = sum(
@@ -93,7 +93,7 @@ def looked(course: Course, stopped_early: bool) -> Looked:
     seen = sum(was_seen(course, p) for p in course.parameters)
     return Looked(
         seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped, course.model_known,
-        bool(course.lines), stopped_early,
+        bool(course.lines), course.stopped_early, len(course.calls),
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def was_seen(course: Course, p: Parameter) -> bool:
 
 def looked_together(courses: Sequence[Course]) -> Looked:
     """What was examined of all ranks: parameters by their names, and the passes that all have."""
-    each = [looked(course, False) for course in courses]
+    each = [looked(course) for course in courses]
     names = {p.name for course in courses for p in course.parameters}
     missing = {p.name for course in courses for p in course.parameters if not was_seen(course, p)}
     return Looked(

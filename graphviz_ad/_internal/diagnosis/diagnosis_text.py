@@ -44,7 +44,7 @@ def unseen(looked: Looked) -> list[str]:
     if not looked.program_known:
         missing.append("the lines of the program could not be read")
     if looked.stopped_early:
-        missing.append("the program was stopped after these passes")
+        missing.append(f"what comes after pass {looked.calls}, where the program was stopped (--passes N goes further)")
     return missing
 
 

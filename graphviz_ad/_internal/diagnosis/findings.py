@@ -86,6 +86,7 @@ class Looked:
     model_known: bool
     program_known: bool
     stopped_early: bool = False
+    calls: int = 0  # of backward passes, with those of which nothing is known
     ranks: int = 0  # of whose records it was made
     summaries: bool = False  # and no graphs
 

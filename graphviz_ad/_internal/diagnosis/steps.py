@@ -15,6 +15,7 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.operations.training import ADDS_UP, SCALES
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
+SURELY_STEPPED = 24  # passes, of which a step would have been taken, although gradients of several add up
 ALWAYS = 0.05  # what clipping leaves of a gradient where it does the work of the learning rate
 
 
@@ -220,11 +221,12 @@ def _never_stepped(course: Course) -> Iterator[Finding]:
     between = any(_between_backward_and_step(course)(line) for line in course.lines_that("zero_grad"))
     if between or not (step or made):
         return
+    may_come = course.stopped_early and len(course.calls) < SURELY_STEPPED
     yield Finding(
-        "optimizer-holds-others" if step else "never-stepped", ERROR, None, None,
-        (made[0].source if made and step else None) or _called(course),
+        "optimizer-holds-others" if step and not may_come else "never-stepped", NOTE if may_come else ERROR, None, None,
+        (made[0].source if made and step and not may_come else None) or _called(course),
         {**_about(course, course.trainable), "written": step[0].source if step else None},
-        tuple(p.name for p in course.trainable), weight=44, confidence="likely",
+        tuple(p.name for p in course.trainable), weight=44, confidence="possible" if may_come else "likely",
     )  # fmt: skip
 
 
@@ -246,14 +248,15 @@ def _in_two(course: Course) -> Iterator[Finding]:
 
 
 def _steps_of_one_gradient(p: Parameter) -> int:
+    """How many steps read one gradient: of optimizers that are told apart, or of as many as hold it, on one line."""
     most = 0
-    now: set[tuple[str | None, str | None]] = set()
+    now: list[tuple[str | None, str | None]] = []
     for event in p.history.events if p.history is not None else ():
         if event.what == PASS or clears(event):
-            now = set()
+            now = []
         elif event.what == STEP:
-            now.add((event.by, event.source))
-            most = max(most, len(now))
+            now.append((event.by, event.source))
+            most = max(most, len(set(now)), min(len(now), len(p.held_by or ())))
     return most
 
 

@@ -150,7 +150,7 @@ def chosen_for_certain(graph: Graph, node: Node) -> int | None:
         tail = graph.nodes[edge.tail]
         array = known_array(tail.ports[edge.port].value) if base_name(tail) == SOFTMAX_ITSELF else None
         if array is not None and array.ndim and array.size and bool(np.isin(array, (0, 1)).all()):
-            return array.size // array.shape[-1]
+            return int(array.size // array.shape[-1])
     return None
 
 

@@ -110,6 +110,9 @@ class RecordedPass:
     nested: list[RecordedPass] = field(default_factory=list)
 
 
+ENOUGH_STEPS = 2  # of optimizers, of which a course can be told
+
+
 class Enough(BaseException):
     """That as many backward passes are recorded as were asked for: no error of the program, none that it catches."""
 
@@ -125,11 +128,14 @@ class Recording:
         *,
         most_passes: int | None = None,
         most_operations: int | None = None,
+        patience: int = 1,
         judge: Callable[[Graph], Any] | None = None,
         file: Path | None = None,
     ) -> None:
-        """``most_passes``: the backward pass after so many raises `Enough`; ``most_operations``: after so many, nothing
-        more is recorded, see `is_full`; ``file``: where steps, and calls between processes, are noted as they come.
+        """``most_passes``: the backward pass after so many raises `Enough`; where optimizers have not taken two steps
+        by then, as where gradients of many batches add up, the one after ``patience`` times as many.
+        ``most_operations``: after so many, nothing more is recorded, see `is_full`; ``file``: where steps, and calls
+        between processes, are noted as they come.
         """
         if module is not None and not isinstance(module, torch.nn.Module):
             raise OptionError(
@@ -144,6 +150,8 @@ class Recording:
         self._open = ExitStack()
         self._state = "new"
         self._most_passes, self._most_operations, self._judge = most_passes, most_operations, judge
+        self._patience = patience
+        self._rounds, self._seen = 0, 0  # in which optimizers took steps, and operations that were looked at
         self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
         self._codes: list[CodeType] = []
@@ -292,6 +300,16 @@ class Recording:
             self._module, self._namespace, self._passes = None, {}, []
             del self._tape, self._recorder, self._grads, self._steps
 
+    def _has_enough(self) -> bool:
+        """Whether no further pass is to be recorded."""
+        new = self._tape.operations[self._seen :]
+        self._seen += len(new)
+        self._rounds += any(operation.place.step is not None for operation in new)
+        if self._most_passes is None or len(self._calls) < self._most_passes:
+            return False
+        waits = self._rounds < ENOUGH_STEPS and bool(living_optimizers())
+        return not waits or len(self._calls) >= self._patience * self._most_passes
+
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
         if error is None:
@@ -361,7 +379,7 @@ class Recording:
         seeds = args[0] if args else kwargs.get("grad_tensors", ())
         inputs = (args[3] if len(args) > 3 else kwargs.get("inputs")) or ()
         outer = self._running
-        if outer is None and self._most_passes is not None and len(self._calls) >= self._most_passes:
+        if outer is None and self._has_enough():
             self._optimizers.look(living_optimizers())
             raise Enough
         noted = self._begin(outputs, seeds)

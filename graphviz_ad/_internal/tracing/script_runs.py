@@ -33,7 +33,7 @@ class ScriptRun:
     error: Exception | None
 
 
-def run_script(path: Path, arguments: tuple[str, ...], passes: int, capture: Capture) -> ScriptRun:
+def run_script(path: Path, arguments: tuple[str, ...], passes: int, capture: Capture, patience: int = 1) -> ScriptRun:
     """A script that is recorded, with command-line arguments of its own."""
     try:
         text = path.read_text("utf-8")
@@ -44,7 +44,7 @@ def run_script(path: Path, arguments: tuple[str, ...], passes: int, capture: Cap
     main.__file__ = str(path)
     linecache.checkcache(str(path))
     with as_main(main, [str(path), *arguments]):
-        return recorded_run(lambda: exec(code, vars(main)), code, vars(main), passes, capture)
+        return recorded_run(lambda: exec(code, vars(main)), code, vars(main), passes, capture, patience)
 
 
 @contextlib.contextmanager
@@ -60,19 +60,24 @@ def as_main(main: ModuleType, argv: list[str]) -> Iterator[None]:
         sys.path[:] = kept[2]
 
 
-def run_function(function: Callable[[], Any], passes: int, capture: Capture) -> ScriptRun:
+def run_function(function: Callable[[], Any], passes: int, capture: Capture, patience: int = 1) -> ScriptRun:
     """A function that trains, as it is called without arguments."""
     plain = getattr(function, "__func__", function)
     code = getattr(plain, "__code__", run_function.__code__)
-    return recorded_run(function, code, getattr(plain, "__globals__", {}), passes, capture)
+    return recorded_run(function, code, getattr(plain, "__globals__", {}), passes, capture, patience)
 
 
 def recorded_run(
-    program: Callable[[], Any], code: CodeType, namespace: Mapping[str, Any], passes: int, capture: Capture
+    program: Callable[[], Any],
+    code: CodeType,
+    namespace: Mapping[str, Any],
+    passes: int,
+    capture: Capture,
+    patience: int,
 ) -> ScriptRun:
     """The program, recorded."""
     make_sure(recording=True)
-    recording = Recording(None, capture, {}, most_passes=passes)
+    recording = Recording(None, capture, {}, most_passes=passes, patience=patience)
     stopped, error = False, None
     try:
         with recording:

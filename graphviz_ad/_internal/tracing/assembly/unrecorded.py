@@ -65,11 +65,11 @@ def ran_with_grad(tape: Tape, operation: Operation) -> bool:
 
 
 def was_detached(units: Units, unit: Unit, operation: Operation) -> bool:
-    """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees."""
+    """Whether autograd made a node for a result and the program let go of it, as detach_() does, which no mode sees;
+    not where it reads another result, as the indices of a maximum, which none was made for.
+    """
     tape = units.recorded.tape
+    results = units.values[unit].values()
+    read = [value for value in results if value.used] or list(results)
     before = tape.operations[operation.number - 1].moment if operation.number else tape.moment
-    return (
-        unit.label is None
-        and operation.moment > before
-        and any(value.differentiable for value in units.values[unit].values())
-    )
+    return unit.label is None and operation.moment > before and any(value.differentiable for value in read)
