@@ -144,6 +144,11 @@ def these_ranks(ranks: Sequence[int]) -> str:
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(told)}"
 
 
+def in_module(at: str | None, module: str | None) -> str:
+    """ "h (linear, train.py:12) in body"."""
+    return "nothing more" if at is None else f"{at} in {module}" if module else at
+
+
 def goes_on(ranks: Sequence[int]) -> str:
     """ "rank 0 goes on", "ranks 0, 2 go on"."""
     return f"{these_ranks(ranks)} go{'es' if len(ranks) == 1 else ''} on"
@@ -626,8 +631,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Leave out what depends on the rank, unless it is meant.",
     ),
     "operations-differ": (
-        lambda e: f"rank {e['ranks'][0]} goes on to {e['at'] or 'nothing more'} where rank {e['ranks'][1]} goes on to"
-        f" {e['other'] or 'nothing more'}.",
+        lambda e: f"rank {e['ranks'][0]} goes on to {in_module(e['at'], e['modules'][0])} where rank {e['ranks'][1]}"
+        f" goes on to {in_module(e['other'], e['modules'][1])}.",
         "Right if it is meant; parameters that only some ranks use need find_unused_parameters=True.",
     ),
     # errors

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.divergence import diverging
@@ -92,9 +93,17 @@ class Replicas:
         return tuple(name for name in self.names if self._is_apart(name))
 
     def _is_apart(self, name: str) -> bool:
-        known = [taken(p) for p in self.of(name)]
+        each = self.of(name)
+        if not all(p.came for p in each):  # what another rank's gradient was when a step read it, nobody saw
+            ends = [p.history.holds for p in each if p.history is not None]
+            return len(ends) == len(each) and (differ(ends) or holes(ends))
+        known = [taken(p) for p in each]
         rows = zip(*(one.values for one in known), strict=False)
-        return len({one.stepped for one in known}) == 1 and any(differ(row) or holes(row) for row in rows)
+        if len({one.stepped for one in known}) > 1 or not any(differ(row) or holes(row) for row in rows):
+            return False
+        ends = [p.nodes[-1].ports[0].value if p.nodes else None for p in each]
+        # steps apart that end at the same are those of ranks that average parameters
+        return not known[0].stepped or None in ends or differ(ends)
 
     @cached_property
     def reduced(self) -> tuple[str, ...]:
@@ -297,7 +306,7 @@ def unused_finding(
         course.line_that_made(module) or course.raised_at or (course.calls[-1][0] if course.calls else None),
         {"parameters": len(names), "of": len(course.trainable), "names": names, "held_back": held_back,
          "raised": bool(course.graph.failures)},
-        names, weight=215, ranks=ranks,
+        names, confidence="certain" if course.graph.failures else "likely", weight=215, ranks=ranks,
     )  # fmt: skip
 
 
@@ -331,6 +340,9 @@ def _diverging(copies: Replicas) -> Iterator[Finding]:
 
 def _parting(a: Graph, b: Graph) -> tuple[str, tuple[Node, Node]] | None:
     """Where two ranks part, and whether forward or backward; None where other data may be the reason."""
+    fed = zip(*(_fed(graph) for graph in (a, b)), strict=False)
+    if any(differ(pair) for pair in islice(fed, 1)):
+        return None
     found = diverging(a, b)
     if found.first_forward is not None:
         pair, way = found.first_forward, "forward"
@@ -356,6 +368,11 @@ def _computed(done: Graph) -> Graph:
     nodes = [node for node in done.node_list if node.key in kept]
     edges = [e for e in done.edges if {e.tail, e.head} <= kept and not done.nodes[e.head].is_step]
     return done.with_parts(nodes, edges)
+
+
+def _fed(graph: Graph) -> Iterator[Snapshot | None]:
+    """The data that came in and is read."""
+    return (node.value for node in graph.node_list if node.kind == "data" and graph.out_edges(node.key))
 
 
 def _same_data(a: Graph, b: Graph, pairs: Mapping[str, str]) -> bool:
@@ -390,7 +407,8 @@ def _other_operations(copies: Replicas) -> Iterator[Finding]:
         yield Finding(
             "operations-differ", NOTE, told.name, module_of(told), told.source,
             {"ranks": (copies.first, rank), "at": mine.described(here) if here is not None else None,
-             "other": copies.courses[rank].described(there) if there is not None else None},
+             "other": copies.courses[rank].described(there) if there is not None else None,
+             "modules": tuple(module_of(node) if node is not None else None for node in (here, there))},
             confidence="likely", weight=16, key=told.key, ranks=(copies.first, rank) if here else (rank, copies.first),
         )  # fmt: skip
         return
