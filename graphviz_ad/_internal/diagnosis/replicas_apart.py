@@ -52,6 +52,13 @@ class Replicas:
         """A parameter on each rank."""
         return [own[name] for own in self._of.values()]
 
+    def starts(self, name: str) -> list[Snapshot | None]:
+        """The value that the first backward pass went back to, on each rank; None where that is not known, as where
+        a communication wrote to it.
+        """
+        pairs = zip(self.courses.values(), self.of(name), strict=True)
+        return [start(course, p) for course, p in pairs]
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The parameters that all ranks have, in one shape."""
@@ -85,7 +92,7 @@ class Replicas:
     @cached_property
     def unequal(self) -> tuple[str, ...]:
         """The parameters that do not begin the same on all ranks."""
-        return tuple(name for name in self.names if differ([start(p) for p in self.of(name)]))
+        return tuple(name for name in self.names if differ(self.starts(name)))
 
     @cached_property
     def unsynchronised(self) -> tuple[str, ...]:
@@ -127,7 +134,7 @@ class Replicas:
             return False
         if self.wrapped is not None or len(self.reduced) > MOST_APART * len(self.names):
             return True
-        known = [name for name in self.names if all(start(p) is not None for p in self.of(name))]
+        known = [name for name in self.names if None not in self.starts(name)]
         return bool(known) and len(self.unequal) <= MOST_APART * len(known) / 2
 
     @property
@@ -136,9 +143,12 @@ class Replicas:
         return all(course.stepped for course in self.courses.values())
 
 
-def start(p: Parameter) -> Snapshot | None:
-    """The value that a parameter began with."""
-    return p.nodes[0].ports[0].value if p.nodes else None
+def start(course: Course, p: Parameter) -> Snapshot | None:
+    """The value that a parameter had in the first pass."""
+    first = p.nodes[0] if p.nodes else None
+    if first is None or not course.roots or course.order[first.key] > course.order.get(course.roots[0].key, -1):
+        return None
+    return first.ports[0].value
 
 
 def taken(p: Parameter) -> Taken:
@@ -218,8 +228,8 @@ def _made_or_read(copies: Replicas, name: str) -> str | None:
 
 def _ranks_apart(copies: Replicas, name: str) -> tuple[int, ...]:
     """The ranks whose parameter is another than that of the first."""
-    mine, *others = copies.of(name)
-    return tuple(rank for rank, p in zip(copies.others, others, strict=True) if differ([start(mine), start(p)]))
+    mine, *others = copies.starts(name)
+    return tuple(rank for rank, value in zip(copies.others, others, strict=True) if differ([mine, value]))
 
 
 def _unsynchronised(copies: Replicas) -> Iterator[Finding]:
