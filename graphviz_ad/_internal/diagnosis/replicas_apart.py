@@ -163,9 +163,9 @@ def taken(p: Parameter) -> Taken:
             holds = event.holds
         elif event.what == EMPTIED:
             holds = None
-        elif event.what in (STEP, UPDATED) and before not in (STEP, UPDATED):
+        elif event.what in (STEP, UPDATED) and before not in ("", STEP, UPDATED):
             found.append(holds)
-        before = event.what
+        before = event.what if event.what == PASS or before else ""  # what fills a parameter before is no step
     return Taken(tuple(found), True) if found else Taken((p.history.holds,), False)
 
 
