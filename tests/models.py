@@ -111,6 +111,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
         torch.ones(4, 4),
     ),
     ("tracing/test_operations_as_they_ran.py", "Layered"): lambda: (torch.ones(4, 4), torch.ones(4, 4)),
+    ("rank_faults.py", "Branches"): lambda: (torch.ones(2, 3),),
     ("ranks_program.py", "Hidden"): lambda: (torch.ones(3, dtype=torch.float64),),
     ("ranks_program.py", "PartlyUsed"): lambda: (torch.ones(2, dtype=torch.float64),),
     ("tracing/test_stand_ins.py", "Swapping"): lambda: (torch.ones(2),),

@@ -93,6 +93,42 @@ def healthy_log(rank: int, watch: Any) -> None:
                 model.module(batch(0)).mean().item()
 
 
+class Branches(nn.Module):
+    """A model of which a branch may be idle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.body = nn.Linear(3, 2)
+        self.idle = nn.Linear(3, 2)
+        self.chosen = "body"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return getattr(self, self.chosen)(x)  # type: ignore[no-any-return]
+
+
+def healthy_branches(rank: int, watch: Any) -> None:
+    """Each rank goes another way, which DDP was told, drops other elements of the same data, and ends at the same."""
+    model = DistributedDataParallel(Branches(), find_unused_parameters=True)
+    model.module.chosen = ("body", "idle")[rank]
+    torch.manual_seed(rank)
+    with watch(model):
+        steps(model, 0, lambda out: nn.functional.dropout(out).tanh().mean())
+
+
+def healthy_average_of_parameters(rank: int, watch: Any) -> None:
+    """Steps of its own on each rank, after which parameters are averaged and not gradients."""
+    model = net()
+    optimizer = sgd(model)
+    with watch(model):
+        model(batch(rank)).pow(2).mean().backward()
+        optimizer.step()
+        with torch.no_grad():
+            for p in model.parameters():
+                dist.all_reduce(p)
+                p /= 2
+
+
 def healthy_stages(rank: int, watch: Any) -> None:
     """Stages of one shape and other numbers, which no one averages."""
     model = nn.Linear(3, 3)
@@ -258,19 +294,6 @@ def never_averaged(rank: int, watch: Any) -> None:
         steps(model, rank)
 
 
-class Branches(nn.Module):
-    """A model of which a branch may be idle."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(3)
-        self.body = nn.Linear(3, 2)
-        self.idle = nn.Linear(3, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)  # type: ignore[no-any-return]
-
-
 def unused(rank: int, watch: Any) -> None:
     """One step, after which torch has not complained yet."""
     model = DistributedDataParallel(Branches())
@@ -330,7 +353,8 @@ def killed(rank: int, watch: Any) -> None:
 
 
 HEALTHY = (
-    healthy_ddp, healthy_accumulation, healthy_by_hand, healthy_log, healthy_stages, healthy_pieces,
+    healthy_ddp, healthy_accumulation, healthy_by_hand, healthy_log, healthy_branches,
+    healthy_average_of_parameters, healthy_stages, healthy_pieces,
 )  # fmt: skip
 FAULTS = (
     other_dtype, other_reduction, other_order, other_operation, one_call_less, rank_raises, unanswered, loaded_on_one,

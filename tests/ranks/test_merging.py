@@ -772,6 +772,9 @@ def test_files_tell_who_ended_and_who_only_waited() -> None:
     assert found.evidence["waiting"]["rank"] == 0
     (found,) = diagnosis_of_records([waited]).findings
     assert (found.kind, found.severity, found.evidence["missing"]) == ("rank-missing", "error", (1,))
+    short = replace(killed, ending=Ending())  # and the other hangs
+    (found,) = diagnosis_of_records([short, replace(waited, ending=None)]).findings
+    assert (found.kind, found.ranks) == ("collective-missing", (1,))
     raised = replace(killed, ending=Ending("ValueError", "t.py:9"))
     (found,) = diagnosis_of_records([raised, waited]).findings
     assert (found.source, found.evidence["exception"], found.evidence["killed"]) == ("t.py:9", "ValueError", False)

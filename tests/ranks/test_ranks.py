@@ -547,6 +547,8 @@ def told_by_files(folder: Path, program: str, capsys: pytest.CaptureFixture[str]
 def test_what_goes_wrong_between_ranks_is_the_first_finding(
     folder: Path, program: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if program == "other_reduction" and not tells_reductions(folder):
+        pytest.skip("this version of torch does not say what a reduction is")
     kind, ranks, marked, severity = BETWEEN[program]
     found = joined(folder, program).diagnose()
     first = found.findings[0]

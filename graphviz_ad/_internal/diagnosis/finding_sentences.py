@@ -152,6 +152,11 @@ def these_ranks(ranks: Sequence[int]) -> str:
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(told)}"
 
 
+def in_module(at: str | None, module: str | None) -> str:
+    """ "h (linear, train.py:12) in body"."""
+    return "nothing more" if at is None else f"{at} in {module}" if module else at
+
+
 def goes_on(ranks: Sequence[int]) -> str:
     """ "rank 0 goes on", "ranks 0, 2 go on"."""
     return f"{these_ranks(ranks)} go{'es' if len(ranks) == 1 else ''} on"
@@ -559,14 +564,14 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     # between ranks
     "collectives-differ": (
-        lambda e: f"call {e['number'] + 1} of group {e['group']!r} is to be one of all its ranks, and their calls"
+        lambda e: f"call {e['number']} of group {e['group']!r} is to be one of all its ranks, and their calls"
         f" {DIFFERING[e['differing']]}: {who_calls_what(e['calls'])}.",
         lambda e: "Make the same calls on all ranks in the same order."
         if e["differing"] in ("operation", "order")
         else "Give the same on all ranks: torch does not check it, and the numbers are wrong, or it hangs.",
     ),
     "collective-missing": (
-        lambda e: f"{where_it_ended(e)}; {goes_on(e['waiting'])} to call {e['number'] + 1} of group {e['group']!r},"
+        lambda e: f"{where_it_ended(e)}; {goes_on(e['waiting'])} to call {e['number']} of group {e['group']!r},"
         f" {issued(e['call'])}, which waits for it.",
         lambda e: "Mend what ended it; the others only wait."
         if e["ended"]
@@ -592,8 +597,9 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{these_ranks(e['ended'])} end{'s' if len(e['ended']) == 1 else ''}"
         + (f" after step {e['step']}" if e["step"] else " before the first step ended")
         + (f" ({e['step_source']})" if e["step_source"] else "")
-        + (f", by {e['exception']}" if e["exception"] else ", without a word: killed, or still running" * e["killed"])
-        + (f", and called last {issued(e['last'])}" if e["last"] else "")
+        + (f", by {e['exception']}" if e["exception"] else "")
+        + (": killed, or still running" if e["killed"] else "")
+        + (f"; the last call is {issued(e['last'])}" if e["last"] else "")
         + (f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if e["last_step"] else "")
         + (f"; rank {e['waiting']['rank']} waited in {issued(e['waiting'])}." if e["waiting"] else "."),
         lambda e: "See whether it ran out of memory, or who sent it a signal."
@@ -645,8 +651,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Leave out what depends on the rank, unless it is meant.",
     ),
     "operations-differ": (
-        lambda e: f"rank {e['ranks'][0]} goes on to {e['at'] or 'nothing more'} where rank {e['ranks'][1]} goes on to"
-        f" {e['other'] or 'nothing more'}.",
+        lambda e: f"rank {e['ranks'][0]} goes on to {in_module(e['at'], e['modules'][0])} where rank {e['ranks'][1]}"
+        f" goes on to {in_module(e['other'], e['modules'][1])}.",
         "Right if it is meant; parameters that only some ranks use need find_unused_parameters=True.",
     ),
     # errors

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from graphviz_ad._internal.diagnosis.calls_apart import calls_apart, is_waiting
 from graphviz_ad._internal.diagnosis.course import Course
-from graphviz_ad._internal.diagnosis.findings import ERROR, SEVERITIES, Finding
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, SEVERITIES, Finding
 from graphviz_ad._internal.diagnosis.replicas_apart import replicas_apart
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.messages import Meeting
@@ -28,7 +29,7 @@ def findings_of_ranks(graph: Graph, courses: Courses, found: Found) -> Iterator[
     """All of them; ``found`` is what each rank's own graph shows."""
     between = [*calls_apart(courses), *replicas_apart(courses), *_first_not_finite(courses, found)]
     explained = bool(between) or any(not _waits(courses[rank], one) for rank in found for one in _errors(found[rank]))
-    for one in _told_once(_without_spread(courses, found)):
+    for one in map(partial(_used_elsewhere, courses), _told_once(_without_spread(courses, found))):
         waits = explained and one.ranks and all(_waits(courses[rank], one) for rank in one.ranks)
         yield _placed(graph, replace(one, weight=WAITED) if waits else one)
     yield from (_placed(graph, one) for one in between)
@@ -41,6 +42,14 @@ def _errors(found: Sequence[Finding]) -> Iterator[Finding]:
 def _waits(course: Course, one: Finding) -> bool:
     """Whether a finding only says that a rank raised while it waited for others."""
     return one.kind in STOPPED and is_waiting(course)
+
+
+def _used_elsewhere(courses: Courses, one: Finding) -> Finding:
+    """That nothing read a parameter is no fault where another rank did, as of branches and experts."""
+    if one.kind != "never-read":
+        return one
+    read = {p.name for course in courses.values() for p in course.parameters if p.read}
+    return replace(one, severity=NOTE) if read.issuperset(one.names) else one
 
 
 def _told_once(found: Found) -> Iterator[Finding]:

@@ -125,6 +125,14 @@ def _reach(record: RunRecord) -> tuple[int, int]:
     return (record.steps[-1].number if record.steps else 0), len(record.calls)
 
 
+def _is_behind(record: RunRecord, ranks: Records) -> bool:
+    """Whether others went on, or ended, and it does not wait for one that ended after fewer calls."""
+    others = [other for other in ranks.values() if other is not record]
+    if any(other.ending is not None and len(other.calls) < len(record.calls) for other in others):
+        return False
+    return any(other.ending is not None or _reach(other) > _reach(record) for other in others)
+
+
 def _ended_early(ranks: Records) -> Iterator[Finding]:
     """Ranks that ended before others did, and of these not those that only waited; of several, those of one end
     together.
@@ -132,8 +140,7 @@ def _ended_early(ranks: Records) -> Iterator[Finding]:
     furthest = max(map(_reach, ranks.values()))
     groups: dict[tuple[Any, ...], list[int]] = {}
     for rank, record in ranks.items():
-        alone = any(other.ending is not None or _reach(other) > _reach(record) for other in ranks.values())
-        killed = record.ending is None and alone and len(ranks) > 1
+        killed = record.ending is None and _is_behind(record, ranks)
         raised = record.ending is not None and record.ending.exception is not None and not _waits(record)
         short = record.ending is not None and record.ending.exception is None and record.steps[-1:] and (
             _reach(record)[0] < furthest[0]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.divergence import diverging
@@ -51,6 +52,13 @@ class Replicas:
         """A parameter on each rank."""
         return [own[name] for own in self._of.values()]
 
+    def starts(self, name: str) -> list[Snapshot | None]:
+        """The value that the first backward pass went back to, on each rank; None where that is not known, as where
+        a communication wrote to it.
+        """
+        pairs = zip(self.courses.values(), self.of(name), strict=True)
+        return [start(course, p) for course, p in pairs]
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The parameters that all ranks have, in one shape."""
@@ -84,7 +92,7 @@ class Replicas:
     @cached_property
     def unequal(self) -> tuple[str, ...]:
         """The parameters that do not begin the same on all ranks."""
-        return tuple(name for name in self.names if differ([start(p) for p in self.of(name)]))
+        return tuple(name for name in self.names if differ(self.starts(name)))
 
     @cached_property
     def unsynchronised(self) -> tuple[str, ...]:
@@ -92,9 +100,17 @@ class Replicas:
         return tuple(name for name in self.names if self._is_apart(name))
 
     def _is_apart(self, name: str) -> bool:
-        known = [taken(p) for p in self.of(name)]
+        each = self.of(name)
+        if not all(p.came for p in each):  # what another rank's gradient was when a step read it, nobody saw
+            ends = [p.history.holds for p in each if p.history is not None]
+            return len(ends) == len(each) and (differ(ends) or holes(ends))
+        known = [taken(p) for p in each]
         rows = zip(*(one.values for one in known), strict=False)
-        return len({one.stepped for one in known}) == 1 and any(differ(row) or holes(row) for row in rows)
+        if len({one.stepped for one in known}) > 1 or not any(differ(row) or holes(row) for row in rows):
+            return False
+        ends = [p.nodes[-1].ports[0].value if p.nodes else None for p in each]
+        # steps apart that end at the same are those of ranks that average parameters
+        return not known[0].stepped or None in ends or differ(ends)
 
     @cached_property
     def reduced(self) -> tuple[str, ...]:
@@ -118,7 +134,7 @@ class Replicas:
             return False
         if self.wrapped is not None or len(self.reduced) > MOST_APART * len(self.names):
             return True
-        known = [name for name in self.names if all(start(p) is not None for p in self.of(name))]
+        known = [name for name in self.names if None not in self.starts(name)]
         return bool(known) and len(self.unequal) <= MOST_APART * len(known) / 2
 
     @property
@@ -127,9 +143,12 @@ class Replicas:
         return all(course.stepped for course in self.courses.values())
 
 
-def start(p: Parameter) -> Snapshot | None:
-    """The value that a parameter began with."""
-    return p.nodes[0].ports[0].value if p.nodes else None
+def start(course: Course, p: Parameter) -> Snapshot | None:
+    """The value that a parameter had in the first pass."""
+    first = p.nodes[0] if p.nodes else None
+    if first is None or not course.roots or course.order[first.key] > course.order.get(course.roots[0].key, -1):
+        return None
+    return first.ports[0].value
 
 
 def taken(p: Parameter) -> Taken:
@@ -144,9 +163,9 @@ def taken(p: Parameter) -> Taken:
             holds = event.holds
         elif event.what == EMPTIED:
             holds = None
-        elif event.what in (STEP, UPDATED) and before not in (STEP, UPDATED):
+        elif event.what in (STEP, UPDATED) and before not in ("", STEP, UPDATED):
             found.append(holds)
-        before = event.what
+        before = event.what if event.what == PASS or before else ""  # what fills a parameter before is no step
     return Taken(tuple(found), True) if found else Taken((p.history.holds,), False)
 
 
@@ -209,8 +228,8 @@ def _made_or_read(copies: Replicas, name: str) -> str | None:
 
 def _ranks_apart(copies: Replicas, name: str) -> tuple[int, ...]:
     """The ranks whose parameter is another than that of the first."""
-    mine, *others = copies.of(name)
-    return tuple(rank for rank, p in zip(copies.others, others, strict=True) if differ([start(mine), start(p)]))
+    mine, *others = copies.starts(name)
+    return tuple(rank for rank, value in zip(copies.others, others, strict=True) if differ([mine, value]))
 
 
 def _unsynchronised(copies: Replicas) -> Iterator[Finding]:
@@ -297,7 +316,7 @@ def unused_finding(
         course.line_that_made(module) or course.raised_at or (course.calls[-1][0] if course.calls else None),
         {"parameters": len(names), "of": len(course.trainable), "names": names, "held_back": held_back,
          "raised": bool(course.graph.failures)},
-        names, weight=215, ranks=ranks,
+        names, confidence="certain" if course.graph.failures else "likely", weight=215, ranks=ranks,
     )  # fmt: skip
 
 
@@ -331,6 +350,9 @@ def _diverging(copies: Replicas) -> Iterator[Finding]:
 
 def _parting(a: Graph, b: Graph) -> tuple[str, tuple[Node, Node]] | None:
     """Where two ranks part, and whether forward or backward; None where other data may be the reason."""
+    fed = zip(*(_fed(graph) for graph in (a, b)), strict=False)
+    if any(differ(pair) for pair in islice(fed, 1)):
+        return None
     found = diverging(a, b)
     if found.first_forward is not None:
         pair, way = found.first_forward, "forward"
@@ -356,6 +378,11 @@ def _computed(done: Graph) -> Graph:
     nodes = [node for node in done.node_list if node.key in kept]
     edges = [e for e in done.edges if {e.tail, e.head} <= kept and not done.nodes[e.head].is_step]
     return done.with_parts(nodes, edges)
+
+
+def _fed(graph: Graph) -> Iterator[Snapshot | None]:
+    """The data that came in and is read."""
+    return (node.value for node in graph.node_list if node.kind == "data" and graph.out_edges(node.key))
 
 
 def _same_data(a: Graph, b: Graph, pairs: Mapping[str, str]) -> bool:
@@ -390,7 +417,8 @@ def _other_operations(copies: Replicas) -> Iterator[Finding]:
         yield Finding(
             "operations-differ", NOTE, told.name, module_of(told), told.source,
             {"ranks": (copies.first, rank), "at": mine.described(here) if here is not None else None,
-             "other": copies.courses[rank].described(there) if there is not None else None},
+             "other": copies.courses[rank].described(there) if there is not None else None,
+             "modules": tuple(module_of(node) if node is not None else None for node in (here, there))},
             confidence="likely", weight=16, key=told.key, ranks=(copies.first, rank) if here else (rank, copies.first),
         )  # fmt: skip
         return
