@@ -1,5 +1,5 @@
 """Ten functions -> docs/comparison.md and a sheet of each: the figure that a course draws by hand, what torchviz draws,
-and what we draw, equally large.
+and what we draw, equally large; and four moments of a film beside those of an animation written by hand.
 
 python tools/make_comparison.py            # needs torchviz and Graphviz's dot, and writes to docs/
 python tools/make_comparison.py NAME …     # only these sheets
@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import lecture_film
 import torch
 from course_figures import CASES, HIGH, WIDE, Board, Case
+from make_films import momentum
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
@@ -23,6 +25,7 @@ import graphviz_ad as gad
 
 DOCS = Path(__file__).parent.parent / "docs"
 PANEL, GAP, TOP = (960, 540), 24, 44  # pixels
+FILM_NAME = "momentum_film"
 TITLES = ("as a course draws it", "torchviz", "graphviz_ad")
 
 
@@ -76,6 +79,47 @@ def course_picture(case: Case, graph: gad.Graph) -> Image.Image:
     return Image.open(data).convert("RGB")
 
 
+def film_sheet() -> Image.Image:
+    """Four moments of the same lesson, above as a lecturer animates it by hand, below as our film shows them."""
+    film = momentum()
+    gradients = [i for i, step in enumerate(film.steps) if step.phase == "backward" and step_ends(film, i)]
+    updates = [i for i, step in enumerate(film.steps) if step.phase == "update" and step_ends(film, i)]
+    ours = [frame_picture(film, i) for i in sorted([*gradients, *updates])]
+    rows = ([lecture_picture(moment) for moment in lecture_film.moments()], ours)
+    wide, high = PANEL[0] * 4 // 5, PANEL[1] * 4 // 5
+    made = Image.new("RGB", (4 * wide + 5 * GAP, 2 * (high + TOP) + GAP), "white")
+    pen, font = ImageDraw.Draw(made), ImageFont.truetype("DejaVuSans.ttf", 26)
+    for row, (title, pictures) in enumerate(zip(("an animation by hand", "graphviz_ad"), rows, strict=True)):
+        top = row * (high + TOP)
+        pen.text((GAP, top + 8), title, "#1b1f24", font)
+        for i, picture in enumerate(pictures):
+            left = GAP + i * (wide + GAP)
+            made.paste(picture.resize((wide, high), Image.Resampling.LANCZOS), (left, top + TOP))
+            pen.rectangle((left, top + TOP, left + wide, top + TOP + high), outline="#c9ced6", width=2)
+    return made.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+
+
+def step_ends(film: gad.Animation, i: int) -> bool:
+    """Whether a step is the last of its phase."""
+    return i + 1 == len(film.steps) or film.steps[i + 1].phase != film.steps[i].phase
+
+
+def frame_picture(film: gad.Animation, i: int) -> Image.Image:
+    """A frame of our film."""
+    data = io.BytesIO()
+    film.frame(i).save(data, format="png")
+    return Image.open(data).convert("RGB")
+
+
+def lecture_picture(moment: lecture_film.Moment) -> Image.Image:
+    """A frame of the animation by hand."""
+    figure = Figure((9.6, 5.4), dpi=100)
+    lecture_film.draw(figure.add_subplot(), moment)
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    return Image.open(data).convert("RGB")
+
+
 def page() -> str:
     """The page that shows all sheets, with what a reader learns from which."""
     parts = [INTRODUCTION]
@@ -85,9 +129,19 @@ def page() -> str:
             f"[![{case.title}: a course's figure, torchviz, graphviz_ad](comparison/{case.name}.png)]"
             f"(comparison/{case.name}.png)\n\n{case.verdict}\n"
         )
-    return "\n".join(parts)
+    return "\n".join([*parts, FILM])
 
 
+FILM = """## A film: two steps of SGD with momentum
+
+The lecturer: matplotlib, a parabola, a dot and two arrows, in 60 lines that hold for this loss alone.
+
+[![Four moments of the lesson, by hand and by graphviz_ad](comparison/momentum_film.png)](comparison/momentum_film.png)
+
+Where w goes, and that it runs past the minimum, the parabola shows sooner. Why it goes so far is read off ours: the
+gradient comes back factor by factor, and the step is told line by line with torch's numbers, 0.9 × (−16) + (−3.2) =
+−17.6 and 2.6 − 0.1 × (−17.6) = 4.36, with a sentence for each rule. Ours is one call, for any loop and optimizer.
+"""
 INTRODUCTION = """# Side by side
 
 Ten functions of courses. On the left is the figure as a course draws it by hand (drawn again by us in its manner), in
@@ -105,6 +159,9 @@ def main(names: list[str]) -> None:
         if not names or case.name in names:
             sheet(case).save(folder / f"{case.name}.png", optimize=True)
             print(folder / f"{case.name}.png")
+    if not names or FILM_NAME in names:
+        film_sheet().save(folder / f"{FILM_NAME}.png", optimize=True)
+        print(folder / f"{FILM_NAME}.png")
     (DOCS / "comparison.md").write_text(page(), "utf-8")
 
 

@@ -48,6 +48,8 @@ STEPPERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, 0.1),
     "momentum": lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9),
     "adam": lambda parameters: torch.optim.Adam(parameters, 0.1),
+    "decayed": lambda parameters: torch.optim.AdamW(parameters, 0.1),
+    "looking ahead": lambda parameters: torch.optim.SGD(parameters, 0.1, 0.9, weight_decay=0.1, nesterov=True),
 }
 ACTIONS = st.sampled_from(
     [

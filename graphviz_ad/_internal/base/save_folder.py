@@ -26,6 +26,7 @@ def write_folder(path: str | os.PathLike[str], files: Iterable[tuple[str, bytes]
     never touched.
     """
     path = Path(path)
+    refuse_names(path)
     refuse_others(path)
     temporary, old = (path.parent / f".graphviz-ad-{secrets.token_hex(8)}.{kind}" for kind in ("tmp", "old"))
     try:
@@ -52,6 +53,16 @@ def swap(fresh: Path, path: Path, old: Path) -> None:
         if old.exists():
             old.rename(path)
         raise
+
+
+def refuse_names(path: Path) -> None:
+    """Raise if no folder can be called so."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise explained(path, error) from error
 
 
 def refuse_others(path: Path) -> None:

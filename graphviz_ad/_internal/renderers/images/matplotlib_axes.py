@@ -172,9 +172,9 @@ class DrawnText(Text):
 
         def width(text: str) -> float:
             """How far a text takes the next one, spaces at its end too."""
-            return (measured_width(renderer, font, text) - end) / scale
+            return (measured_width(renderer, font, text) - end) / float(scale)
 
-        x, y = self.get_position()
+        (x, y), figure = self.get_position(), self.get_figure(root=False)
         begin = float(x) - BEFORE[self.get_horizontalalignment()] * width(self.get_text())
         before = ""
         for run, part in self.runs:
@@ -186,7 +186,8 @@ class DrawnText(Text):
             part.set_fontsize(size * (SCRIPT if run.lowered else 1.0))
             part.set_position((begin + width(before), float(y) - (DROP * self.em if run.lowered else 0.0)))
             part.set_transform(self.get_transform())
-            part.set_figure(self.get_figure(root=False))
+            if figure is not None:
+                part.set_figure(figure)
             part.axes = self.axes
             part.set_clip_box(self.get_clip_box())
             part.set_clip_path(self.get_clip_path())

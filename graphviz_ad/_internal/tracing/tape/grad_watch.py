@@ -38,12 +38,21 @@ Words = Callable[[Operation], tuple[str | None, str | None]]  # what the program
 Placed = tuple[int, int, GradEvent]
 
 
-@dataclass(eq=False)
 class _Death:
-    """How many operations there were when a gradient was let go of, None while it is there."""
+    """How many operations there were when a gradient was let go of, None while it is there.
 
-    at: int | None = None
-    watch: weakref.ref[Tensor] | None = None
+    What is called then knows a list alone: in a circle, it would watch on after the recording.
+    """
+
+    def __init__(self, grad: Tensor | None = None, operations: Sequence[Operation] = ()) -> None:
+        self._noted: list[int] = []
+        noted = self._noted
+        self._watch = None if grad is None else weakref.ref(grad, lambda _: noted.append(len(operations)))
+
+    @property
+    def at(self) -> int | None:
+        """That number."""
+        return self._noted[0] if self._noted else None
 
 
 @dataclass(eq=False)
@@ -169,18 +178,11 @@ class GradWatch:
     def _take(self, watched: _Watched, tensor: Tensor) -> None:
         """Take down what is there now."""
         grad, watched.since = tensor.grad, len(self._tape.operations)
-        watched.grad, watched.death = None if grad is None else weakref.ref(grad), _Death()
-        if grad is not None:
-            watched.death.watch = weakref.ref(grad, self._dies(watched.death))
+        watched.grad = None if grad is None else weakref.ref(grad)
+        watched.death = _Death(grad, self._tape.operations)
         watched.version = 0 if grad is None else version_of(grad)
         watched.holds = self._tape.keeper.gradient(grad)
         watched.memory = memory_of_tensor(tensor)
-
-    def _dies(self, death: _Death) -> Callable[[object], None]:
-        def note(_: object, operations: Sequence[Operation] = self._tape.operations) -> None:
-            death.at = len(operations)
-
-        return note
 
     def _calls_before(self, place: int) -> int:
         """How many calls had begun when there were so many operations."""
