@@ -150,8 +150,8 @@ class Fills(Options):
     overlay: Annotated[
         str | Mapping[str, float] | History | None,
         Says(
-            "fill boxes by how much they have of something, by powers of ten; or a mapping from names to numbers; or"
-            " the history of a training run, whose gradients are curves in boxes",
+            "fill boxes by how much they have of something, by powers of ten; or a mapping from names to numbers; the"
+            " history of a training run is drawn as curves of gradients in boxes",
             "quantity",
             ("gradient", "value", "saved", "parameters"),
             metavar="NAME",

@@ -67,16 +67,18 @@ def with_overlay(scene: Scene, graph: Graph, overlay: str | Mapping[str, float] 
     """The scene with each box filled by how much it has of a quantity, and a legend that says what the fills mean."""
     if overlay is None:
         return scene
-    given = isinstance(overlay, Amounts)
+    told = overlay.of if isinstance(overlay, Amounts) else None
     quantity, words, written = chosen(graph, overlay)
     amounts = {node.key: quantity(node) for node in graph.node_list}
     known = [size for amount in amounts.values() if amount is not None and 0 < (size := abs(amount)) < math.inf]
     wrong = {key: not_finite(amount) for key, amount in amounts.items()}
-    if not given:
+    if told is None:
         wrong = {node.key: wrong_fill(graph, node) for node in graph.node_list}
-    meanings = OF_AMOUNTS if given else MEANINGS
+    meanings = MEANINGS if told is None else OF_AMOUNTS
     low, high = (math.log10(min(known)), math.log10(max(known))) if known else (0.0, 0.0)
-    tints = {key: wrong[key] or fill(amount, low, high) for key, amount in amounts.items()}
+    tints = {
+        key: wrong[key] or fill(amount, low, high) for key, amount in amounts.items() if told is None or key in told
+    }
     boxes = tuple([replace(box, tint=tints.get(box.key, "")) for box in scene.boxes])
     ends = (written(min(known)), written(max(known))) if known else ("", "")
     ramp = Ramp(
