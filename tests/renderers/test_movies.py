@@ -521,11 +521,11 @@ def test_each_step_is_a_clip_that_ends_on_its_still(tmp_path):
     short = replace(film(), film=replace(film().film, steps=film().steps[:4]))
     folder = short.save_slides(tmp_path / "clips")
     listed = json.loads((folder / "step-clips.json").read_text("utf-8"))
-    files = [name for one in listed["slides"] for name in (one["clip"], one["still"])]
+    files = [name for one in listed["slides"] for name in (one["movie"], one["still"])]
     assert names(folder) == sorted([*files, "step-clips.json"])
     assert listed["size"] == list(short.film.size)
     for i, one in enumerate(listed["slides"]):
-        pictures, times = decoded_video((folder / one["clip"]).read_bytes())
+        pictures, times = decoded_video((folder / one["movie"]).read_bytes())
         assert len(times) / 30 == pytest.approx(short.film.seconds(i), abs=0.05)
         assert one["seconds"] == pytest.approx(short.film.seconds(i), abs=1e-3)
         assert one["caption"] == list(short.steps[i].said)

@@ -64,7 +64,7 @@ def listed(animation: Animation, names: list[str], scale: float) -> dict[str, ob
         "alt": whole_text(film.stage.alt),
         "slides": [
             {
-                "clip": f"{name}.mp4",
+                "movie": f"{name}.mp4",
                 "still": f"{name}.png",
                 "seconds": round(film.seconds(i), 3),
                 "chapter": chapters.get(i, step.phase),
