@@ -22,6 +22,9 @@ from graphviz_ad._internal.api.api import (
     trackable_function,
 )
 from graphviz_ad._internal.api.diagram import diagram
+from graphviz_ad._internal.api.notebook_cells import load as _load
+from graphviz_ad._internal.api.notebook_cells import unload as _unload
+from graphviz_ad._internal.api.notebook_cells import unwatch, watch
 from graphviz_ad._internal.base.errors import GraphvizADError, GraphvizADWarning
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -76,7 +79,19 @@ __all__ = [
     "trace",
     "trackable_function",
     "transforms",
+    "unwatch",
+    "watch",
 ]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """``%load_ext graphviz_ad``: the magic ``%%autograd`` draws what its cell computed."""
+    _load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """``%unload_ext graphviz_ad``: the magic is gone, and no cell is watched."""
+    _unload(shell)
 
 
 if _typing.TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from call_counts import counted
 from torch import nn
 
 import graphviz_ad as gad
@@ -21,7 +22,6 @@ from graphviz_ad import GraphvizADWarning
 from graphviz_ad._internal.base.errors import OptionError, TraceError
 from graphviz_ad._internal.graph.training_history import MOST_FOUND, MOST_STEPS, KeptSteps, StepSummary
 from graphviz_ad.callbacks import LightningCallback
-from tests.call_counts import counted
 
 
 def model() -> nn.Module:

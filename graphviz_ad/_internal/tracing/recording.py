@@ -116,9 +116,12 @@ class Recording:
         namespace: Mapping[str, Any],
         *,
         most_passes: int | None = None,
+        most_operations: int | None = None,
         judge: Callable[[Graph], Any] | None = None,
     ) -> None:
-        """``most_passes``: the backward pass after so many raises `Enough`."""
+        """``most_passes``: the backward pass after so many raises `Enough`; ``most_operations``: after so many, nothing
+        more is recorded, see `is_full`.
+        """
         if module is not None and not isinstance(module, torch.nn.Module):
             raise OptionError(
                 f"module={shown_value(module)} ({type(module).__name__}) is no nn.Module; give the model whose"
@@ -131,7 +134,7 @@ class Recording:
         self._graph: Graph | None = None
         self._open = ExitStack()
         self._state = "new"
-        self._most_passes, self._judge = most_passes, judge
+        self._most_passes, self._most_operations, self._judge = most_passes, most_operations, judge
         self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
         self._codes: list[CodeType] = []
@@ -173,6 +176,7 @@ class Recording:
             self._name_what_is_there()
             self._look_at_gradients()
         self._recorder, self._noted = recorder_for(self._tape), Noted()
+        self._recorder.most = self._most_operations
         try:
             self._recorder.blind = not self._open.enter_context(engine_entry(self._engine))
             self._open.enter_context(self._noted)
@@ -185,6 +189,19 @@ class Recording:
     def program_is(self, code: CodeType) -> None:
         """Say which code the program is, where it is not the one that entered the block."""
         self._code = self._tape.program = code
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there was more to record than was asked for."""
+        return self._state == "open" and self._recorder.full
+
+    def drop(self) -> None:
+        """Stop recording without making a graph; bears being run twice."""
+        if self._state == "open":
+            self._state = "ended"
+            self._close()
+            self._module, self._namespace, self._passes = None, {}, []
+            del self._tape, self._recorder, self._grads
 
     def called_modules(self) -> list[torch.nn.Module]:
         """The modules that the program itself called, in their order."""
@@ -295,7 +312,7 @@ class Recording:
     # --- the user's backward passes
 
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or self._recorder.full:
             return real(outputs, *args, **kwargs)
         if not self._recorder.is_of_this_task():
             with self._recorder.aside():

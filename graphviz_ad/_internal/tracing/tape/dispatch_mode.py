@@ -70,7 +70,8 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
                 "what only C++ holds cannot be told from what Python holds: operations that one call runs stand apart"
             )
         self.tape = tape
-        self.paused = self.ended = False
+        self.paused = self.ended = self.full = False
+        self.most: int | None = None  # operations, after which it is full
         # what tells its own task, and those that this one starts meanwhile, from others
         self._mark = object()
         self._marks: tuple[object, ...] = ()
@@ -137,6 +138,7 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             schema is None
             or self.paused
             or self.ended
+            or self.full
             or quiet.depth
             or not schema.recorded
             or (self.blind and is_in_engine())
@@ -144,6 +146,7 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         ):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None
+        self.full = self.most is not None and len(self.tape.operations) >= self.most
         try:
             operation = self.tape.before(schema, args, kwargs)
         except Exception as error:
