@@ -328,7 +328,9 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     shown = chosen.simplified(whole, needed=asked_about(asked.wrt, asked.tangents), ends=ends)
     usual = UsualStory(asked.direction, None if asked.steps is None else asked.steps == "edge")
     each = [replace(one, graph=chosen.simplified(one.graph, ends=ends)) for one in rounds]
-    choice = choose(wrt=asked.wrt, tangents=asked.tangents, passes=each, shown=shown, usual=usual)
+    choice = choose(
+        wrt=asked.wrt, tangents=asked.tangents, passes=each, shown=shown, usual=usual, history=history_in(asked)
+    )
     sums = chosen.options.gradients
     written = replace(chosen.options, sums=sums, leaf_sums=sums, inline=asked.constants == "inline")
     return film_of_story(shown, written, choice, asked, chosen.theme)
@@ -336,13 +338,15 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
 
 def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
     """What is drawn on the stage, and how; ``anomalies`` open boxes where something goes wrong."""
-    backward = asked.direction != "forward" and asked.tangents is None
+    numbers = history_in(asked) is None  # of the steps of a training those of one pass would not be true
+    backward = asked.direction != "forward" and asked.tangents is None and numbers
     return picture_look(
         theme_name=asked.theme,
         layout=asked.layout,
         direction=asked.flow,
+        values=numbers,
         gradients=backward,
-        local=asked.local and (backward or asked.tangents is not None),
+        local=asked.local and (backward or (asked.tangents is not None and numbers)),
         depth=asked.depth or (1 if asked.steps == "module" else None),
         detail=asked.detail,
         boxes=asked.boxes,
@@ -361,10 +365,12 @@ def film_of_story(shown: Graph, written: Options, choice: Choice, asked: Animate
     size = ASPECTS[asked.aspect]
     listing = program_beside(choice, words) if asked.code else None
     panel = panel_for(listing, size)
-    panel = panel_with_legend(panel) if asked.overlay is not None else panel
-    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, asked.camera, panel)
+    fills = asked.overlay if not isinstance(asked.overlay, History) else None
+    panel = panel_with_legend(panel) if fills is not None else panel
+    camera = asked.camera and history_in(asked) is None  # all boxes have something to say at each step
+    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, camera, panel)
     staged, screen = staged_with_curve(words, choice, screen)
-    stage, speed = with_overlay(staged.scene, shown, asked.overlay), float(asked.speed)
+    stage, speed = with_overlay(staged.scene, shown, fills), float(asked.speed)
     film = Film(
         stage, staged.story.steps, staged.story.opening, shown.name, speed, size, panel=screen.panel, program=listing
     )
@@ -373,11 +379,22 @@ def film_of_story(shown: Graph, written: Options, choice: Choice, asked: Animate
     return Animation(shown, in_time(film, staged, screen, words, Time(asked.max_seconds, chose)), theme)
 
 
+def history_in(asked: AnimateOptions) -> History | None:
+    """The training run that a film is to show, if it is to show one."""
+    return asked.overlay if isinstance(asked.overlay, History) else None
+
+
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
     """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them."""
     if asked.passes is not None:
         return None if asked.passes is False else asked.passes
-    other = asked.wrt or asked.tangents or asked.direction != "both" or asked.steps in ("edge", "op")
+    other = (
+        asked.wrt
+        or asked.tangents
+        or history_in(asked) is not None
+        or asked.direction != "both"
+        or asked.steps in ("edge", "op")
+    )
     few = 1 < len(graph.passes) <= FEW_PASSES
     return True if few and graph.has_gradients and not graph.ranks and not other else None
 
@@ -418,6 +435,7 @@ def refuse_idle(asked: AnimateOptions) -> None:
         "wrt": asked.wrt,
         "tangents": asked.tangents,
         "passes": asked.passes is not None and asked.passes is not False,
+        "overlay": history_in(asked) is not None,
     }
     other = next((name for name, given in asks.items() if given), None)
     if other is not None and asked.direction != "both":

@@ -8,7 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import pairwise
+from typing import Any
 
+from graphviz_ad._internal.diagnosis.box_curves import fills_of_boxes, lines_of_boxes
+from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.explain.explainer import explain_gradient
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
@@ -99,12 +102,12 @@ class Subject:
         words = words_of_graph(self.graph, options)
         with written_with(options.digits):
             scene = with_failure(build_scene(words, direction=self.look.direction), self.graph)
-            scene = with_remarks(scene, self.remarks)
+            scene = with_remarks(with_remarks(scene, self.remarks), self.curves)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
             plain = self.is_part and self.explained is None and self.forward is None
             scene = bundled(scene, self.graph) if plain else scene
-        scene = with_overlay(scene, self.graph, asked.overlay)
+        scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
         less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
@@ -116,6 +119,12 @@ class Subject:
         own = scene.legend if legend else ()
         roles = [role for role in roles_of_folds(self.graph) if role != "of result" or "gradient" not in own]
         return replace(scene, boxes=boxes, legend=(*own, *roles))
+
+    @cached_property
+    def curves(self) -> Remarks:
+        """What boxes say of a training run, if they are to."""
+        overlay = self.asked.overlay
+        return lines_of_boxes(overlay, self.graph) if isinstance(overlay, History) else {}
 
     @property
     def words_left_out(self) -> Mapping[str, str]:
@@ -172,6 +181,11 @@ class Subject:
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
                 found[fact] = self.words_left_out[fact].format(digits=less.digits)
         return list(found.values())
+
+
+def overlay_of(asked: str | Mapping[str, float] | History | None, graph: Graph) -> Any:
+    """What boxes are filled by; of a training run, what they have at its last step."""
+    return fills_of_boxes(asked, graph) if isinstance(asked, History) else asked
 
 
 # what is missing where a manner has less than the one before

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.box_curves import norms_in_boxes
+from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.explain.explainer import explain_gradient
 from graphviz_ad._internal.explain.explanation import Explanation
 from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
@@ -17,6 +19,7 @@ from graphviz_ad._internal.film.story import Story, tell
 from graphviz_ad._internal.film.story_passes import Told, same_pictures, tell_passes, words_of_rounds
 from graphviz_ad._internal.film.story_paths import tell_paths
 from graphviz_ad._internal.film.story_tangents import tell_tangents
+from graphviz_ad._internal.film.story_training import training_told
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, without_boxes
 from graphviz_ad._internal.scene.paint import label_size
@@ -90,7 +93,22 @@ class PassStory:
         return staged(tell_passes(each, picture), picture)
 
 
-Choice = UsualStory | PathStory | TangentStory | PassStory
+@dataclass(frozen=True)
+class TrainingStory:
+    """A training run, on the graph of one of its steps."""
+
+    history: History
+
+    def told(self, words: Words) -> Telling:
+        """The story in these words."""
+        telling = staged(Story((), ()), words)
+        drawn = drawn_keys(telling.scene)
+        norms = {key: each for key, each in norms_in_boxes(self.history, words.graph).items() if key in drawn}
+        told = training_told(self.history, norms)
+        return Telling(told.story(), told.with_room(telling.scene))
+
+
+Choice = UsualStory | PathStory | TangentStory | PassStory | TrainingStory
 
 
 def choose(
@@ -100,11 +118,15 @@ def choose(
     passes: Sequence[Round],
     shown: Graph,
     usual: UsualStory,
+    history: History | None = None,
 ) -> Choice:
     """The story that was asked for."""
-    asked = [name for name, given in (("wrt", wrt), ("tangents", tangents), ("passes", passes)) if given]
+    stories = (("wrt", wrt), ("tangents", tangents), ("passes", passes), ("overlay", history is not None))
+    asked = [name for name, given in stories if given]
     if len(asked) > 1:
         raise OptionError(f"{' and '.join(asked)} are different stories; make a film of each")
+    if history is not None:
+        return TrainingStory(history)
     if wrt is not None:
         return PathStory(explain_gradient(shown, wrt))
     if tangents is not None:

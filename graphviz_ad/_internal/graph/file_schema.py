@@ -347,6 +347,7 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "copies": maybe(COPIES),
     "parts": some(ref("part")),
     "not_finite": maybe(NOT_FINITE),
+    "parameter_names": TEXTS,
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}

@@ -132,6 +132,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         inside=sum(max(member.inside, 1) for member in members if member.kind == "module" or member.kind in COMPUTED),
         parameters=parameters,
         parameter_norm=norm_of_parameters(members),
+        parameter_names=names_of_parameters(members),
         parts=parts_of(graph, members),
         not_finite=not_finite_in(graph, members),
         saved_bytes=bytes_of(members),
@@ -154,6 +155,12 @@ def common_path(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
             break
         shared.append(steps[0])
     return tuple(shared)
+
+
+def names_of_parameters(members: list[Node]) -> tuple[str, ...]:
+    """The names of the parameters among these nodes, and in them, each once."""
+    names = [(node.name,) if node.kind == "leaf" and node.name else node.parameter_names for node in members]
+    return tuple(dict.fromkeys(name for each in names for name in each))
 
 
 def norm_of_parameters(members: list[Node]) -> float | None:

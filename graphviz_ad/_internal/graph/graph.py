@@ -121,7 +121,7 @@ class Node:
     what a line or a call of the program is made of; ``switched_off`` is what the program called so that autograd
     recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12"); ``copies``
     says how often what stands in one box ran, and how the times differ; ``parts`` are the modules that a box holds,
-    ``not_finite`` is what in it is NaN or infinite.
+    ``not_finite`` is what in it is NaN or infinite, ``parameter_names`` are those of the parameters that it holds.
     """
 
     key: str
@@ -153,6 +153,7 @@ class Node:
     copies: Copies | None = None
     parts: tuple[Part, ...] = ()
     not_finite: NotFinite | None = None
+    parameter_names: tuple[str, ...] = ()
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:

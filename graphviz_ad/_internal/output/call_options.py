@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from graphviz_ad._internal.base.argument_types import Axes, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import Options
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.graph.transforms import Transform
 from graphviz_ad._internal.layouts import LAYOUTS
 from graphviz_ad._internal.scene.themes import THEME_NAMES, Theme
@@ -147,9 +148,10 @@ class Fills(Options):
     """What boxes may be filled by."""
 
     overlay: Annotated[
-        str | Mapping[str, float] | None,
+        str | Mapping[str, float] | History | None,
         Says(
-            "fill boxes by how much they have of something, by powers of ten; or a mapping from names to numbers",
+            "fill boxes by how much they have of something, by powers of ten; or a mapping from names to numbers; the"
+            " history of a training run is drawn as curves of gradients in boxes",
             "quantity",
             ("gradient", "value", "saved", "parameters"),
             metavar="NAME",

@@ -76,8 +76,10 @@ def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], span: 
     """The numbers of the passes, of many every so manieth, none of which leaves the span or touches another."""
     widest = max(text_width(str(number), AXIS) for number in numbers)
     each = max(math.ceil(len(numbers) * (widest + BETWEEN) / (span[1] - span[0])), math.ceil(len(numbers) / 8), 1)
+    apart = (span[1] - span[0]) / max(len(numbers) - 1, 1)
+    last = len(numbers) - 1 if (len(numbers) - 1) % each * apart > widest + BETWEEN else 0
     for n, (number, place) in enumerate(zip(numbers, places, strict=True)):
-        if place is not None and (n % each == 0 or (n == len(numbers) - 1 and n % each > each / 2)):
+        if place is not None and (n % each == 0 or (n == last and n % each > each / 2)):
             half = text_width(str(number), AXIS) / 2
             x = min(max(place[0], span[0] + half), span[1] - half)
             yield Label(x, y, str(number), AXIS, "muted", part=PART)

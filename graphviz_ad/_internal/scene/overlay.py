@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.alarms import alarms
@@ -55,23 +55,37 @@ QUANTITIES: Mapping[str, tuple[Quantity, str, Callable[[float], str]]] = {
 }
 
 
-def with_overlay(scene: Scene, graph: Graph, overlay: str | Mapping[str, float] | None) -> Scene:
+@dataclass(frozen=True)
+class Amounts:
+    """How much of something each box has, by its key, and what that is in words."""
+
+    of: Mapping[str, float | None]
+    words: str
+
+
+def with_overlay(scene: Scene, graph: Graph, overlay: str | Mapping[str, float] | Amounts | None) -> Scene:
     """The scene with each box filled by how much it has of a quantity, and a legend that says what the fills mean."""
     if overlay is None:
         return scene
+    told = overlay.of if isinstance(overlay, Amounts) else None
     quantity, words, written = chosen(graph, overlay)
     amounts = {node.key: quantity(node) for node in graph.node_list}
     known = [size for amount in amounts.values() if amount is not None and 0 < (size := abs(amount)) < math.inf]
-    wrong = {node.key: wrong_fill(graph, node) for node in graph.node_list}
+    wrong = {key: not_finite(amount) for key, amount in amounts.items()}
+    if told is None:
+        wrong = {node.key: wrong_fill(graph, node) for node in graph.node_list}
+    meanings = MEANINGS if told is None else OF_AMOUNTS
     low, high = (math.log10(min(known)), math.log10(max(known))) if known else (0.0, 0.0)
-    tints = {key: wrong[key] or fill(amount, low, high) for key, amount in amounts.items()}
+    tints = {
+        key: wrong[key] or fill(amount, low, high) for key, amount in amounts.items() if told is None or key in told
+    }
     boxes = tuple([replace(box, tint=tints.get(box.key, "")) for box in scene.boxes])
     ends = (written(min(known)), written(max(known))) if known else ("", "")
     ramp = Ramp(
         f"{words}, by powers of ten",
         (STEPS if low < high else STEPS[-1:]) if known else (),
         *(ends if low < high else (ends[0], "")),
-        tuple([(role, meaning) for role, meaning in MEANINGS.items() if any(box.tint == role for box in boxes)]),
+        tuple([(role, meaning) for role, meaning in meanings.items() if any(box.tint == role for box in boxes)]),
     )
     return replace(scene, boxes=boxes, ramp=ramp, alt=f"{scene.alt} {ramp.said}".strip())
 
@@ -82,10 +96,18 @@ MEANINGS = {
     PASSED_ON: "was passed on",
     MEANT: "−∞ that is meant, as in a mask",
 }
+OF_AMOUNTS = {NOTHING: "none or 0", BORN: "NaN or ∞"}
 
 
-def chosen(graph: Graph, overlay: str | Mapping[str, float]) -> tuple[Quantity, str, Callable[[float], str]]:
+def not_finite(amount: float | None) -> str:
+    """The fill of an amount that is no number; "" of one that is."""
+    return BORN if amount is not None and not math.isfinite(amount) else ""
+
+
+def chosen(graph: Graph, overlay: str | Mapping[str, float] | Amounts) -> tuple[Quantity, str, Callable[[float], str]]:
     """The quantity that was asked for."""
+    if isinstance(overlay, Amounts):
+        return lambda node: overlay.of.get(node.key), overlay.words, short_number
     if isinstance(overlay, str):
         if overlay not in QUANTITIES:
             raise UnknownNameError("quantity", overlay, QUANTITIES, "Or give a mapping from names to numbers.")

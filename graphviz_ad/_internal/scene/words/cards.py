@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.box_facts import MIXED, Part
@@ -186,10 +186,12 @@ def short_name(name: str) -> str:
     return ".".join(name.split(".")[-2:])
 
 
-def curve(norms: Sequence[float | None]) -> str:
-    """Norms as columns of which each is as high as its logarithm is large; of many, the least of those side by side."""
+def curve(norms: Sequence[float | None], *, largest: bool = False) -> str:
+    """Norms as columns of which each is as high as its logarithm is large; of many, the least of those side by side, or
+    the ``largest``.
+    """
     size = copies_in_column(len(norms))
-    logs = [least_of(norms[i : i + size]) for i in range(0, len(norms), size)]
+    logs = [extreme_of(norms[i : i + size], max if largest else min) for i in range(0, len(norms), size)]
     known = [value for value in logs if value is not None and math.isfinite(value)]
     if not known:
         return UNKNOWN * len(logs)
@@ -199,14 +201,15 @@ def curve(norms: Sequence[float | None]) -> str:
     return "".join(column(value, low, high) for value in logs)
 
 
-def least_of(norms: Sequence[float | None]) -> float | None:
-    """The logarithm of the smallest; −∞ for 0, NaN where one is not finite, None where none is known."""
+def extreme_of(norms: Sequence[float | None], extreme: Callable[[list[float]], float]) -> float | None:
+    """The logarithm of the smallest or the largest; −∞ for 0, NaN where one is not finite, None where none is known."""
     known = [norm for norm in norms if norm is not None]
     if not known:
         return None
     if not all(map(math.isfinite, known)):
         return math.nan
-    return math.log10(min(known)) if min(known) > 0 else -math.inf
+    found = extreme(known)
+    return math.log10(found) if found > 0 else -math.inf
 
 
 def column(value: float | None, low: float, high: float) -> str:
