@@ -60,6 +60,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "diagrams/neurons.py": ("a part of a drawing", {"dot"}),
     "cli/doctor.py": ("the program dot", {"dot"}),
     "output/worked_html.py": ("an element of HTML", {"div"}),
+    "diagnosis/step_log.py": ("a method of loggers", {"log"}),
     "renderers/html/player.py": ("an element of HTML, and what a camera sees", {"div", "view"}),
     "renderers/pages/narration.py": ("a word that is spoken", {"to"}),
     "renderers/images/matplotlib_canvas.py": ("how lines are joined", {"round"}),

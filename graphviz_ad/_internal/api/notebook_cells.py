@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from graphviz_ad._internal.api.api import Animation, Picture, plot
+from graphviz_ad._internal.base.argument_types import shown_value
 from graphviz_ad._internal.base.checked_calls import takes_only
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.graph.graph import Graph
@@ -128,6 +129,7 @@ def not_drawn(error: Exception) -> str:
 
 def load(shell: Any) -> None:
     """Give a shell its magic, as ``%load_ext graphviz_ad`` asks for."""
+    demand_shell(shell)
 
     def magic(line: str, cell: str) -> Any:
         """Run the cell, and draw what it computed; options of `plot` as in Python: %%autograd theme="dark"."""
@@ -142,6 +144,7 @@ def load(shell: Any) -> None:
 
 def unload(shell: Any) -> None:
     """Take it away, and watch no cell."""
+    demand_shell(shell)
     shell.magics_manager.magics["cell"].pop(MAGIC, None)
     if shell is running_shell():
         unwatch()
@@ -213,6 +216,15 @@ def shell_here(what: str) -> Any:
     if shell is None:
         raise OptionError(f"{what}, and this is none; in a script, use graphviz_ad.record() and rec.graph.plot()")
     return shell
+
+
+def demand_shell(shell: Any) -> None:
+    """Refuse what is no shell of IPython."""
+    if not hasattr(shell, "register_magic_function") or not hasattr(shell, "magics_manager"):
+        raise OptionError(
+            f"shell={shown_value(shell)} ({type(shell).__name__}) is no shell of IPython; write %load_ext graphviz_ad in"
+            " a notebook, which calls this"
+        )
 
 
 def display(thing: Any) -> None:

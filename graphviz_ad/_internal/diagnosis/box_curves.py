@@ -20,9 +20,7 @@ Norms = Sequence[float | None]
 def norms_in_boxes(history: History, graph: Graph) -> Mapping[str, Norms]:
     """Key of a box with parameters -> the norm of all their gradients at each step; None where none had one."""
     if not history.steps:
-        raise OptionError(
-            "overlay= is a history without steps: no backward pass was looked at; read it after some were"
-        )
+        raise OptionError("overlay= is a history without steps: no backward pass was looked at; give one with some")
     known = {name for step in history for name in step.parameters}
     names = {node.key: [name for name in parameters_in(node) if name in known] for node in graph.node_list}
     found = {key: [norm_at(step.parameters, each) for step in history] for key, each in names.items() if each}
