@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_boxes_have_the_norms_of_all_their_parameters(graph: Graph) -> None:
     leaves = norms_in_boxes(run, graph)
     assert {graph.nodes[key].name for key in leaves} == {name for name, _ in model().named_parameters()}
     assert next(each for key, each in leaves.items() if graph.nodes[key].name == "1.bias") == [None] * 5
+
+
+def test_a_graph_that_knows_the_model_by_its_variable_has_the_same_curves(graph: Graph) -> None:
+    other = replace(
+        graph,
+        node_list=tuple([replace(n, name=f"net.{n.name}") if n.kind == "leaf" else n for n in graph.node_list]),
+    )
+    assert norms_in_boxes(history(3), other) == norms_in_boxes(history(3), graph)
 
 
 def test_curves_stand_in_boxes_and_fills_are_those_of_the_last_step(graph: Graph) -> None:

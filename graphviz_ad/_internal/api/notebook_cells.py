@@ -222,8 +222,8 @@ def demand_shell(shell: Any) -> None:
     """Refuse what is no shell of IPython."""
     if not hasattr(shell, "register_magic_function") or not hasattr(shell, "magics_manager"):
         raise OptionError(
-            f"shell={shown_value(shell)} ({type(shell).__name__}) is no shell of IPython; write %load_ext graphviz_ad in"
-            " a notebook, which calls this"
+            f"shell={shown_value(shell)} ({type(shell).__name__}) is no shell of IPython; write %load_ext graphviz_ad"
+            " in a notebook, which calls this"
         )
 
 

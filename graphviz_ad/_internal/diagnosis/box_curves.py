@@ -5,7 +5,7 @@ small curve that is written there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.diagnosis.history import History
@@ -22,7 +22,10 @@ def norms_in_boxes(history: History, graph: Graph) -> Mapping[str, Norms]:
     if not history.steps:
         raise OptionError("overlay= is a history without steps: no backward pass was looked at; give one with some")
     known = {name for step in history for name in step.parameters}
-    names = {node.key: [name for name in parameters_in(node) if name in known] for node in graph.node_list}
+    names = {
+        node.key: [own for name in parameters_in(node) if (own := name_in(known, name)) is not None]
+        for node in graph.node_list
+    }
     found = {key: [norm_at(step.parameters, each) for step in history] for key, each in names.items() if each}
     if not found:
         raise OptionError(
@@ -30,6 +33,12 @@ def norms_in_boxes(history: History, graph: Graph) -> Mapping[str, Norms]:
             " model, recorded with gad.record(model, every=…)"
         )
     return found
+
+
+def name_in(known: Collection[str], name: str) -> str | None:
+    """What a history calls a parameter: "0.weight" for "model.0.weight", where a graph has the variable of the model."""
+    short = name.partition(".")[2]
+    return name if name in known else short if short in known else None
 
 
 def parameters_in(node: Node) -> Sequence[str]:
