@@ -36,7 +36,7 @@ def norms_in_boxes(history: History, graph: Graph) -> Mapping[str, Norms]:
 
 
 def name_in(known: Collection[str], name: str) -> str | None:
-    """What a history calls a parameter: "0.weight" for "model.0.weight", where a graph has the variable of the model."""
+    """What a history calls a parameter: "0.weight" for "model.0.weight", where a graph has the model's variable."""
     short = name.partition(".")[2]
     return name if name in known else short if short in known else None
 
