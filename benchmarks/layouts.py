@@ -31,7 +31,7 @@ import torch
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.graph import Edge, Node, Port
 from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.overlaps import course, cross
+from graphviz_ad._internal.layouts.overlaps import Pieces, course
 from graphviz_ad._internal.scene.scene import Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
@@ -248,15 +248,8 @@ def measured(scene: Scene, engine: str) -> Measure:
     placed = place_scene(scene, engine, PATIENCE if engine == "dot" else None)
     seconds = time.process_time() - start
     courses = [course(arrow) for arrow in placed.arrows if arrow.path]
-    courses.sort(key=lambda each: each.around[0])
-    crossings = 0
-    for i, each in enumerate(courses):
-        for other in courses[i + 1 :]:
-            if other.around[0] > each.around[2]:
-                break
-            crossings += cross(each, other)
     length = sum(math.dist(a, b) for each in courses for a, b in pairwise(each.line))
-    return Measure(crossings, length, seconds)
+    return Measure(Pieces(courses).crossings(), length, seconds)
 
 
 def row(name: str, scene: Scene, by: Mapping[str, Measure]) -> str:

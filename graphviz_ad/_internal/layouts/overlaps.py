@@ -7,7 +7,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from graphviz_ad._internal.scene.scene import Arrow, Point, Scene
 
@@ -18,6 +22,9 @@ SHARES = tuple(
 END = 2.0  # points around the end of an arrow
 NEAR = 1.0  # points by which an arrow may touch what it does not lead to
 Frame = tuple[float, float, float, float]  # left, top, right, bottom
+Numbers: TypeAlias = "NDArray[np.float64]"
+Truths: TypeAlias = "NDArray[np.bool_]"
+Places: TypeAlias = "NDArray[np.intp]"
 
 
 @dataclass(frozen=True)
@@ -47,14 +54,59 @@ class Course:
 def overlaps(scene: Scene) -> Overlaps:
     """What is in the way of what in a placed scene."""
     courses = [course(arrow) for arrow in scene.arrows if arrow.path]
+    pieces = Pieces(courses)
     boxes = [(box.key, frame_at(box.center, box.width, box.height)) for box in scene.boxes if box.center]
     words = [frame_at(a.label_center, a.width - 10, a.height - 6) for a in scene.arrows if a.lines and a.label_center]
     return Overlaps(
-        sum(cross(a, b) for a, b in combinations(courses, 2)),
-        sum(is_in_the_way(each, key, frame) for each in courses for key, frame in boxes if meet(each.around, frame)),
-        sum(runs_through(each.line, frame) for each in courses for frame in words if meet(each.around, frame)),
+        pieces.crossings(),
+        sum(in_the_way(pieces, key, frame) for key, frame in boxes),
+        sum(len(pieces.through(frame)) for frame in words),
         max((sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in courses), default=0.0),
     )
+
+
+class Pieces:
+    """All straight pieces of arrows, side by side: as many of them are looked at at once as can be."""
+
+    def __init__(self, courses: Sequence[Course]) -> None:
+        self.courses = courses
+        lines = [list(pairwise(each.line)) for each in courses]
+        ends = np.array([piece for line in lines for piece in line], dtype=np.float64).reshape(-1, 2, 2)
+        self.starts, self.ends = ends[:, 0], ends[:, 1]
+        self.least, self.most = ends.min(1), ends.max(1)
+        self.first = np.cumsum([0, *map(len, lines)])  # piece of each arrow
+        self.arrow = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+
+    def crossings(self) -> int:
+        """How many pairs of arrows cross."""
+        return sum(self._crossed_by(i) for i in range(len(self.courses)))
+
+    def _crossed_by(self, i: int) -> int:
+        """How many of the arrows behind one it crosses."""
+        own = slice(self.first[i], self.first[i + 1])
+        near = self._near(self.courses[i].around, own.stop)
+        p, q = self.starts[own, None], self.ends[own, None]
+        r, s = self.starts[near], self.ends[near]
+        beside = (self.least[near] > self.most[own, None]) | (self.most[near] < self.least[own, None])
+        apart = (turns(p, r, s) != turns(q, r, s)) & (turns(p, q, r) != turns(p, q, s))
+        return len(np.unique(self.arrow[near][(apart & ~beside.any(-1)).any(0)]))
+
+    def through(self, frame: Frame) -> Sequence[int]:
+        """The arrows that are inside a rectangle anywhere."""
+        near = self._near(frame)
+        inside = enter(self.starts[near], self.ends[near], frame)
+        return np.unique(self.arrow[near][inside]).tolist()
+
+    def _near(self, frame: Frame, first: int = 0) -> Places:
+        """Which pieces may meet a rectangle, from the first that is asked for on."""
+        beside = (self.least[first:] > frame[2:]) | (self.most[first:] < frame[:2])
+        return np.flatnonzero(~beside.any(-1)) + first
+
+
+def in_the_way(pieces: Pieces, key: str, frame: Frame) -> int:
+    """How many arrows run through a box; of its own arrows it is touched at their ends."""
+    found = [pieces.courses[i] for i in pieces.through(frame)]
+    return sum(key not in (each.arrow.tail, each.arrow.head) or runs_through(each, frame) for each in found)
 
 
 def course(arrow: Arrow) -> Course:
@@ -64,15 +116,10 @@ def course(arrow: Arrow) -> Course:
     return Course(arrow, line, (min(xs), min(ys), max(xs), max(ys)))
 
 
-def meet(a: Frame, b: Frame) -> bool:
-    """Whether two rectangles overlap."""
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def is_in_the_way(each: Course, key: str, frame: Frame) -> bool:
-    """Whether an arrow runs through a box; of its own boxes it touches the borders at its ends."""
-    own = key in (each.arrow.tail, each.arrow.head)
-    return runs_through(shortened(each.line) if own else each.line, frame)
+def runs_through(own: Course, frame: Frame) -> bool:
+    """Whether an arrow is inside its own box but at its ends."""
+    line = np.array(shortened(own.line)).reshape(-1, 2)
+    return bool(enter(line[:-1], line[1:], frame).any())
 
 
 def shortened(line: Sequence[Point]) -> list[Point]:
@@ -98,46 +145,25 @@ def frame_at(center: Point, width: float, height: float) -> Frame:
     return center[0] - width / 2, center[1] - height / 2, center[0] + width / 2, center[1] + height / 2
 
 
-def runs_through(line: Sequence[Point], frame: Frame) -> bool:
-    """Whether a line is inside a rectangle anywhere."""
-    inner = frame[0] + NEAR, frame[1] + NEAR, frame[2] - NEAR, frame[3] - NEAR
-    return any(enters(a, b, inner) for a, b in pairwise(line))
+def enter(starts: Numbers, ends: Numbers, frame: Frame) -> Truths:
+    """Which straight pieces are inside a rectangle anywhere: what is left of each between two sides, and two more.
+
+    ``starts`` and ``ends``: pieces × 2.
+    """
+    least, most = np.array(frame[:2]) + NEAR, np.array(frame[2:]) - NEAR
+    ways = ends - starts
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, last = (least - starts) / ways, (most - starts) / ways
+    between = (least < starts) & (starts < most)  # for all of the way, where a piece does not move between two sides
+    low = np.where(ways != 0, np.minimum(first, last), np.where(between, 0.0, 1.0))
+    high = np.where(ways != 0, np.maximum(first, last), np.where(between, 1.0, 0.0))
+    left: Truths = np.maximum(low.max(-1), 0.0) < np.minimum(high.min(-1), 1.0)
+    return left
 
 
-def enters(start: Point, end: Point, frame: Frame) -> bool:
-    """Whether a straight piece is inside a rectangle anywhere: what is left of it between two sides, and two more."""
-    low, high = 0.0, 1.0
-    for at, way, least, most in (
-        (start[0], end[0] - start[0], frame[0], frame[2]),
-        (start[1], end[1] - start[1], frame[1], frame[3]),
-    ):
-        if way == 0:
-            if not least < at < most:
-                return False
-            continue
-        first, last = sorted(((least - at) / way, (most - at) / way))
-        low, high = max(low, first), min(high, last)
-    return low < high
-
-
-def cross(a: Course, b: Course) -> bool:
-    """Whether two arrows cross."""
-    if not meet(a.around, b.around):
-        return False
-    others = list(pairwise(b.line))
-    for p, q in pairwise(a.line):
-        left, right = (p[0], q[0]) if p[0] < q[0] else (q[0], p[0])
-        low, high = (p[1], q[1]) if p[1] < q[1] else (q[1], p[1])
-        for r, s in others:
-            if (r[0] > right and s[0] > right) or (r[0] < left and s[0] < left):
-                continue
-            if (r[1] > high and s[1] > high) or (r[1] < low and s[1] < low):
-                continue
-            if turns(p, r, s) != turns(q, r, s) and turns(p, q, r) != turns(p, q, s):
-                return True
-    return False
-
-
-def turns(a: Point, b: Point, c: Point) -> bool:
-    """Whether the way from a over b to c turns left."""
-    return (c[1] - a[1]) * (b[0] - a[0]) > (b[1] - a[1]) * (c[0] - a[0])
+def turns(a: Numbers, b: Numbers, c: Numbers) -> Truths:
+    """Whether the way from a over b to c turns left, for arrays of points whose last axis is x and y."""
+    turned: Truths = (c[..., 1] - a[..., 1]) * (b[..., 0] - a[..., 0]) > (b[..., 1] - a[..., 1]) * (
+        c[..., 0] - a[..., 0]
+    )
+    return turned
