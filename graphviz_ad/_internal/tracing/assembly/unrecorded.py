@@ -72,8 +72,4 @@ def was_detached(units: Units, unit: Unit, operation: Operation) -> bool:
     results = units.values[unit].values()
     read = [value for value in results if value.used] or list(results)
     before = tape.operations[operation.number - 1].moment if operation.number else tape.moment
-    return (
-        unit.label is None
-        and operation.moment > before
-        and any(value.differentiable for value in read)
-    )
+    return unit.label is None and operation.moment > before and any(value.differentiable for value in read)
