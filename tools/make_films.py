@@ -7,6 +7,7 @@ python tools/make_films.py FOLDER     # writes all seven as MP4 there, for a lec
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -195,7 +196,8 @@ def program(lesson: Lesson) -> str:
     """The lines that make a film, as one would write them in a notebook."""
     _, _, *lines, last = inspect.getsource(lesson.film).splitlines()
     source = dedent("\n".join([*lines, last.replace("return ", "film = ", 1)]))
-    return source.replace("  # type: ignore[no-untyped-def]", "").strip("\n")
+    source = source.replace("  # type: ignore[no-untyped-def]", "").strip("\n")
+    return re.sub(r"(\n {4}[^\n]*\n)\n(?=\S)", r"\1\n\n", source)  # two lines behind a function
 
 
 def section(lesson: Lesson) -> str:
