@@ -133,7 +133,8 @@ def test_a_picture_too_large_for_its_pixels_has_fewer_and_says_so(tmp_path: Path
 
 
 def test_a_long_picture_of_a_training_run_is_drawn_with_fewer_pixels(tmp_path: Path, monkeypatch: Any) -> None:
-    assert Image.MAX_IMAGE_PIXELS is not None and MOST_PIXELS_READ <= Image.MAX_IMAGE_PIXELS
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert MOST_PIXELS_READ <= Image.MAX_IMAGE_PIXELS
     monkeypatch.setattr(matplotlib_canvas, "MOST_PIXELS_READ", 2**22)  # as many as there may be take 700 MB
     long = Frame(Canvas(8_995, 30_172, (), background="paper"), LIGHT, 2.0)
     with pytest.warns(GraphvizADWarning, match=r"8995 x 30172 points is too large for 2 pixels a point: it has 0\.12"):
