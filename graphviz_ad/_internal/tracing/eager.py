@@ -414,9 +414,8 @@ def finish(
             for _, tensor in outputs:
                 tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
-            fed = seeds if is_seeded else list(map(seed_to_give, [tensor for _, tensor in outputs], seeds))
             try:
-                result = backward(tape, autograd, [tensor for _, tensor in outputs], fed, noted, finished=finished)
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, finished=finished)
             except Exception as error:
                 with beside_failure(error):
                     so_far = [*notices, failure_notice(FAILED, failure_of(error))]
@@ -425,17 +424,9 @@ def finish(
             graph = graph_with_detail(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
-        outputs = seeds = fed = None  # type: ignore[assignment]
+        outputs = seeds = None  # type: ignore[assignment]
         let_go(tape, autograd)
     return graph
-
-
-def seed_to_give(output: Tensor, seed: Tensor | None) -> Tensor | None:
-    """The gradient that the backward pass is given for an output; None where torch makes that very 1 itself: to look
-    at one that it is given, it imports modules that take a fifth of the time that it took to be imported.
-    """
-    plain = type(output) is Tensor and output.layout is torch.strided and output.numel() == 1
-    return None if plain and output.dtype.is_floating_point else seed
 
 
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True", "non-empty donated buffers")
@@ -445,7 +436,7 @@ def backward(
     tape: Tape,
     autograd: AutogradGraph,
     outputs: Sequence[Tensor],
-    seeds: Sequence[Tensor | None],
+    seeds: Sequence[Tensor],
     noted: BackwardPass,
     *,
     finished: bool,
