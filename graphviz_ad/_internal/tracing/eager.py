@@ -99,10 +99,12 @@ def trace(
     args, kwargs = given.args, given.kwargs
     tape = Tape(capture, _call_target.__code__, direct=name_of_callable(target))
     tape.program = getattr(target, "__code__", None)
-    namespace = {**surroundings(target), **modules_given(target, args, kwargs)}
+    own, inner = surroundings(target)
+    namespace = {**own, **modules_given(target, args, kwargs)}
     with unseen_by_functions():
-        name_inputs(tape, target, args, kwargs, namespace)
+        name_inputs(tape, target, args, kwargs, namespace, inner)
         kept = kept_target(name_of(target), target, args, kwargs, grad_outputs)
+    namespace = {**inner, **namespace}
     outer, noted, recorder = current_tape.get(), Noted(), recorder_for(tape)
     try:
         current_tape.set(tape)
