@@ -389,6 +389,7 @@ def shown_gradient(graph: Graph, node: Node, port: Port) -> object:
 
 def written_apart(first: object, second: object) -> tuple[str, str]:
     """Two facts that differ, with as many digits as it takes to tell them apart; by their difference where none do."""
+    pair = written_fact(first), written_fact(second)
     for digits in MORE_DIGITS:
         with written_with(digits):
             pair = written_fact(first), written_fact(second)

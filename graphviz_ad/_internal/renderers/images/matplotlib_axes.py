@@ -145,7 +145,7 @@ class DrawnText(Text):
             fontproperties=FontProperties(
                 family=[*families, *mpl.rcParams["font.family"], "DejaVu Sans"],
                 weight=WEIGHTS[label.bold],
-                style="italic" if runs[0].italic and len(runs) == 1 else None,
+                style="italic" if len(runs) == 1 and runs[0].italic else None,
             ),
             usetex=False,
             parse_math=False,
