@@ -13,6 +13,8 @@ from needed_tools import needs_package
 from PIL import Image
 
 import graphviz_ad as gad
+from graphviz_ad._internal.film.moments import moments
+from graphviz_ad._internal.output.formats import PICTURES
 
 DEMO = Path(__file__).parents[1] / "demo/make_demo.py"
 SMALL = {
@@ -82,7 +84,9 @@ def test_the_gif_has_a_frame_for_each_step_and_some_in_which_numbers_move(demo, 
     film = gad.trace(demo.f, 1.5, 0.5).animate()
     with Image.open(made / "function.gif") as picture:
         assert picture.size == (1280, 720)
-        assert len(film.steps) < picture.n_frames < 16 * film.duration
+        moving = sum(moment.end - moment.begin for moment in moments(film.film) if not moment.rests)
+        assert len(film.steps) < picture.n_frames <= len(film.steps) + PICTURES.most * moving, "one of each rest"
+    assert (made / "function.gif").stat().st_size < 1_500_000
 
 
 def test_the_page_loads_nothing(made):

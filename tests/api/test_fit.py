@@ -385,6 +385,12 @@ def test_a_graph_that_is_too_large_is_folded_to_what_can_be_read() -> None:
     assert legibility(picture.canvas).smallest >= 12 * PIXEL
     assert any("13" in (node.op or node.name or "") or "13" in node.module for node in picture.graph.node_list)
     assert any(node.copies is not None and node.copies.count >= 11 for node in picture.graph.node_list)
+    scene = picture.scene
+    said = any(line.kind == "none" for box in scene.boxes for line in box.lines)
+    assert {"gradless", "gradless, said"} & {*scene.legend} == {"gradless, said" if said else "gradless"}
+    drawn = any(line.grid is not None for part in (*scene.boxes, *scene.arrows) for line in part.lines)
+    missing = [word.strip() for word in scene.notes[-1].removesuffix(".").partition(":")[2].split(";")]
+    assert ("elements" if drawn else "elements of some tensors") not in missing
 
 
 def test_no_picture_without_a_place_is_a_long_strip() -> None:

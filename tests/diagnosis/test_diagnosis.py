@@ -351,3 +351,39 @@ def test_a_step_that_comes_after_many_passes_is_waited_for(tmp_path: Path, capsy
     for passes, seen in ((), 16), (("--passes", "3"), 3):
         assert main(["diagnose", str(script), *passes]) == 0
         assert f"what comes after pass {seen}, where the program was stopped" in capsys.readouterr().out
+
+
+MAKES = "return torch.optim.SGD(m.parameters(), 0.01)"
+
+
+@pytest.mark.parametrize(
+    ("beside", "makes", "called", "forgotten"),
+    [
+        ("pass", MAKES, False, False),
+        ("game.step()", "pass", True, False),
+        ("pass", MAKES, True, True),
+        ("game.step()", MAKES, True, True),
+    ],
+)
+def test_no_step_was_forgotten_where_no_optimizer_is(
+    tmp_path: Path, beside: str, makes: str, called: bool, forgotten: bool
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import torch\n"
+        "class Game:\n"
+        "    def step(self): pass\n"
+        f"def other(m):\n    {makes}\n"
+        "def back(m, game):\n"
+        "    for i in range(2):\n"
+        "        m.zero_grad()\n"
+        "        m(torch.ones(2, 3)).mean().backward()\n"
+        f"        {beside}\n"
+        "def main():\n"
+        "    m, game = torch.nn.Linear(3, 1), Game()\n"
+        f"    o = other(m) if {called} else None\n"
+        "    back(m, game)\n"
+        "    return m\n"
+        "m = main()\n"
+    )
+    assert main(["diagnose", str(script)]) == forgotten

@@ -256,6 +256,31 @@ def recurrent(x1, x2, x3, h0, u, w, b):  # type: ignore[no-untyped-def]
     return (h3 - 1) ** 2
 
 
+@pytest.mark.parametrize("layout", ["auto", "layered"])
+def test_a_film_of_few_operations_keeps_them_where_lines_spare_hardly_a_box(layout: str) -> None:
+    made = graph("several_results").animate(layout=layout)
+    assert not made.graph.notes
+    assert {node.kind for node in made.graph.node_list} == {"leaf", "op"}
+    assert [arrow.key for arrow in made.film.stage.arrows if any("∂" in line.text for line in arrow.lines)]
+
+
+def two_branches(x, y, z):  # type: ignore[no-untyped-def]
+    a = torch.sin(x * y) + z
+    b = torch.exp(y) + x
+    c = torch.tanh(a * b)
+    return c
+
+
+# as a whole, names have 11 pixels on the wide screen and 9.5 on the other
+@pytest.mark.parametrize(("aspect", "kind"), [("16:9", "op"), ("4:3", "line")])
+def test_lines_are_told_only_where_operations_are_far_from_readable(aspect: str, kind: str) -> None:
+    traced = gad.trace(two_branches, 1.0, 0.5, 0.2)
+    made, operations = (traced.animate(aspect=aspect, detail=detail).film for detail in ("auto", "op"))
+    assert operations.views, "as a whole, they cannot be read"
+    assert {box.kind for box in made.stage.boxes} == {"leaf", kind}
+    assert bool(made.views) == (kind == "op")
+
+
 def test_a_film_that_is_told_by_line_plans_no_camera_and_nothing_is_drawn_twice() -> None:
     leaves = [torch.tensor(value, requires_grad=True) for value in (0.5, 0.8, 0.1)]
     traced = gad.trace(recurrent, *torch.tensor([1.0, 0.5, -1.0, 0.0]), *leaves)

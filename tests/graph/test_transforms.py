@@ -181,8 +181,8 @@ def test_a_result_that_a_folded_module_uses_itself_says_what_came_from_outside()
     assert hidden.arrived is not None
     np.testing.assert_array_equal(hidden.grad.array, 3 + x.detach().sin().exp())
     np.testing.assert_array_equal(hidden.arrived.array, [3, 3])
-    (notice,) = (notice for notice in folded.notices if "A part of the gradient of both flows inside" in notice)
-    assert re.search(r"on no arrow that is drawn: from exp \(test_transforms\.py:\d+\)\.$", notice)
+    (notice,) = (notice for notice in folded.notices if "Arrows bring only a part of the gradient of both" in notice)
+    assert re.search(r"the rest comes from inside of the same box, from exp \(test_transforms\.py:\d+\)\.$", notice)
     assert ("gradient from outside", "[3, 3]") in [
         (fact.label, fact.text) for fact in words_of_graph(folded).nodes[both.key].hover
     ]

@@ -237,15 +237,12 @@ def test_not_yet_zero_not_retained_none_and_nan_are_five_marks_in_one_film() -> 
         words.names.of[node.key]: " ".join(line.text for line in words.nodes[node.key].gradients)
         for node in traced.node_list
     }
-    opening = {
-        text
-        for change in traced.animate(layout="layered").film.opening
-        for role, text in change.texts
-        if role == "gradient"
-    }
     inner = next(node for node in traced.node_list if node.op == "neg")
+    steps = traced.animate(layout="layered", detail="op").steps
+    turn = next(step for step in steps if step.phase == "backward")  # when gradients begin to be asked for
+    asked = next(dict(change.texts) for change in turn.changes if change.key == inner.key and change.texts)
     marks = {
-        "not computed yet": next(text for text in opening if text.startswith("grad")),
+        "not computed yet": asked["gradient"],
         "zero": said[words.names.of[inner.key]],
         "not retained": next(fact for fact in told(words.nodes[inner.key]) if NOT_RETAINED in fact),
         "no gradient arrived": said["unused"],

@@ -7,8 +7,15 @@ import torch
 from torch import Tensor, nn
 
 import graphviz_ad as gad
+from graphviz_ad._internal.api.still_plans import name_to_open
+from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notice_sentences import sentence
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.scene.scene import Box, Scene
+from graphviz_ad._internal.scene.scene_building import build_scene
+from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
 
 
@@ -107,7 +114,9 @@ def test_results_that_are_called_the_same_are_one_line_and_parameters_are_told_o
     assert any(text.startswith("‖grad of params‖") for text in lines(box, "gradient"))
     said = [*picture.scene.notes, *(text for each in picture.scene.boxes for text in lines(each, "gradient"))]
     assert not any("grad of parameters" in text for text in said)
-    assert any("‖grad of params‖ of all 6 modules: least" in text for text in picture.scene.notes)
+    assert any(
+        "‖grad of params‖ of 6 modules with parameters of their own: least" in text for text in picture.scene.notes
+    )
     assert len(lines(box, "value", "statistic")) < 6
 
 
@@ -146,3 +155,82 @@ def test_results_of_a_box_are_called_as_in_the_program_or_by_what_made_them() ->
     assert any(text.startswith("60 × unbind: mean ") for text in texts)
     assert not any("result " in text for text in texts)
     assert "number" in picture.scene.legend
+
+
+def test_what_is_open_behind_a_name_is_most_of_what_is_closed_and_a_click_opens_it_too() -> None:
+    cell, out = nn.LSTMCell(2, 2), nn.Linear(2, 1)
+
+    def read(steps: Tensor) -> Tensor:
+        state = torch.zeros(1, 2), torch.zeros(1, 2)
+        for x in steps:
+            state = cell(x, state)
+        return out(state[0]).sum()
+
+    torch.manual_seed(0)
+    graph = fold_to_boxes(gad.trace(read, torch.randn(14, 1, 2)), 6)
+    (parts,) = (note for note in graph.notes if note.kind == "parts in boxes")
+    box = max(graph.node_list, key=lambda node: node.inside)
+    assert (parts["opens"], parts["first"], name_to_open(graph, box)) == ("cell", False, "cell")
+    assert any('plot(expand="cell"), or a click in a page, opens cell.' in text for text in graph.notices)
+    (rest,) = (note for note in graph.notes if note.kind == "flows inside")
+    assert f"of {len(rest.subjects)} × lstm_cell:" in sentence(rest)
+
+
+def test_a_box_behind_an_open_copy_says_which_copies_it_is() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
+
+    def step(y: Tensor) -> Tensor:
+        k = net(y)
+        m = net(y + 0.1 / 2 * k)
+        return y + 0.1 / 6 * (k + 2 * m)
+
+    def solve(y: Tensor) -> Tensor:
+        for _ in range(20):
+            y = step(y)
+        return y.sum()
+
+    torch.manual_seed(0)
+    graph = fold_to_boxes(gad.trace(solve, torch.randn(2)), 30)
+    (box,) = (node for node in graph.node_list if node.copies is not None and node.copies.whole is not None)
+    assert box.op == f"step() {21 - box.copies.count} … 20"
+    assert box.copies.first == f"{21 - box.copies.count} of 20"
+
+
+def test_a_line_says_what_it_calls_and_how_often_and_where_another_pass_begins_is_a_mark() -> None:
+    torch.manual_seed(0)
+    critic, judge = nn.Sequential(nn.Linear(2, 4), nn.LeakyReLU(), nn.Linear(4, 1)), nn.BCEWithLogitsLoss()
+    maker = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
+    model = nn.ModuleDict({"maker": maker, "critic": critic})
+    both = [torch.optim.SGD(part.parameters(), lr=0.1) for part in (maker, critic)]
+    real, noise = torch.randn(3, 2), torch.randn(3, 2)
+    with gad.record(model) as recorded:
+        fake = maker(noise)
+        seen = judge(critic(real), torch.ones(3, 1)) + judge(critic(fake.detach()), torch.zeros(3, 1))
+        seen.backward()
+        both[1].step()
+        loss = judge(critic(fake), torch.ones(3, 1))
+        loss.backward()
+        both[0].step()
+    graph = fold_to_boxes(with_other_passes(recorded.graph), 10)
+    begun = [node for node in graph.node_list if any(port.begins for port in node.ports)]
+    assert [node.op for node in begun][:1] == ["seen: critic ×2, BCE ×2, +"]
+    assert len(begun) == 2
+    assert {box.key for box in build_scene(words_of_graph(graph)).boxes if box.double} == {node.key for node in begun}
+
+
+@pytest.mark.parametrize("spreads", [False, True])
+def test_infinities_that_come_to_no_gradient_are_said_to_go_no_further(spreads: bool) -> None:
+    layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(20)])
+
+    def program(x: Tensor) -> Tensor:
+        logs = torch.log(torch.zeros(3))
+        bias = logs if spreads else torch.where(torch.isinf(logs), torch.zeros(3), logs)
+        for layer in layers:
+            x = layer(x).tanh()
+        return (x + bias).sum()
+
+    torch.manual_seed(0)
+    graph = fold_to_boxes(gad.trace(program, torch.randn(3)))
+    (told,) = (note for note in graph.notes if note.kind == IN_ALL_BOXES)
+    assert (told["what"], told["spreads"]) == ("−∞", spreads)
+    assert ("goes no further: to no output, and to no gradient." in sentence(told)) is not spreads

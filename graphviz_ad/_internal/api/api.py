@@ -328,7 +328,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     whole = rounds[-1].graph if rounds else graph
     usual = told_of(whole, rounds, chosen, asked)
     planned = plan_of(usual, asked)
-    if not planned.is_readable and may_be_lines(asked, chosen, usual.choice):
+    if planned.is_far_from_readable and may_be_lines(asked, chosen, usual.choice):
         lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
         if tells_steps(lines.shown, usual.shown):
             by_line = replace(plan_of(lines, asked), by_line=True)

@@ -1,5 +1,5 @@
 """What a film is about + the screen -> on which level of detail it is told: as operations, or as lines of the program
-where that alone lets the whole be read.
+where these alone let a whole be read that as operations is far from it: lines have no local derivatives.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_
 LEAST = 3  # boxes that compute something: of fewer, nothing is learnt of how a program goes on
 MOST = 40  # boxes; the letters of more can never be read at once
 FEWEST = 0.2  # of the boxes of operations: where a line does more, it hides what there is to see
+MOST_OF = 0.5  # of them: lines that are not far fewer hide local derivatives and spare nobody much
+NEARLY = 0.75  # of the size of letters that can be read: two looks at the operations tell more than one at the lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,11 @@ class FilmPlan:
         """Whether all of the stage can be read at once."""
         return self.staged.is_readable(self.screen)
 
+    @property
+    def is_far_from_readable(self) -> bool:
+        """Whether letters are much too small where all of the stage is seen at once."""
+        return self.staged.share_of_readable(self.screen) < NEARLY
+
 
 def may_be_lines(asked: AnimateOptions, look: Look, choice: Choice) -> bool:
     """Whether it is left open what a box is: a line hides the factors of a path, and what was asked for by name."""
@@ -63,9 +70,9 @@ def may_be_lines(asked: AnimateOptions, look: Look, choice: Choice) -> bool:
 
 
 def tells_steps(lines: Graph, operations: Graph) -> bool:
-    """Whether lines of the program show how it goes on, in fewer boxes than its operations, and few enough."""
+    """Whether lines of the program show how it goes on, in far fewer boxes than its operations, and few enough."""
     count, before = computed(lines), computed(operations)
-    return len(lines.node_list) <= MOST and max(LEAST, FEWEST * before) <= count < before
+    return len(lines.node_list) <= MOST and max(LEAST, FEWEST * before) <= count <= MOST_OF * before
 
 
 def computed(graph: Graph) -> int:

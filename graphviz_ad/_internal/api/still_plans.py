@@ -46,7 +46,7 @@ from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copie
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
-from graphviz_ad._internal.scene.scene import Point, Scene
+from graphviz_ad._internal.scene.scene import Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
@@ -132,7 +132,7 @@ class Subject:
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
         own = scene.legend if legend else ()
         roles = [role for role in roles_of_folds(self.graph) if role != "of result" or "gradient" not in own]
-        return replace(scene, boxes=boxes, legend=(*own, *roles))
+        return replace(scene, boxes=boxes, legend=(*own, *roles, *roles_of_gradless(boxes)))
 
     @cached_property
     def curves(self) -> Remarks:
@@ -182,10 +182,15 @@ class Subject:
         """What a manner may leave out, beside those before it, each of which has less to say."""
         first = self.manners[0]
         return {
-            name: words.format(digits=manner.digits)
-            for name, words in self.words_left_out.items()
+            name: self.said_of(name, manner)
+            for name in self.words_left_out
             if getattr(first, name) != getattr(manner, name)
         }
+
+    def said_of(self, fact: str, manner: Manner) -> str:
+        """What may be missing in a manner, in words: of elements only some, where others are drawn."""
+        some = self.is_part and fact in ELEMENTS and has_grids(self.drawn(manner))
+        return OF_SOME if some else self.words_left_out[fact].format(digits=manner.digits)
 
     def missing(self, manner: Manner) -> list[str]:
         """What a manner leaves out of this very picture."""
@@ -193,7 +198,7 @@ class Subject:
         for more, less in pairwise(self.manners[: self.manners.index(manner) + 1]):
             fact = next((name for name in self.words_left_out if getattr(more, name) != getattr(less, name)), None)
             if fact is not None and texts_in(self.drawn(more)) != texts_in(self.drawn(less)):
-                found[fact] = self.words_left_out[fact].format(digits=less.digits)
+                found[fact] = self.said_of(fact, less if fact == "digits" else manner)
         return [said for fact, said in found.items() if fact != "single" or "flows" not in found]
 
 
@@ -229,9 +234,10 @@ LEFT_OUT_OF_FOLDS = {
     "of_gradients": "elements",
     "of_values": "elements",
     "images": "images",
-    "facts": "sizes",
+    "facts": "how much is in boxes",
     "flows": "gradients on arrows",
 }
+ELEMENTS, OF_SOME = ("on_edges", "of_gradients", "of_values"), "elements of some tensors"
 
 
 def roles_of_folds(graph: Graph) -> Iterator[str]:
@@ -250,6 +256,13 @@ def roles_of_folds(graph: Graph) -> Iterator[str]:
         yield ROLES_OF_STARTS[told] if told else usual
 
 
+def roles_of_gradless(boxes: Sequence[Box]) -> Iterator[str]:
+    """What stands there of the boxes that need no gradient, which may say so."""
+    gradless = [box for box in boxes if box.gradless or box.kind == "data"]
+    if gradless:
+        yield "gradless, said" if any(line.kind == "none" for box in gradless for line in box.lines) else "gradless"
+
+
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 
 
@@ -257,6 +270,12 @@ def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
     """The scene with a note of what is missing, if anything is."""
     parts = "; ".join(dict.fromkeys(missing))
     return replace(scene, notes=(*scene.notes, f"Left out to fit: {parts}.")) if missing else scene
+
+
+def has_grids(scene: Scene) -> bool:
+    """Whether elements of some tensor are drawn in a scene."""
+    lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
+    return any(line.grid is not None for each in lines for line in each)
 
 
 def texts_in(scene: Scene) -> list[str]:
@@ -362,7 +381,8 @@ def opened_boxes(graph: Graph, look: Look, asked: PlotOptions, made: Still) -> M
 
 def name_to_open(graph: Graph, node: Node) -> str | None:
     """The name of the module that a box stands for, of copies of the first; None where nothing is to be seen in it."""
-    name = node.copies.first if node.copies is not None else node.op
+    first = node.copies.first if node.copies is not None else None
+    name = first if first in graph.class_of_module else node.op
     return name if node.kind == "module" and node.inside > 1 and name in graph.class_of_module else None
 
 

@@ -208,19 +208,19 @@ def _step_source(course: Course) -> str | None:
 
 def _never_stepped(course: Course) -> Iterator[Finding]:
     """Gradients of which no step made anything, over several passes of one loop: what is recorded of a single one may
-    have ended before its step.
+    have ended before its step. Where nothing says that there is an optimizer, none was forgotten: games and schedules
+    are stepped as well.
     """
     idle = not course.stepped and not any(p.by_hand for p in course.trainable)
     if not idle or len(_of_one_line(course)) < 2 or not course.graph.grad_histories:
         return
     step = [line for line in course.in_the_loop("step") if line.in_loop]
-    every = course.lines_that("optimizer")
-    made = [line for line in every if line.function in ("", *_functions_that_go_back(course))] or every[
-        : len(every) == 1
-    ]
+    every, made = course.lines_that("optimizer"), _lines_that_made_one(course)
     between = any(_between_backward_and_step(course)(line) for line in course.lines_that("zero_grad"))
-    if between or not (step or made):
+    known = made or course.optimizers or (step and every)
+    if between or not known:
         return
+    made = made or every[: len(every) == 1]
     may_come = course.stopped_early and len(course.calls) < SURELY_STEPPED
     yield Finding(
         "optimizer-holds-others" if step and not may_come else "never-stepped", NOTE if may_come else ERROR, None, None,
@@ -230,8 +230,12 @@ def _never_stepped(course: Course) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _functions_that_go_back(course: Course) -> list[str]:
-    return [line.function for line in course.lines_that("backward")]
+def _lines_that_made_one(course: Course) -> list[WrittenLine]:
+    """Where optimizers are made by what is known to have run: modules, and functions that go back. A file may have
+    others, in functions that nothing called.
+    """
+    ran = course.in_the_loop("optimizer")
+    return [line for line in course.lines_that("optimizer") if not line.function or line in ran]
 
 
 def _in_two(course: Course) -> Iterator[Finding]:

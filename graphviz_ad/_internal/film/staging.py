@@ -119,7 +119,11 @@ class Staged:
 
     def is_readable(self, screen: Screen) -> bool:
         """Whether names and numbers can be read with all of the stage on that screen."""
-        return not self.camera and screen.scale(self.scene.size or (1.0, 1.0)) >= ENOUGH
+        return not self.camera and self.share_of_readable(screen) >= 1
+
+    def share_of_readable(self, screen: Screen) -> float:
+        """How large names and numbers are with all of the stage on that screen, of what it takes to read them."""
+        return screen.scale(self.scene.size or (1.0, 1.0)) / ENOUGH
 
     def sees(self, screen: Screen, usual: float = USUAL) -> Callable[[Collection[str]], bool]:
         """Says whether boxes can be seen at once, with so many pixels a point."""

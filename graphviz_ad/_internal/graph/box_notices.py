@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from graphviz_ad._internal.graph.alarms import alarming_values
 from graphviz_ad._internal.graph.anomalies import has_nonfinite
 from graphviz_ad._internal.graph.box_contents import what_in
 from graphviz_ad._internal.graph.box_facts import neighbours_in
@@ -47,10 +48,24 @@ def notice_of_all(graph: Graph, boxes: Sequence[Node] = ()) -> Notice | None:
         wrong=sum(wrong),
         unread=bool(unread_parameters(graph.notes)),
         what=what_in(snaps) or "",
+        spreads=any(wrong) and spreads(graph),
         start=start,
         modules=tuple(facts_of_modules(parameters.values())),
         copies=tuple(dict.fromkeys(fact for one in copies_told(boxes) for fact in facts_of_copies(one))),
     )
+
+
+def spreads(graph: Graph) -> bool:
+    """Whether something that is not finite may be in a gradient, in an output, or, where nobody meant it to be, in what
+    takes a gradient.
+    """
+    ports = [(node, port) for node in graph.node_list for port in node.ports]
+    if any(port.grad is not None and port.grad.nonfinite != 0 for _, port in ports):
+        return True
+    if any(port.is_output and not is_known_to_be_finite(port) for _, port in ports):
+        return True
+    wrong = dict.fromkeys(node.key for node, port in ports if has_nonfinite(port.value) and node.requires_grad)
+    return any(alarming_values(graph, graph.nodes[key]) for key in wrong)
 
 
 def facts_of_modules(parameters: Iterable[Sequence[Node]]) -> Iterator[tuple[Any, ...]]:

@@ -152,7 +152,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "flows inside": {"users": TEXTS},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
-    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH},
+    "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH, "first": TRUTH},
     "in all boxes": {
         "nameless": COUNT,
         "parameters": COUNT,
@@ -161,6 +161,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
         "wrong": COUNT,
         "unread": TRUTH,
         "what": TEXT,
+        "spreads": TRUTH,
         "start": {"enum": ["", *STARTS]},
         # of how many modules with parameters which has the least, the most, and whether that is a finding
         "modules": some(pair(COUNT, TEXT, REAL, TEXT, REAL, TRUTH)),

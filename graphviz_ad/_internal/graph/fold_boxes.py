@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.anomalies import anomalous, norm_of_step, norms
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
-from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, places_of
+from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import (
@@ -32,6 +32,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
+from graphviz_ad._internal.operations.rules import rule
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 MANY_STEPS = 4  # of optimizers
@@ -128,13 +129,15 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, op
     folded = [fold for fold in shown if fold.kind != NODE]
     boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
     whole = notice_of_all(graph, boxes)
+    first = bool(opens) and tree is not None and len(folds_called(tree, opens)) > MOST_COPIES
     parts = notice(
         "parts in boxes",
         [node.op or node.key for node in boxes],
         inside=sum(fold.size for fold in folded) - len(folded),
         operations=sum(node.inside for node in boxes),
         opens=opens,
-        clicks=opens in graph.class_of_module,
+        clicks=opens in graph.class_of_module and not first,
+        first=first,
     )
     return renumbered(result).saying(parts, *([whole] if whole else []))
 
@@ -176,14 +179,15 @@ def box_of_fold(
     fold = folds[members[-1].key]
     node, edges = folded_module(graph, members, operands, ports)
     path = module_around(members, fold)
+    every = wholes[members[-1].key] if fold.loop is not None else ()
     node = replace(
         node,
-        op=title_of(graph, fold),
+        op=title_of(graph, fold) + said_of_places(fold, every),
         call_op=class_of(graph, fold),
         arguments=layer_facts(graph, members) if fold.kind == MODULE else (),
         module=path,
         raised=any(member.raised for member in members),
-        copies=copies_in(graph, fold.loop, wholes[members[-1].key]) if fold.loop is not None else None,
+        copies=copies_in(graph, fold.loop, every) if fold.loop is not None else None,
         parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
         if fold.loop
         else node.parts,
@@ -286,13 +290,40 @@ def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:
     return f"{title} … {number if first.name.rpartition('.')[0] == around else last.name}"
 
 
+def said_of_places(fold: Fold, every: Sequence[Fold]) -> str:
+    """Which of ``every`` copy some neighbours are, where names do not tell: " 2 … 100" behind one that is open."""
+    named = fold.kind == REPEAT and fold.children[0].kind in (MODULE, FUNCTION)
+    if not named or len(fold.children) == len(every) or len({copy.name for copy in every}) > 1:
+        return ""
+    places = {id(copy): i + 1 for i, copy in enumerate(every)}
+    return f" {places[id(fold.children[0])]:,} … {places[id(fold.children[-1])]:,}"
+
+
 def said_of_line(graph: Graph, fold: Fold) -> str:
-    """The variable that a statement fills, and what it calls."""
-    parts = [part for part in fold.children if part.operations]
-    called = [short_name(part.name) if part.kind == MODULE else title_of(graph, part) for part in parts]
+    """The variable that a statement fills, and what it calls, each with how often; of much, what takes a gradient, by
+    signs.
+    """
+    parts = [part for part in flattened(fold.children) if part.operations]
+    called = said_of_calls(graph, parts)
+    if len(called) > MOST_CALLS:
+        called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
-    return f"{named}: {calls}" if named and named != called[-1] else calls
+    return f"{named}: {calls}" if named and [named] != called[-1:] else calls
+
+
+def said_of_calls(graph: Graph, parts: Sequence[Fold], *, signs: bool = False) -> list[str]:
+    """What is called, in order, each with how often; operations by their ``signs``, which are short."""
+    counts = Counter(said_of_call(graph, part, sign=signs) for part in parts)
+    return [f"{name} ×{count}" if count > 1 else name for name, count in counts.items()]
+
+
+def said_of_call(graph: Graph, part: Fold, *, sign: bool) -> str:
+    """A module, a function or an operation that is called: "ups.0", "step()", "add", or "+" as a ``sign``."""
+    op = graph.nodes[part.key].op if sign and part.kind == NODE else None
+    if op is not None and rule(op).symbol:
+        return rule(op).symbol
+    return short_name(part.name) if part.kind == MODULE else title_of(graph, part)
 
 
 def short_name(name: str) -> str:

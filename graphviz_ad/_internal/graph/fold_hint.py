@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, folds_called
+from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, named_folds
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import Fold
 
@@ -15,17 +15,19 @@ MOST_SHOWN = 120  # boxes, more of which are no answer
 
 def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold]) -> str:
     """A name that opens one box if `Wish.expand` has it, too, and that one alone: the largest of those that have such
-    a name, of copies the first. "" where no name does.
+    a name, of copies the first. "" where no name does, or none that is worth it.
     """
-    closed = sorted((fold for fold in shown if fold.children), key=lambda fold: -fold.operations)[:TRIED]
+    worth = [fold for fold in shown if fold.children and fold.operations >= WORTH_OPENING]
+    closed = sorted(worth, key=lambda fold: -fold.operations)[:TRIED]
     return next((name for fold in closed for name in names_of(fold) if opens(tree, wish, shown, fold, name)), "")
 
 
 def names_of(box: Fold) -> Iterator[str]:
     """The names by which a box, or the first of the copies in it, may be asked for."""
     fold = box.loop.children[0] if box.loop is not None else box
-    if fold.kind in (MODULE, FUNCTION):
-        yield from dict.fromkeys((fold.name, *fold.names))
+    for each in (fold, box):
+        if each.kind in (MODULE, FUNCTION):
+            yield from dict.fromkeys((each.name, *each.names))
     if fold.kind == LINE:  # by the variable that stands on it
         *_, last = fold.leaves()
         yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
@@ -33,7 +35,7 @@ def names_of(box: Fold) -> Iterator[str]:
 
 def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:
     """Whether a name means but one thing, which is this box or in it, and whether to ask for it opens that alone."""
-    meant = folds_called(tree, name)
+    meant = named_folds(tree, name)
     if len(meant) > 1 or not all(box.first <= each.first and each.end <= box.end for each in meant):
         return False
     then = {(fold.first, fold.end) for fold in cut_of(tree, replace(wish, expand=(*wish.expand, name)))}

@@ -6,6 +6,7 @@ Only sentences are cut short; the notice goes on knowing everything.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
@@ -93,9 +94,12 @@ def ended_by(note: Notice) -> str:
 
 
 def names_in_short(names: Sequence[str]) -> str:
-    """The first few names, each once, and how many more there are."""
-    first = ", ".join(dict.fromkeys(names[:MOST_NAMED]))
-    return f"{first} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else first
+    """The first few names, each once, and how many more there are; of many, each with how often it is there."""
+    if len(names) <= MOST_NAMED:
+        return ", ".join(dict.fromkeys(names))
+    counts = Counter(names)
+    first = ", ".join(f"{count} × {name}" if count > 1 else name for name, count in [*counts.items()][:MOST_NAMED])
+    return f"{first} and {len(counts) - MOST_NAMED} more" if len(counts) > MOST_NAMED else first
 
 
 def few(names: Iterable[str]) -> str:
@@ -193,11 +197,12 @@ def boxes_for_parts(note: Notice) -> str:
 
 
 def with_insides(note: Notice) -> str:
-    """ "with 2,005 operations inside: expand="layers.1" opens layers.1." """
+    """ "with 2,005 operations inside: plot(expand="layers.1") opens layers.1." """
     operations = note["operations"]
     inside = counted_noun(operations, "operation") if operations else counted_noun(note["inside"], "more node")
     name, click = note["opens"], ", or a click in a page," if note["clicks"] else ""
-    return f"with {inside} inside" + (f': expand="{name}"{click} opens {name}.' if name else ".")
+    whose = f"the first {name}" if note["first"] else name
+    return f"with {inside} inside" + (f': plot(expand="{name}"){click} opens {whose}.' if name else ".")
 
 
 def in_all_boxes(note: Notice) -> str:
@@ -212,16 +217,17 @@ def in_all_boxes(note: Notice) -> str:
         ]
         said.append(f"no gradient comes to {' and '.join(without)}" if without else "each gets a gradient")
     text = f"{'; '.join(said)}." if said else ""
-    wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}." if note["wrong"] else ""
+    far = "" if note["spreads"] else " goes no further: to no output, and to no gradient"
+    wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}{far}." if note["wrong"] else ""
     finite = "Nothing is NaN or ∞." if note["finite"] else wrong
     return " ".join(part for part in (text, spans_of_gradients(note), finite) if part)
 
 
 def spans_of_gradients(note: Notice) -> str:
-    """ "‖grad of params‖ of all 291 modules: least 0.002 (head), most 6 (embed); of 32 × Block: least 1.4 (layers.27),
-    most 8.7 (layers.0)."
+    """ "‖grad of params‖ of 291 modules with parameters of their own: least 0.002 (head), most 6 (embed); of
+    32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)."
     """
-    spans = [(PARAMETERS, f"all {counted_noun(count, 'module')}", *span) for count, *span in note["modules"]]
+    spans = [(PARAMETERS, f"{counted_noun(count, 'module')} {OWN}", *span) for count, *span in note["modules"]]
     spans += [(measure, f"{count:,} × {called}", *span) for count, called, measure, *span in note["copies"]]
     groups = ((measure, [*group]) for measure, group in groupby(spans, key=lambda span: span[0]))
     said = [
@@ -231,7 +237,7 @@ def spans_of_gradients(note: Notice) -> str:
     return f"{'; '.join(said)}." if said else ""
 
 
-SHORT = {PARAMETERS: "params", RESULT: "result"}
+SHORT, OWN = {PARAMETERS: "params", RESULT: "result"}, "with parameters of their own"
 
 
 def span_of(whose: str, where: str, least: float, there: str, most: float, uneven: bool) -> str:
@@ -423,8 +429,8 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"A hook of a module changed the gradient on its way back through {names_in_short(note.subjects)}."
     ),
     "flows inside": lambda note: (
-        f"A part of the gradient of {names_in_short(note.subjects)} flows inside of the box that it comes from, on no"
-        f" arrow that is drawn: from {names_in_short(note['users'])}."
+        f"Arrows bring only a part of the gradient of {names_in_short(note.subjects)}: the rest comes from inside of"
+        f" the same box, from {names_in_short(note['users'])}."
     ),
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (

@@ -95,7 +95,8 @@ class Pieces:
         """The arrows that are inside a rectangle anywhere."""
         near = self._near(frame)
         inside = enter(self.starts[near], self.ends[near], frame)
-        return np.unique(self.arrow[near][inside]).tolist()
+        found: list[int] = np.unique(self.arrow[near][inside]).tolist()
+        return found
 
     def _near(self, frame: Frame, first: int = 0) -> Places:
         """Which pieces may meet a rectangle, from the first that is asked for on."""

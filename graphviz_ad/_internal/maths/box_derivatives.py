@@ -24,6 +24,7 @@ from graphviz_ad._internal.maths.claims import Claims, base_name
 from graphviz_ad._internal.maths.element_moves import joined_tangent, moved_result
 from graphviz_ad._internal.maths.passing_back import by_rule, verified_formula
 
+MOST_DIMENSIONS = 64  # that an array of numpy has; rows of gradients have one more than the gradients
 MOST_ROWS = 64  # elements of a result of which Jacobians are made
 MOST_ELEMENTS = 1024  # of a Jacobian that is kept
 
@@ -39,7 +40,7 @@ def derivatives_of_box(graph: Graph, members: list[Node], result: Result) -> Map
     found: dict[Result, Derivative] = {}
     if math.prod(shape) != 1:
         found = elementwise_derivatives(graph, members, result, operands)
-    if len(found) < len(operands) and 0 < math.prod(shape) <= MOST_ROWS:
+    if len(found) < len(operands) and 0 < math.prod(shape) <= MOST_ROWS and len(shape) < MOST_DIMENSIONS:
         eye = np.eye(math.prod(shape)).reshape(-1, *shape)
         rows = carried_through(graph, members, result, eye)
         for operand in operands:
@@ -119,7 +120,8 @@ def sent_on(graph: Graph, claims: Claims, edge: Edge, rows: Rows) -> Rows | None
             return by_movement(graph, edge, rows)
     sent = [sent_on_once(graph, edge, formula, row) for row in rows]
     known = [row for row in sent if row is not None]
-    return np.stack(known) if len(known) == len(sent) else None
+    fits = all(row.ndim < MOST_DIMENSIONS for row in known)
+    return np.stack(known) if fits and len(known) == len(sent) else None
 
 
 def sent_on_once(graph: Graph, edge: Edge, formula: str, arriving: Array) -> Array | None:
@@ -141,6 +143,8 @@ def by_movement(graph: Graph, edge: Edge, rows: Rows) -> Rows | None:
     node, before = graph.nodes[edge.head], shape_before(graph, edge)
     shape = node.ports[0].shape
     if before is None or shape is None or math.prod(before) * math.prod(shape) > MOST_ELEMENTS:
+        return None
+    if len(before) >= MOST_DIMENSIONS:
         return None
     if len(node.autograd) > 1:  # the settings of a call of several operations are not known
         return None

@@ -70,6 +70,8 @@ TYPES = {
     "copy": Type(TEXT, "value", bold=True),
     "of result": Type(TEXT, "gradient", italic=True),
     "inside": Type(TEXT, "gradient", italic=True),
+    "gradless": Type(TEXT, "muted"),
+    "gradless, said": Type(TEXT, "muted"),
     "start": Type(TEXT, "ink"),
     "loss": Type(TEXT, "ink"),
     "backward": Type(TEXT, "ink"),
@@ -473,6 +475,8 @@ LEGEND = {
     "of result": ("‖grad‖", "norm of the gradient of the result"),
     "inside": ("‖grad of params‖", "of all parameters inside"),
     "copy": ("⬚", "drawn again where it is used"),
+    "gradless": ("⬚", "needs no gradient"),
+    "gradless, said": ("⬚ grad —", "needs no gradient"),
     "start": ("▣", "output, where gradients start"),
     "loss": ("▣", "loss, where gradients start"),
     "backward": ("▣", "where the program called backward()"),
@@ -486,7 +490,7 @@ LEGEND = {
     "forward": ("→ 3", "what flows forward here"),
 }
 # what stands in the legend of folds, however short it is
-OF_FOLDS = ("of result", "inside", "start", "loss", "backward", "number", "no loss")
+OF_FOLDS = ("of result", "inside", "gradless", "gradless, said", "start", "loss", "backward", "number", "no loss")
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:

@@ -51,14 +51,14 @@ def texts_of(changes: Iterable[Change]) -> dict[str, dict[str, list[str]]]:
 
 def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
     """One node."""
-    said = words.nodes[node.key]
+    said, ends = words.nodes[node.key], node.is_output or any(port.begins for port in node.ports)
     return Box(
         node.key,
         node.kind,
         said.lines,
-        *room(said.lines, said.badge, node.is_output, texts),
+        *room(said.lines, said.badge, ends, texts),
         said.badge,
-        node.is_output,
+        ends,
         warning=(warns := alarms(words.graph, node)) or is_uneven(node),
         passed_on=warns and not is_born(words.graph, node),
         name=shortened_text(words.names.of[node.key] if node.kind == "module" else said.results, NAME_ROOM),

@@ -99,10 +99,12 @@ def trace(
     args, kwargs = given.args, given.kwargs
     tape = Tape(capture, _call_target.__code__, direct=name_of_callable(target))
     tape.program = getattr(target, "__code__", None)
-    namespace = {**surroundings(target), **modules_given(target, args, kwargs)}
+    own, inner = surroundings(target)
+    namespace = {**own, **modules_given(target, args, kwargs)}
     with unseen_by_functions():
-        name_inputs(tape, target, args, kwargs, namespace)
+        name_inputs(tape, target, args, kwargs, namespace, inner)
         kept = kept_target(name_of(target), target, args, kwargs, grad_outputs)
+    namespace = {**inner, **namespace}
     outer, noted, recorder = current_tape.get(), Noted(), recorder_for(tape)
     try:
         current_tape.set(tape)
@@ -414,9 +416,8 @@ def finish(
             for _, tensor in outputs:
                 tape.edge_of(tensor, tape.value_of(tensor))
             noted = BackwardPass()
-            fed = seeds if is_seeded else list(map(seed_to_give, [tensor for _, tensor in outputs], seeds))
             try:
-                result = backward(tape, autograd, [tensor for _, tensor in outputs], fed, noted, finished=finished)
+                result = backward(tape, autograd, [tensor for _, tensor in outputs], seeds, noted, finished=finished)
             except Exception as error:
                 with beside_failure(error):
                     so_far = [*notices, failure_notice(FAILED, failure_of(error))]
@@ -425,17 +426,9 @@ def finish(
             graph = graph_with_detail(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
-        outputs = seeds = fed = None  # type: ignore[assignment]
+        outputs = seeds = None  # type: ignore[assignment]
         let_go(tape, autograd)
     return graph
-
-
-def seed_to_give(output: Tensor, seed: Tensor | None) -> Tensor | None:
-    """The gradient that the backward pass is given for an output; None where torch makes that very 1 itself: to look
-    at one that it is given, it imports modules that take a fifth of the time that it took to be imported.
-    """
-    plain = type(output) is Tensor and output.layout is torch.strided and output.numel() == 1
-    return None if plain and output.dtype.is_floating_point else seed
 
 
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True", "non-empty donated buffers")
@@ -445,7 +438,7 @@ def backward(
     tape: Tape,
     autograd: AutogradGraph,
     outputs: Sequence[Tensor],
-    seeds: Sequence[Tensor | None],
+    seeds: Sequence[Tensor],
     noted: BackwardPass,
     *,
     finished: bool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
@@ -131,10 +132,17 @@ def is_numbers(thing: Any) -> bool:
 
 
 def name_inputs(
-    tape: Tape, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], namespace: Mapping[str, Any]
+    tape: Tape,
+    target: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    namespace: Mapping[str, Any],
+    inner: Mapping[str, Any],
 ) -> None:
-    """Tell the tape the names of arguments, parameters and of what the function takes from around it."""
-    for name, thing in namespace.items():
+    """Tell the tape the names of arguments, parameters and of what the function takes from around it; ``inner`` is what
+    functions around it take, whose names come last.
+    """
+    for name, thing in {**inner, **namespace}.items():
         if isinstance(thing, torch.nn.Module):
             name_parameters(tape, thing, f"{name}.")
     module = module_behind(target)
@@ -155,6 +163,9 @@ def name_inputs(
             value.requires_grad = leaf.requires_grad
             value.name = value.name or name
             tape.edge_of(leaf, value)
+    for name, thing in inner.items():
+        if isinstance(thing, Tensor):
+            tape.name_later(thing, name)
 
 
 def leaves_of_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
@@ -194,7 +205,7 @@ def bound_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any])
             yield name, argument
 
 
-def surroundings(target: Any) -> dict[str, Any]:
+def surroundings(target: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The tensors and modules that a function takes from its closure and its globals, by name, and those that functions
     in its closure take from theirs, where the name is not that of another thing.
     """
@@ -202,7 +213,7 @@ def surroundings(target: Any) -> dict[str, Any]:
         target = target.func
     function = inspect.unwrap(target) if callable(target) and not isinstance(target, torch.nn.Module) else None
     waiting = [getattr(function, "__func__", function)]
-    found: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
     met: set[int] = set()
     while waiting:
         function = waiting.pop(0)
@@ -213,9 +224,15 @@ def surroundings(target: Any) -> dict[str, Any]:
             read = inspect.getclosurevars(function)
         except (TypeError, ValueError):
             continue
-        found = {**read.globals, **read.nonlocals, **found}
+        found.append({**read.globals, **read.nonlocals})
         waiting += read.nonlocals.values()
-    return {name: thing for name, thing in found.items() if isinstance(thing, (Tensor, torch.nn.Module))}
+    own, inner = ChainMap(*found[:1]), ChainMap(*found)
+    return named_of(own), {name: thing for name, thing in named_of(inner).items() if name not in own}
+
+
+def named_of(read: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors and modules among them."""
+    return {name: thing for name, thing in read.items() if isinstance(thing, (Tensor, torch.nn.Module))}
 
 
 def modules_given(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, torch.nn.Module]:

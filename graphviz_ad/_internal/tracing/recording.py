@@ -385,7 +385,9 @@ class Recording:
         noted = self._begin(outputs, seeds)
         if outer is None:
             self._note_call(args, kwargs)
-            self._optimizers.look(self._tape.living_steppers())
+            # a whole program may have some that it never uses
+            whole = self._most_passes is not None and len(self._calls) == 1
+            self._optimizers.look(living_optimizers() if whole else self._tape.living_steppers())
         if noted is None:
             return real(outputs, *args, **kwargs)
         # one pass may run another, as a reentrant checkpoint does

@@ -233,7 +233,7 @@ class BackwardPass:
 def run_backward(
     graph: AutogradGraph,
     outputs: Sequence[Tensor],
-    seeds: Sequence[Tensor | None],
+    seeds: Sequence[Tensor],
     keeper: Keeper,
     pointwise: Callable[[int], bool],
     result: BackwardPass,
@@ -278,7 +278,7 @@ def has_compiled(graph: AutogradGraph) -> bool:
 def run_accumulating(
     graph: AutogradGraph,
     outputs: Sequence[Tensor],
-    seeds: Sequence[Tensor | None],
+    seeds: Sequence[Tensor],
     keeper: Keeper,
     pointwise: Callable[[int], bool],
     leaves: Sequence[Tensor],
