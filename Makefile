@@ -27,6 +27,8 @@ fuzz: $(READY)
 	FUZZ=2000 $(BIN)/python -m pytest -q tests/maths/test_agreement.py
 	FUZZ=1 $(BIN)/python -m pytest -q tests/output/test_real_modules.py tests/corpus
 	FUZZ=1000 $(BIN)/python -m pytest -q tests/tracing/test_observable_state.py
+	FUZZ=1 $(BIN)/python -m pytest -q tests/tracing/test_lying_torch.py tests/tracing/test_op_samples.py
+	FUZZ=200 $(BIN)/python -m pytest -q tests/explain/test_grad_histories.py tests/film/test_rounds.py
 	FUZZ=200 $(BIN)/python -m pytest -q -s tests/tracing/test_interrupts.py
 	FUZZ=1 $(BIN)/python -m pytest -q -s tests/output/test_whole_or_untouched.py
 	$(BIN)/python tools/fuzz_operations.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,6 +49,7 @@ def agrees(graph: Graph, name: str, tensor: Tensor) -> None:
 # --- whatever a training loop does
 
 Action = Callable[["Loop"], Any]
+EXAMPLES = int(os.environ.get("FUZZ", "15"))  # each takes half a second
 
 
 class Loop:
@@ -135,7 +137,7 @@ ACTIONS: dict[str, Action] = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.sampled_from(["SGD", "Adam", "RMSprop", "LBFGS"]),
     st.lists(st.sampled_from(sorted(ACTIONS)), min_size=1, max_size=7),

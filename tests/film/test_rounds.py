@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -35,7 +36,7 @@ from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 
-EXAMPLES = 15  # each takes a third of a second; 220 were tried
+EXAMPLES = int(os.environ.get("FUZZ", "8"))  # each takes more than half a second; 220 were tried
 
 # --- random loops, run twice: under record and plainly
 

@@ -4,6 +4,7 @@ it were not.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -26,7 +27,9 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.capture import Capture
 
 FUZZ = Path(__file__).parents[2] / "tools" / "fuzz_operations.py"
-SAMPLE = ("--dtypes", "float64 float32 bfloat16 complex128 int64", "--most", "1")
+# the arithmetic of float32 goes the way of float64's: with FUZZ set
+DTYPES = "float64 bfloat16 complex128 int64" + (" float32" if "FUZZ" in os.environ else "")
+SAMPLE = ("--dtypes", DTYPES, "--most", "1")
 EVERYTHING = Capture(values="full", gradients="full")
 
 
