@@ -114,9 +114,7 @@ def test_results_that_are_called_the_same_are_one_line_and_parameters_are_told_o
     assert any(text.startswith("‖grad of params‖") for text in lines(box, "gradient"))
     said = [*picture.scene.notes, *(text for each in picture.scene.boxes for text in lines(each, "gradient"))]
     assert not any("grad of parameters" in text for text in said)
-    assert any(
-        "‖grad of params‖ of 6 modules with parameters of their own: least" in text for text in picture.scene.notes
-    )
+    assert any("‖grad of params‖ of 6 single layers: least" in text for text in picture.scene.notes)
     assert len(lines(box, "value", "statistic")) < 6
 
 

@@ -224,11 +224,13 @@ def in_all_boxes(note: Notice) -> str:
 
 
 def spans_of_gradients(note: Notice) -> str:
-    """ "‖grad of params‖ of 291 modules with parameters of their own: least 0.002 (head), most 6 (embed); of
-    32 × Block: least 1.4 (layers.27), most 8.7 (layers.0)."
+    """ "‖grad of params‖ of 291 single layers: least 0.002 (head), most 6 (embed); of whole parts, 32 × Block: least
+    1.4 (layers.27), most 8.7 (layers.0)."
     """
-    spans = [(PARAMETERS, f"{counted_noun(count, 'module')} {OWN}", *span) for count, *span in note["modules"]]
-    spans += [(measure, f"{count:,} × {called}", *span) for count, called, measure, *span in note["copies"]]
+    spans = [(PARAMETERS, counted_noun(count, "single layer"), *span) for count, *span in note["modules"]]
+    whole = "whole parts, " if spans else ""
+    for count, called, measure, *span in note["copies"]:
+        spans.append((measure, f"{whole if measure == PARAMETERS else ''}{count:,} × {called}", *span))
     groups = ((measure, [*group]) for measure, group in groupby(spans, key=lambda span: span[0]))
     said = [
         f"‖grad of {SHORT[measure]}‖ of {'; of '.join(span_of(*each[1:]) for each in group)}"
@@ -237,7 +239,7 @@ def spans_of_gradients(note: Notice) -> str:
     return f"{'; '.join(said)}." if said else ""
 
 
-SHORT, OWN = {PARAMETERS: "params", RESULT: "result"}, "with parameters of their own"
+SHORT = {PARAMETERS: "params", RESULT: "result"}
 
 
 def span_of(whose: str, where: str, least: float, there: str, most: float, uneven: bool) -> str:
