@@ -79,6 +79,12 @@ class WrittenLine:
         """The file that it stands in."""
         return self.source.rpartition(":")[0]
 
+    @property
+    def number(self) -> int:
+        """Which line of it; 0 where that is not said."""
+        number = self.source.rpartition(":")[2]
+        return int(number) if number.isdigit() else 0
+
 
 @dataclass(frozen=True)
 class Optimizer:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, overload
+
+import numpy as np
 
 from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.diagnosis.course import Course
@@ -213,20 +215,37 @@ def _found(kind: str, severity: Severity, step: StepSummary, names: tuple[str, .
 def history_of_graph(graph: Graph) -> History:
     """The same of what was recorded whole: a step for each backward pass."""
     course = Course(graph)
+    held = [held_at(done) for done in graph.passes]
     steps = []
     for number, done in enumerate(graph.passes, 1):
         roots = [node for node in done.outputs if node.value is not None and node.value.known and node.value.numel == 1]
         loss = roots[0].value.item() if roots and roots[0].value is not None else None
-        parameters = dict(_of_pass(course, number))
+        parameters = dict(_of_pass(course, number, held[number - 1], held[number] if number < len(held) else {}))
         number_of_loss = float(loss) if isinstance(loss, float | int) else None
         steps.append(StepSummary(number, number_of_loss, roots[0].source if roots else None, parameters))
     return history_of_steps(steps)
 
 
-def _of_pass(course: Course, number: int) -> Iterator[tuple[str, ParameterSummary]]:
+def held_at(done: Graph) -> dict[str, Snapshot]:
+    """Parameter -> what it held when this pass went back: what was computed with it last."""
+    return {node.name: node.value for node in done.node_list if node.kind == "leaf" and node.name and node.value}
+
+
+def _of_pass(
+    course: Course, number: int, held: Mapping[str, Snapshot], then: Mapping[str, Snapshot]
+) -> Iterator[tuple[str, ParameterSummary]]:
+    """The parameters of which it is known what they held; ``then`` is what they held at the next pass."""
     for p in course.trainable:
         events = p.history.events if p.history is not None else ()
         brought: Snapshot | None = next((e.brought for e in events if e.number == number), None)
-        weight = norm_of(p.nodes[0].ports[0].value) if p.nodes else None
+        weight = norm_of(held.get(p.name))
         if weight is not None:
-            yield p.name, ParameterSummary(weight, norm_of(brought))
+            yield p.name, ParameterSummary(weight, norm_of(brought), way(held[p.name], then.get(p.name)))
+
+
+def way(before: Snapshot, after: Snapshot | None) -> float | None:
+    """How far it is from one value to another; None where their elements are not known."""
+    if after is None or before.array is None or after.array is None or before.shape != after.shape:
+        return None
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.sum(np.abs(after.array.astype(complex) - before.array.astype(complex)) ** 2)))

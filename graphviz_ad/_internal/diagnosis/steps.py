@@ -61,7 +61,23 @@ def _line(course: Course, *what: str, beside: Callable[[WrittenLine], bool] = la
     lines = course.lines_that(*what)
     back = {line.function for line in course.lines_that("backward")}
     near = [line for line in lines if line.function in back and beside(line)] or lines
-    return near[0].source if near else None
+    return nearest_first(course, near)[0].source if near else None
+
+
+def nearest_first(course: Course, lines: Sequence[WrittenLine]) -> list[WrittenLine]:
+    """Lines that do the same, in the order in which they may have to do with what ran: a file may train twice. Those
+    before a recorded backward call are nearer than those behind all of them.
+    """
+    ran = [source.rpartition(":") for source, *_ in course.calls if source]
+    calls = [(file, int(number)) for file, _, number in ran if number.isdigit()]
+
+    def far(line: WrittenLine) -> tuple[bool, float]:
+        gaps = [number - line.number for file, number in calls if file == line.file]
+        ahead = [gap for gap in gaps if gap >= 0]
+        makes = line.what == "optimizer"  # which is made before it is used; others may stand behind the call
+        return (makes and not ahead, min(map(abs, ahead if makes and ahead else gaps), default=0))
+
+    return sorted(lines, key=far)
 
 
 def _cleared_too_early(course: Course) -> Iterator[Finding]:
@@ -224,8 +240,8 @@ def _never_stepped(course: Course) -> Iterator[Finding]:
     may_come = course.stopped_early and len(course.calls) < SURELY_STEPPED
     yield Finding(
         "optimizer-holds-others" if step and not may_come else "never-stepped", NOTE if may_come else ERROR, None, None,
-        (made[0].source if made and step and not may_come else None) or _called(course),
-        {**_about(course, course.trainable), "written": step[0].source if step else None},
+        (nearest_first(course, made)[0].source if made and step and not may_come else None) or _called(course),
+        {**_about(course, course.trainable), "written": nearest_first(course, step)[0].source if step else None},
         tuple(p.name for p in course.trainable), weight=44, confidence="possible" if may_come else "likely",
     )  # fmt: skip
 
@@ -242,10 +258,10 @@ def _in_two(course: Course) -> Iterator[Finding]:
     """Parameters that two optimizers step on one gradient."""
     twice = [p for p in course.trainable if _steps_of_one_gradient(p) > 1]
     if twice:
-        line = course.lines_that("optimizer")
+        line = nearest_first(course, course.lines_that("optimizer"))
         yield Finding(
             "in-two-optimizers", WARNING, twice[0].name if len(twice) == 1 else None, None,
-            line[1].source if len(line) > 1 else _step_source(course),
+            line[0].source if len(line) > 1 else _step_source(course),
             {**_about(course, twice), "optimizers": tuple(one.kind for one in course.optimizers)},
             tuple(p.name for p in twice), weight=35,
         )  # fmt: skip
