@@ -268,7 +268,81 @@ def test_a_whole_recording_has_a_history_too(graph: Graph) -> None:
     assert recording.passes == recording.graph.passes
 
 
+@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam])
+def test_a_whole_recording_and_summaries_have_the_same_history(make: Any) -> None:
+    found = []
+    for every in (None, 1):
+        m = net()
+        optimizer = make(m.parameters(), lr=0.05)
+        torch.manual_seed(1)
+        with gad.record(m, every=every) as recording:
+            for _ in range(4):
+                step(m, optimizer)
+        assert len({one.weight for one in recording.history}) == 4
+        found.append([one.parameters for one in recording.history])
+    whole, summaries = found
+    assert {one.update for one in whole[-1].values()} == {None}  # nothing was computed with what the last step made
+    for kept, noted in zip(whole, summaries, strict=True):
+        assert set(kept) == {name for name in noted if not name.startswith("idle")}
+        for name, one in kept.items():
+            assert [one.weight, one.gradient] == pytest.approx([noted[name].weight, noted[name].gradient], rel=1e-4)
+            assert one.update is None or one.update == pytest.approx(noted[name].update, rel=1e-3)
+
+
+TWICE = """import torch
+model = torch.nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+for _ in range(2):
+    model(torch.ones(3, 4)).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+other = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Linear(2, 1))
+second = torch.optim.SGD(other[0].parameters(), lr=0.01)
+with gad.record(other) as recording:
+    for _ in range(2):
+        loss = other(torch.ones(3, 4)).sum()
+        loss.backward()
+        second.step()
+        second.zero_grad()
+"""
+
+
+def test_where_a_file_trains_twice_the_line_of_what_ran_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "twice.py"
+    path.write_text(TWICE, "utf-8")
+    names: dict[str, Any] = {"gad": gad, "__name__": "twice"}
+    exec(compile(TWICE, str(path), "exec"), names)
+    found = names["recording"].graph.diagnose()
+    assert [(one.kind, one.source) for one in found.findings] == [("not-in-optimizer", "twice.py:9")]
+
+
+def test_a_number_that_is_only_printed_goes_nowhere() -> None:
+    x, w = torch.ones(3), torch.zeros(3, requires_grad=True)
+    with gad.record() as recording:
+        for _ in range(2):
+            loss = torch.where(x > 0, w * x, torch.zeros(())).sum()
+            loss.backward()
+            loss.item()
+    assert "taken-as-number-in-part" not in [one.kind for one in recording.graph.diagnose().findings]
+
+
+def test_where_nothing_but_the_structure_is_known_it_is_said() -> None:
+    m = net()
+    with gad.record(m, every=1) as recording:
+        step(m, torch.optim.SGD(m.parameters(), lr=0.01))
+    assert "no value and no gradient was recorded" in str(recording.graph.diagnose())
+
+
 # --- in tests and on the command line
+
+
+def test_what_a_program_prints_is_no_part_of_what_programs_read(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "loud.py"
+    path.write_text("import torch\nw = torch.ones(2, requires_grad=True)\nprint('loud')\nw.sum().backward()\n", "utf-8")
+    main(["diagnose", str(path), "--format", "json"])
+    said = capsys.readouterr()
+    assert "loud" in said.err
+    assert "findings" in json.loads(said.out)
 
 
 def test_assertions_fail_with_what_is_wrong() -> None:

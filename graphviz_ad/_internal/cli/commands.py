@@ -7,6 +7,7 @@ goes to standard error.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
@@ -511,7 +512,10 @@ def _diagnose(arguments: argparse.Namespace) -> int:
 
     if arguments.passes is not None and arguments.passes < 1:
         raise TargetError(f"--passes {arguments.passes} records nothing; give a number from 1 on")
-    found = diagnosed(arguments.target, arguments.arguments, arguments.passes, arguments.budget)
+    # what the program prints is no part of a file that another program reads
+    aside = contextlib.nullcontext() if arguments.format == "text" else contextlib.redirect_stdout(sys.stderr)
+    with aside:
+        found = diagnosed(arguments.target, arguments.arguments, arguments.passes, arguments.budget)
     print(FORMS[arguments.format](found))
     severe = ("error", "warning") if arguments.strict else ("error",)
     return 1 if found.ok is None or any(one.severity in severe for one in found.findings) else 0

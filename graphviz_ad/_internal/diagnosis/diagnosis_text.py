@@ -48,6 +48,14 @@ def unseen(looked: Looked) -> list[str]:
     return missing
 
 
+def nothing_found(looked: Looked) -> str:
+    """That nothing is wrong, as far as could be seen."""
+    if looked.nothing:
+        return "not examined, since no operation was recorded"
+    bare = not looked.passes and not looked.summaries and looked.without_values == looked.results
+    return "nothing found in the structure, and no value and no gradient was recorded" if bare else "nothing found"
+
+
 def headline(diagnosis: Diagnosis) -> str:
     """How many of what."""
     counts = [
@@ -55,8 +63,7 @@ def headline(diagnosis: Diagnosis) -> str:
         for severity in ("error", "warning", "note")
     ]
     told = ", ".join(counted_noun(count, noun) for count, noun in counts if count)
-    none = "not examined, since no operation was recorded" if diagnosis.looked.nothing else "nothing found"
-    return f"{diagnosis.graph.name}: {told or none}."
+    return f"{diagnosis.graph.name}: {told or nothing_found(diagnosis.looked)}."
 
 
 def finding_lines(number: int, finding: Finding, *, short: bool = False) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.names import NUMBER_OF_TENSOR
 from graphviz_ad._internal.scene.annotations import is_write
 from graphviz_ad._internal.scene.words.short_text import is_constant
@@ -50,14 +51,21 @@ def takes_out(node: Node) -> bool:
 
 
 def numbers_like(graph: Graph, node: Node) -> Iterator[Node]:
-    """The numbers of the program that are, to the last digit, the one that was taken out of a tensor before."""
+    """The numbers of the program that are, to the last digit, the one that was taken out of a tensor before; none where
+    the program had that number before it was taken out, as a 0 or a 1.
+    """
     taken = graph.in_edges(node.key)[:1]
     value = graph.nodes[taken[0].tail].ports[taken[0].port].value if taken else None
     if value is None or value.data is None or value.numel != 1:
         return
-    for each in graph.node_list[graph.node_list.index(node) + 1 :]:
-        if is_constant(each) and each.value is not None and each.value.data == value.data:
-            yield each
+    place = graph.node_list.index(node)
+    if not any(is_number(each, value) for each in graph.node_list[:place]):
+        yield from (each for each in graph.node_list[place + 1 :] if is_number(each, value))
+
+
+def is_number(node: Node, value: Snapshot) -> bool:
+    """Whether a node is a number of the program, and that one to the last digit."""
+    return is_constant(node) and node.value is not None and bool(node.value.data == value.data)
 
 
 def numbers_held(graph: Graph, node: Node) -> Iterator[tuple[Node, Edge]]:
