@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 PROGRAMS = {  # what a test asks for -> (its commands, the first that is there is taken; the Debian package)
+    "cc": (("cc", "gcc", "clang"), "build-essential"),  # with the headers of C, which gcc alone has not
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
     "dot": (("dot",), "graphviz"),
     "libreoffice": (("soffice", "libreoffice"), "libreoffice-impress"),

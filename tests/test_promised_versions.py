@@ -104,12 +104,21 @@ REPORT = """<testsuites><testsuite>
 
 def test_the_table_counts_each_test_once_and_names_what_failed(script: Any) -> None:
     outcome = script.counted(ElementTree.fromstring(REPORT), ["2.9.1", "3.11.7", "2.4.6"])
-    assert script.row(outcome) == "| 2.9.1 | 3.11.7 | 2.4.6 | 1 | 2 | 1 |"
+    assert script.row(outcome) == "| 2.9.1 | 3.11.7 | 2.4.6 | 1 | 2 | 1 |  |"
     page = script.table([outcome, script.Outcome("9.9.9", trouble="could not be set up: no such version")], [])
     assert page.endswith("## Failed on 2.9.1\n\n- `tests.test_a::test_four`\n- `tests.test_a::test_two`\n")
-    assert "| 9.9.9 | ? | ? | could not be set up: no such version | | |\n" in page
+    assert "| 9.9.9 | ? | ? | could not be set up: no such version | | |  |\n" in page
     assert "all tests" in page
     assert "only `tests/test_a.py`" in script.table([], ["tests/test_a.py"])
+
+
+def test_rows_of_versions_that_are_not_run_stay_and_say_of_which_commit_they_are(script: Any, tmp_path: Path) -> None:
+    old, new = (script.Outcome(version, passed=3, commit="aaa1111") for version in ("2.6.0+cu124", "2.14.1+cu130"))
+    page = tmp_path / "versions.md"
+    page.write_text(script.table([old, new], []), "utf-8")
+    again = script.Outcome("2.6.0+cu124", passed=4, commit="bbb2222")
+    page.write_text(script.table([again], [], script.rows_of(page)), "utf-8")
+    assert script.rows_of(page) == [script.row(new), script.row(again)]
 
 
 def test_the_script_runs_what_it_is_told_on_the_interpreter_that_it_is_given(
@@ -119,7 +128,7 @@ def test_the_script_runs_what_it_is_told_on_the_interpreter_that_it_is_given(
     page = tmp_path / "versions.md"
     only = "tests/test_promised_versions.py::test_a_version_is_known_by_its_numbers"
     assert script.main([here, "--python", f"{here}={sys.executable}", "--only", only, "--output", str(page)]) == 0
-    assert f"| {len(VERSIONS)} | 0 | 0 |" in capsys.readouterr().out
+    assert f"| {len(VERSIONS)} | 0 | 0 | " in capsys.readouterr().out
     assert f"| {torch.__version__} |" in page.read_text("utf-8")
     assert script.main(["0.0.1", "--python", f"0.0.1={sys.executable}", "--output", str(page)]) == 1
     assert f"{sys.executable} has torch {torch.__version__}" in page.read_text("utf-8")

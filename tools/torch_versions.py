@@ -1,5 +1,5 @@
 """Versions of torch -> the table of what passes on each, docs/torch_versions.md: the whole suite, one version after
-the other.
+the other. Rows of versions that are not run now stay as they are; each says of which commit it is.
 
 python tools/torch_versions.py                                # the versions that graphviz_ad promises; each is installed into a .venv-… of its own
 python tools/torch_versions.py 2.14.1 2.6.0                   # these
@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -48,18 +49,19 @@ class Outcome:
     skipped: int = 0
     failing: tuple[str, ...] = ()
     trouble: str = ""
+    commit: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print each outcome as it comes, write the table; 0 if everything passed everywhere."""
     options = parsed(arguments)
     interpreters = dict(options.python)
-    outcomes = []
+    outcomes, state = [], commit()
     for version in options.versions or list(dict.fromkeys([*TESTED, *interpreters])):
-        outcomes.append(outcome := outcome_of(version, interpreters, options.only))
+        outcomes.append(outcome := replace(outcome_of(version, interpreters, options.only), commit=state))
         print("\n".join([row(outcome), *failures(outcome)]), flush=True)
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-    write(options.output, table(outcomes, options.only).encode())
+    write(options.output, table(outcomes, options.only, rows_of(Path(options.output))).encode())
     return int(any(outcome.failing or outcome.trouble for outcome in outcomes))
 
 
@@ -141,41 +143,60 @@ def counted(report: ElementTree.Element, versions: Sequence[str]) -> Outcome:
     )
 
 
-def table(outcomes: Sequence[Outcome], only: Sequence[str]) -> str:
-    """The page."""
+def table(outcomes: Sequence[Outcome], only: Sequence[str], before: Sequence[str] = ()) -> str:
+    """The page; ``before`` are the rows that it had."""
     what = f"only {', '.join(f'`{tests}`' for tests in only)}" if only else "all tests"
+    rows = {cells(line)[0]: line for line in [*before, *map(row, outcomes)]}
     lines = [
         "# Versions of torch",
         "",
-        f"Made by `python tools/torch_versions.py`, which ran {what} on each of these versions, one after the other,",
-        f"of {commit()}. The continuous integration runs all tests of every commit on the version that"
-        " constraints.txt pins.",
+        f"Made by `python tools/torch_versions.py`, which ran {what} on each of these versions, one after the other.",
+        "The continuous integration runs all tests of every commit on the version that constraints.txt pins.",
         "",
-        "| torch | Python | numpy | passed | failed | skipped |",
-        "|---|---|---|---:|---:|---:|",
-        *map(row, outcomes),
+        HEAD,
+        "|---|---|---|---:|---:|---:|---|",
+        *(rows[version] for version in sorted(rows, key=numbers_of, reverse=True)),
     ]
     for outcome in outcomes:
         lines += failures(outcome)
     return "\n".join(lines) + "\n"
 
 
+HEAD = "| torch | Python | numpy | passed | failed | skipped | commit |"
+
+
+def rows_of(page: Path) -> list[str]:
+    """The rows that a page of this form has."""
+    lines = page.read_text("utf-8").splitlines() if page.exists() else []
+    return [line for line in lines[lines.index(HEAD) + 2 :] if line.startswith("|")] if HEAD in lines else []
+
+
+def cells(line: str) -> list[str]:
+    """A row, taken apart."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def numbers_of(version: str) -> list[int]:
+    """ "2.14.1+cu130" as numbers, to be ordered by."""
+    return [int(number) for number in re.findall(r"[0-9]+", version.partition("+")[0])]
+
+
 def commit() -> str:
     """Which state of the tree was tried."""
     try:
         changed = said(["git", "status", "--porcelain", "--untracked-files=no"])
-        return f"commit {said(['git', 'rev-parse', '--short', 'HEAD'])}" + (" with changes" if changed else "")
+        return f"{said(['git', 'rev-parse', '--short', 'HEAD'])}" + (" with changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return "a tree without git"
+        return "no commit"
 
 
 def row(outcome: Outcome) -> str:
     """One line of the table."""
     first = f"| {outcome.torch} | {outcome.python} | {outcome.numpy} |"
     return (
-        f"{first} {outcome.trouble} | | |"
+        f"{first} {outcome.trouble} | | | {outcome.commit} |"
         if outcome.trouble
-        else f"{first} {outcome.passed} | {len(outcome.failing)} | {outcome.skipped} |"
+        else f"{first} {outcome.passed} | {len(outcome.failing)} | {outcome.skipped} | {outcome.commit} |"
     )
 
 
