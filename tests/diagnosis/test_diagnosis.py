@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +224,23 @@ def test_what_changed_before_the_first_bad_step_is_told() -> None:
     assert (first.step, first.what) == (5, "update")
     assert 1e11 < first.times < 1e13
     assert f"step 5: the update of {first.name} went from " in str(history)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+@pytest.mark.parametrize("every", [None, 1])
+def test_a_full_disk_ends_the_file_and_not_the_training(every: int | None) -> None:
+    m = net()
+    optimizer = torch.optim.SGD(m.parameters(), lr=0.01)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with gad.record(m, every=every, file="/dev/full") as recording:
+            step(m, optimizer)
+            step(m, optimizer)
+        gc.collect()
+    told = recording.history.notices if every else recording.graph.notices
+    assert any("No space left on device" in each for each in told)
+    assert len(recording.history) == 2
+    assert not [each for each in said if issubclass(each.category, ResourceWarning)]
 
 
 def test_a_history_is_drawn_as_curves() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from math import isfinite
 from pathlib import Path
@@ -67,6 +68,8 @@ class HistoryFile:
             self._stream.write(json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n")
             self._stream.flush()
         except OSError as error:
+            with suppress(OSError):  # of what could not be written
+                self._stream.close()
             self._stream = None
             self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
 
