@@ -6,8 +6,9 @@
 Each cell is a process of its own that runs the model forward and backward (the median of five is the unit), has the
 tool make its graph of it, once, and write it to the disk as the tool does by default: as SVG, but for torchvista, whose
 SVG is made by a browser, as HTML. What is measured is a user's first call. It is wall time, for some tools start
-Graphviz' dot as a process of its own; so let the machine be quiet. Memory is what the process grew by, at its peak,
-beyond what the plain runs took; that of dot is not in it.
+Graphviz' dot as a process of its own; so let the machine be quiet. Memory is the most that the process held while the
+tool worked, looked at each 5 ms, beyond what it held before the model first ran; that of dot is not in it. Plain
+forward and backward take some, too: a table of their own says how much, measured in the same processes.
 
 They do not draw the same thing, and each is taken as it comes: torchviz draws the nodes of autograd without values;
 torchview and torchvista the modules of a forward pass; TorchLens the operations of a forward pass, whose activations it
@@ -29,10 +30,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ Outcome = tuple[Any, Callable[[Path], Path]]  # a graph, and what writes it belo
 
 @dataclass(frozen=True)
 class Cell:
-    """What one tool took on one model: seconds but for ``megabytes`` and the size of the file; ``trouble`` says why
+    """What one tool took on one model: seconds but for the megabytes and the size of the file; ``trouble`` says why
     there is none.
     """
 
@@ -54,9 +56,11 @@ class Cell:
     graph: float = 0.0
     file: float = 0.0
     megabytes: float = 0.0
+    plain_megabytes: float = 0.0
     kilobytes: float = 0.0
     suffix: str = ""
     trouble: str = ""
+    moments: tuple[float, ...] = ()  # when the plain runs began, when the tool did, and when it had finished
 
 
 # --- models: a module that takes one tensor and gives a loss ---------------------------------------------------------
@@ -193,6 +197,9 @@ TOOLS: dict[str, Callable[[Any, Any], Outcome]] = {
 }
 
 
+COLOURS = ("#0b62a8", "#7db5de", "#444444", "#777777", "#a5a5a5", "#cfcfcf")  # ours are blue
+
+
 # --- one cell, in a process of its own -------------------------------------------------------------------------------
 
 
@@ -204,15 +211,17 @@ def cell(tool: str, model: str, folder: str) -> Cell:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     module, data = MODELS[model]()
+    begin = time.monotonic()
     plain = statistics.median(timed(lambda: module(data).backward())[0] for _ in range(5))
     module.zero_grad()
-    before = peak()
+    middle = time.monotonic()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         graph, (_, write) = timed(lambda: TOOLS[tool](module, data))
         file, path = timed(lambda: write(Path(folder) / "model"))
     size = path.stat().st_size / 1000
-    return Cell(plain, graph, file, peak() - before, size, path.suffix)
+    moments = (begin, middle, time.monotonic())
+    return Cell(plain, graph, file, kilobytes=size, suffix=path.suffix, moments=moments)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -222,23 +231,48 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, made
 
 
-def peak() -> float:
-    """MB that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def apart(tool: str, model: str) -> Cell:
     """A cell, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--cell", tool, model, folder]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, check=False)
-        except subprocess.TimeoutExpired:
-            return Cell(trouble=f"> {PATIENCE} s")
-    lines = done.stdout.strip().splitlines()
-    if done.returncode or not lines:
-        return Cell(trouble=(done.stderr.strip().splitlines() or ["nothing"])[-1].partition(":")[0])
-    return Cell(**json.loads(lines[-1]))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as child:
+            held = Held(child.pid)
+            try:
+                out, err = child.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return Cell(trouble=f"> {PATIENCE} s")
+            finally:
+                held.ended.set()
+                held.join()
+    lines = out.strip().splitlines()
+    if child.returncode or not lines:
+        return Cell(trouble=(err.strip().splitlines() or ["nothing"])[-1].partition(":")[0])
+    found = Cell(**json.loads(lines[-1]))
+    begin, middle, end = found.moments
+    before = held.most(0, begin)
+    return replace(found, megabytes=held.most(middle, end) - before, plain_megabytes=held.most(begin, middle) - before)
+
+
+class Held(threading.Thread):
+    """How much memory a process holds, each 5 ms, by the clock that all processes share."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.ended, self.seen = threading.Event(), [(0.0, 0.0)]
+        self._file = Path(f"/proc/{process}/statm")
+        self.start()
+
+    def run(self) -> None:
+        """Look until it has ended."""
+        page = resource.getpagesize() / 2**20
+        while not self.ended.wait(0.005):
+            with contextlib.suppress(OSError, IndexError):  # it may end while it is looked at
+                self.seen.append((time.monotonic(), int(self._file.read_text().split()[1]) * page))
+
+    def most(self, begin: float, end: float) -> float:
+        """The most MB in a stretch of time."""
+        return max((held for moment, held in self.seen if begin <= moment <= end), default=0.0)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -272,7 +306,8 @@ def spread(cells: Sequence[Cell], number: Callable[[Cell], float], digits: int) 
 MEASURES: tuple[tuple[str, Callable[[Cell], float], int], ...] = (
     ("To the graph, plain forward and backward = 1", lambda one: one.graph / one.plain, 1),
     ("To the file on the disk, graph included, seconds", lambda one: one.graph + one.file, 2),
-    ("Memory beyond the plain run, MB", lambda one: one.megabytes, 0),
+    ("Memory beyond the model at rest, MB", lambda one: one.megabytes, 0),
+    ("The same of plain forward and backward, MB", lambda one: one.plain_megabytes, 0),
     ("The file, kB", lambda one: one.kilobytes, 0),
 )
 
@@ -280,10 +315,11 @@ MEASURES: tuple[tuple[str, Callable[[Cell], float], int], ...] = (
 def chapter(rows: Rows, versions: Mapping[str, str], rounds: int) -> str:
     """What RESULTS.md says."""
     tools = list(next(iter(rows.values())))
+    processes = "one process" if rounds == 1 else f"{rounds} processes"
     lines = [
         TITLE,
         "",
-        f"`python benchmarks/peers.py`, {rounds} processes a cell, one thread: the median, in brackets the least and"
+        f"`python benchmarks/peers.py`, {processes} a cell, one thread: the median, in brackets the least and"
         f" the most. {', '.join(f'{name} {version}' for name, version in versions.items())}; {os.cpu_count()} cores.",
         "What each tool draws is not the same; the head of benchmarks/peers.py says what.",
         "torchvista makes graph and file in one call, and its file is HTML.",
@@ -316,18 +352,21 @@ def drawn(rows: Rows, path: Path) -> None:
     tools = list(next(iter(rows.values())))
     figure, axes = pyplot.subplots(figsize=(9, 1.1 * len(rows) + 1), layout="constrained")
     height = 0.8 / len(tools)
+    colours = dict(zip(TOOLS, COLOURS, strict=True))
     for index, tool in enumerate(tools):
         places = [row + index * height for row in range(len(rows))]
         cells = [row[tool] for row in rows.values()]
         widths = [
             0 if any(c.trouble for c in one) else statistics.median(c.graph + c.file for c in one) for one in cells
         ]
-        axes.barh(places, widths, height, label=tool)
+        bars = axes.barh(places, widths, height, label=tool, color=colours[tool])
+        axes.bar_label(bars, [f"{width:.2g}" if width else "" for width in widths], padding=2, fontsize=7)
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(rows))], list(rows))
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlabel("seconds from the model to a file on the disk (logarithmic; shorter is better)")
-    axes.legend()
+    axes.margins(x=0.1)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
