@@ -3,54 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from graphviz_ad._internal.operations.names import public_name
+from graphviz_ad._internal.tracing.assembly.executed_statements import NOTHING_WRITTEN, written_at
+from graphviz_ad._internal.tracing.assembly.said import NameOfModule, Said, SiteWords, word_key
 from graphviz_ad._internal.tracing.assembly.units import Recorded
+from graphviz_ad._internal.tracing.assembly.unrecorded import ran_with_grad
 from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
 from graphviz_ad._internal.tracing.naming.returned_names import names_further_out
+from graphviz_ad._internal.tracing.naming.switched_off import switched_off_at
+from graphviz_ad._internal.tracing.tape.doubts import doubts
+from graphviz_ad._internal.tracing.tape.stack import Place
+from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class SiteWords:
-    """``op`` is its own name, ``alone`` the one as it is written, ``call`` that of the call.
-
-    ``names`` are the variables that take the result, ``also`` those further out.
-    """
-
-    op: str | None = None
-    alone: str | None = None
-    call: str | None = None
-    reflected: bool = False
-    names: tuple[str, ...] = ()
-    module: tuple[str, ...] = ()
-    source: str | None = None
-    also: tuple[str, ...] = ()
+def what_is_said(recorded: Recorded) -> Said:
+    """All that the program's text and its modules say of what was recorded."""
+    operations, source = recorded.tape.operations, recorded.tape.capture.source
+    first = {word_key(operation): operation for operation in reversed(operations)}
+    return Said(
+        {key: words_at(recorded, operation) for key, operation in first.items()},
+        classes_of_modules(recorded),
+        switches_at(recorded.tape) if source else {},
+        written_at(recorded.tape) if source else NOTHING_WRITTEN,
+        doubts(),
+    )
 
 
-NO_WORDS = SiteWords()
-
-
-def words_of(recorded: Recorded, operations: Iterable[Operation]) -> Mapping[Operation, SiteWords]:
-    """The words for each of the operations, found once for each place."""
+def words_of(said: Said, operations: Iterable[Operation]) -> Mapping[Operation, SiteWords]:
+    """The words for each of the operations, the same for each place."""
     known: dict[tuple[str, int], SiteWords] = {}
     found: dict[Operation, SiteWords] = {}
     for operation in operations:
         key = (operation.schema.name, id(operation.place))
         words = known.get(key)
         if words is None:
-            words = known[key] = words_at(recorded, operation)
+            words = known[key] = said.words[word_key(operation)]
         found[operation] = words
     return found
+
+
+def switches_at(tape: Tape) -> Mapping[int, tuple[str, ...]]:
+    """Identity of a place -> what the program called so that autograd recorded nothing of an operation there, though
+    it read what wanted a gradient.
+    """
+    places: dict[int, Place] = {}
+    inside = recorded = False  # of a custom Function all has the same answer
+    for operation in tape.operations:
+        goes_on, inside = inside, bool(operation.place.functions)
+        if not (goes_on and inside):
+            recorded = ran_with_grad(tape, operation)
+        if (operation.inference or not recorded) and any(use[2] for use in operation.uses):
+            places[id(operation.place)] = operation.place
+    return {key: switched_off_at(place.path) for key, place in places.items()}
 
 
 def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     """What the program calls an operation where it ran."""
     place = operation.place
-    modules = [recorded.module_names.get(id(module), type(module).__name__) for module in place.modules]
+    modules = [name_and_class(recorded, module)[0] for module in place.modules]
     own = place.step[0] if place.step is not None else operation.schema.library_name
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
@@ -68,8 +83,16 @@ def classes_of_modules(recorded: Recorded) -> tuple[tuple[str, str], ...]:
     """What each module is that ran, by its name, in the order in which they ran."""
     places = {id(operation.place): operation.place for operation in recorded.tape.operations}
     modules = {id(module): module for place in places.values() for module in place.modules}
-    named = {recorded.module_names.get(key, type(module).__name__): module for key, module in modules.items()}
-    return tuple([(name, type(module).__name__) for name, module in named.items() if name])
+    named = dict([name_and_class(recorded, module) for module in modules.values()])
+    return tuple([(name, kind) for name, kind in named.items() if name])
+
+
+def name_and_class(recorded: Recorded, module: Any) -> tuple[str, str]:
+    """What the program calls a module, and what it is."""
+    if isinstance(module, NameOfModule):
+        return module.name, module.kind
+    kind = type(module).__name__
+    return recorded.module_names.get(id(module), kind), kind
 
 
 def call_between_ranks(operation: Operation) -> str | None:
