@@ -47,7 +47,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     walk,
 )
 from graphviz_ad._internal.tracing.assembly.retained_grads import retained_grads_aside
-from graphviz_ad._internal.tracing.assembly.settled import let_references_go, settled
+from graphviz_ad._internal.tracing.assembly.settled import FinishedTape, settled
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.contents import Path, name_of_way
@@ -440,7 +440,7 @@ def finish(
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
         outputs = seeds = None  # type: ignore[assignment]
         let_go(tape, autograd)
-    let_references_go(found_late.recorded)
+    found_late.tape.let_references_go()
     return found_late
 
 
@@ -487,8 +487,10 @@ class Late:
     """
 
     recorded: Recorded
+    tape: FinishedTape
     name: str
     notices: Sequence[Notice]
+    is_named: bool
 
     @property
     def has_gradients(self) -> bool:
@@ -498,6 +500,8 @@ class Late:
     def __call__(self) -> Graph:
         """The graph, each time anew."""
         with unseen_by_functions(), at_rest():
+            if not self.is_named:
+                name_returned(self.tape)
             return merge_calls(assembled(self.recorded, self.name, self.notices))
 
 
@@ -518,11 +522,14 @@ def noted_graph(
         tape.edge_of(tensor, value)
         found.append(Output(value, tape.keeper.gradient(seed), key))
     tape.keeper.pending.settle()
-    name_returned(tape)
+    is_named = bool(autograd.custom)  # later, it is known of more operations that they ran in a custom Function
+    if is_named:
+        name_returned(tape)
     if tape.of_other_tasks:
         notices = [*notices, notice("other tasks", count=tape.of_other_tasks)]
     if tape.problems:
         notices = [*notices, notice("incomplete", tape.problems, what="operation")]
     if result.problem:
         notices = [*notices, result.problem]
-    return Late(settled(Recorded(tape, autograd, result, found, names)), name, notices)
+    recorded, finished = settled(Recorded(tape, autograd, result, found, names))
+    return Late(recorded, finished, name, notices, is_named)

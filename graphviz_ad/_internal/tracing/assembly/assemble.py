@@ -68,8 +68,7 @@ Stage = TypeVar("Stage")
 
 def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> Graph:
     """The finished Graph."""
-    if recorded.said is None:
-        note_on_tape(recorded)
+    note_on_tape(recorded)
     units = through(LINKING, Units(recorded))
     draft = through(DRAFTING, empty_draft(units))
     nodes, statements = with_statements(draft)

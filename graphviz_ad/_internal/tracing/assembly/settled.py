@@ -17,10 +17,12 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph,
 from graphviz_ad._internal.tracing.assembly.hooks import hooks_on
 from graphviz_ad._internal.tracing.assembly.said import NameOfModule
 from graphviz_ad._internal.tracing.assembly.site_words import name_and_class, what_is_said
-from graphviz_ad._internal.tracing.assembly.units import Recorded, note_on_tape
+from graphviz_ad._internal.tracing.assembly.units import Recorded
 from graphviz_ad._internal.tracing.naming.as_written import is_plain_value
+from graphviz_ad._internal.tracing.tape.applied_unseen import place_in_functions
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.torch_private import made_at
 from graphviz_ad._internal.tracing.trackable import NameOfFunction, label_of
 
@@ -28,38 +30,42 @@ IMMUTABLE = frozenset((int, float, bool, complex, str, torch.dtype, torch.device
 NOT_KEPT = object()  # what stands for a setting that no graph says
 
 
-def settled(recorded: Recorded) -> Recorded:
-    """The same, of plain values.
+def settled(recorded: Recorded) -> tuple[Recorded, FinishedTape]:
+    """The same, of plain values, and its tape.
 
     Before: the backward pass has run, and nodes and leaves are there. After: they may go, and nobody may write on the
     tape any more; the graph that is made of either is the same.
     """
-    note_on_tape(recorded)
     tape, autograd = recorded.tape, recorded.autograd
+    place_in_functions(tape, autograd)
     was_written = tape.has_writes
     leaves = {i: tape.value_of(variable) for i, variable in autograd.variables.items()}
     note_unwalked(tape, autograd)
-    note_hooks(tape)
+    alive = [value for value in tape.values if value.reference() is not None]
+    tape.hooks_seen.update({value.number: tuple(hooks_on(value)) for value in alive})  # no others have any
     let_modules_and_functions_go(recorded)
     let_settings_go(tape)
     autograd.moments = dict(enumerate(map(made_at, autograd.nodes)))
     known = autograd.remembered()
     known.custom = {i: NameOfFunction(label_of(function)) for i, function in autograd.custom.items()}
-    return replace(
+    finished = FinishedTape(tape, alive)
+    plain = replace(
         recorded,
-        tape=FinishedTape(tape),
+        tape=finished,
         autograd=known,
         leaf_values=leaves,
         said=what_is_said(recorded),
         written_late=tape.has_writes and not was_written,
     )
+    return plain, finished
 
 
 class FinishedTape(Tape):
     """A tape on which nobody writes any more: what was recorded, without what recorded it."""
 
-    def __init__(self, tape: Tape) -> None:
-        """Of a tape whose entries are plain values by now."""
+    def __init__(self, tape: Tape, alive: list[Value]) -> None:
+        """Of a tape whose entries are plain values by now; ``alive`` are those of tensors that live."""
+        self.alive = alive
         self.capture, self.program, self.moment = tape.capture, tape.program, tape.moment
         self.operations, self.values, self.calls, self.nodes = tape.operations, tape.values, tape.calls, {}
         self.raised, self.stopped = tape.raised, tape.stopped
@@ -67,6 +73,16 @@ class FinishedTape(Tape):
         self.hooks_seen, self.output_names = tape.hooks_seen, tape.output_names
         self.read_names, self.returned_names = tape.read_names, tape.returned_names
         self.unsaid_reductions, self.wrappers = tape.unsaid_reductions, tape.wrappers
+
+    def let_references_go(self) -> None:
+        """Something else for the weak references to tensors that live: torch refuses to swap a tensor that has any.
+
+        Before: nobody asks any more which tensors live.
+        """
+        alike: dict[int, Gone] = {}
+        for value in self.alive:
+            value.reference = alike.setdefault(id(value.reference), Gone())  # type: ignore[assignment]
+        self.alive = []
 
 
 def note_unwalked(tape: Tape, autograd: AutogradGraph) -> None:
@@ -77,24 +93,6 @@ def note_unwalked(tape: Tape, autograd: AutogradGraph) -> None:
         key = value.edge[0] if value.edge is not None else None
         if key is not None and key not in autograd.index and key in tape.nodes:
             autograd.unwalked.setdefault(key, node_name(tape.nodes[key]))
-
-
-def note_hooks(tape: Tape) -> None:
-    """The names of hooks on tensors that live, the only ones that have any."""
-    for value in tape.values:
-        if value.reference() is not None:
-            tape.hooks_seen[value.number] = tuple(hooks_on(value))
-
-
-def let_references_go(recorded: Recorded) -> None:
-    """Something else for the weak references to tensors that live: torch refuses to swap a tensor that has any.
-
-    Before: nobody asks any more which tensors live.
-    """
-    alike: dict[int, Gone] = {}
-    for value in recorded.tape.values:
-        if value.reference() is not None:
-            value.reference = alike.setdefault(id(value.reference), Gone())  # type: ignore[assignment]
 
 
 class Gone:

@@ -15,6 +15,7 @@ from graphviz_ad._internal.tracing.assembly.unrecorded import ran_with_grad
 from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
 from graphviz_ad._internal.tracing.naming.returned_names import names_further_out
 from graphviz_ad._internal.tracing.naming.switched_off import switched_off_at
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 from graphviz_ad._internal.tracing.tape.doubts import doubts
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -23,15 +24,36 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 def what_is_said(recorded: Recorded) -> Said:
     """All that the program's text and its modules say of what was recorded."""
-    operations, source = recorded.tape.operations, recorded.tape.capture.source
-    first = {word_key(operation): operation for operation in reversed(operations)}
+    tape, source = recorded.tape, recorded.tape.capture.source
+    read_sites(tape)
     return Said(
-        {key: words_at(recorded, operation) for key, operation in first.items()},
+        {word_key(operation): words_at(recorded, operation) for operation in of_all_kinds(tape)},
         classes_of_modules(recorded),
-        switches_at(recorded.tape) if source else {},
-        written_at(recorded.tape) if source else NOTHING_WRITTEN,
+        switches_at(tape) if source else {},
+        written_at(tape) if source else NOTHING_WRITTEN,
         doubts(),
     )
+
+
+def of_all_kinds(tape: Tape) -> Iterable[Operation]:
+    """An operation of each kind at each place."""
+    plain = {(id(one.schema), id(one.place)): one for one in tape.operations if not one.constants}
+    set_up = {word_key(one): one for one in tape.operations if one.constants}
+    return (*plain.values(), *set_up.values())
+
+
+def read_sites(tape: Tape) -> None:
+    """Have all sites read what is written there: they remember it, and the text may change."""
+    places = {id(one.place): one.place for one in tape.operations}.values()
+    steps = {id(step): step for place in places for step in (place.site, place.namer, place.user, *place.path)}
+    calls = {id(call): call for place in places for call in place.module_calls}.values()
+    steps.update((id(site), site) for call in calls for site in (call.site, call.namer))
+    for site in steps.values():
+        if isinstance(site, CallSite):
+            _ = site.text, site.written, site.names
+    for site in {id(place.site): place.site for place in places}.values():
+        if site is not None:
+            _ = site.operands, site.receiver, site.subscripted
 
 
 def words_of(said: Said, operations: Iterable[Operation]) -> Mapping[Operation, SiteWords]:
@@ -55,7 +77,9 @@ def switches_at(tape: Tape) -> Mapping[int, tuple[str, ...]]:
     inside = recorded = False  # of a custom Function all has the same answer
     for operation in tape.operations:
         goes_on, inside = inside, bool(operation.place.functions)
-        if not (goes_on and inside):
+        if not inside:
+            recorded = operation.grad_enabled
+        elif not goes_on:
             recorded = ran_with_grad(tape, operation)
         if (operation.inference or not recorded) and any(use[2] for use in operation.uses):
             places[id(operation.place)] = operation.place
