@@ -14,8 +14,8 @@ from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.hooks import hook_names
 from graphviz_ad._internal.tracing.assembly.missing_gradients import cut_of_unit, is_leaf
 from graphviz_ad._internal.tracing.assembly.ports import named_ports, ports_of
-from graphviz_ad._internal.tracing.assembly.saved import NOTHING
 from graphviz_ad._internal.tracing.assembly.said import NO_WORDS, SiteWords
+from graphviz_ad._internal.tracing.assembly.saved import NOTHING
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient
 from graphviz_ad._internal.tracing.naming.as_written import Number, messages, written_arguments
