@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, NoTensorError, TraceError
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.made_late import graph_made_late
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import (
     FAILED,
@@ -46,6 +47,7 @@ from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     walk,
 )
 from graphviz_ad._internal.tracing.assembly.retained_grads import retained_grads_aside
+from graphviz_ad._internal.tracing.assembly.settled import FinishedTape, settled
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.contents import Path, name_of_way
@@ -63,7 +65,7 @@ from graphviz_ad._internal.tracing.inputs import (
 from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.outputs import starts_of_tensors, upstream_gradients
-from graphviz_ad._internal.tracing.rerun.keeping import kept_target
+from graphviz_ad._internal.tracing.rerun.keeping import KeptTarget, kept_target
 from graphviz_ad._internal.tracing.returned import Asked
 from graphviz_ad._internal.tracing.tape.callees import name_of_callable
 from graphviz_ad._internal.tracing.tape.collector import at_rest
@@ -126,7 +128,7 @@ def trace(
         notices = about_parameters(tape, modules_of(target, namespace))
         kept.finish(tape)
         idle = inputs_to_be_read(target, args, kwargs, returned)
-        graph = finish(
+        make = finish(
             tape,
             returned,
             Wanted(grad_outputs, output),
@@ -136,8 +138,16 @@ def trace(
             notices=notices,
             started=kept.note_starts,
         )
-        graph = graph.saying(*unread_inputs(graph, idle))
-        return replace(graph, target=kept, detail=replace(graph.detail, target=kept) if graph.detail else None)
+        return graph_made_late(
+            partial(as_traced, make, idle, kept), name=make.name, has_gradients=make.has_gradients, target=kept
+        )
+
+
+def as_traced(make: Late, idle: Sequence[str], kept: KeptTarget) -> Graph:
+    """The graph, with what only a function that is called has to say."""
+    graph = make()
+    graph = graph.saying(*unread_inputs(graph, idle))
+    return replace(graph, target=kept, detail=replace(graph.detail, target=kept) if graph.detail else None)
 
 
 def inputs_to_be_read(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], returned: Any) -> list[str]:
@@ -345,7 +355,7 @@ def trace_finished(
         for name, thing in namespace.items():
             if isinstance(thing, Tensor):
                 tape.name(thing, name)
-        return finish(
+        make = finish(
             tape,
             [target],
             Wanted(grad_outputs, output),
@@ -354,6 +364,7 @@ def trace_finished(
             finished=True,
             notices=notices,
         )
+        return graph_made_late(make, name=make.name, has_gradients=make.has_gradients)
 
 
 def name_of(target: Any) -> str:
@@ -384,8 +395,8 @@ def finish(
     finished: bool,
     notices: Sequence[Notice] = (),
     started: Callable[[Sequence[Path]], None] = lambda ways: None,
-) -> Graph:
-    """Run the backward pass, assemble the graph, and let go of everything that torch owns.
+) -> Late:
+    """Run the backward pass, note what the graph is to be made of, and let go of everything that torch owns.
 
     ``returned`` is a list around what the program returned, so that nobody up the stack keeps the graph alive any
     longer; ``started`` hears the ways in it to what gradients start from.
@@ -421,14 +432,16 @@ def finish(
             except Exception as error:
                 with beside_failure(error):
                     so_far = [*notices, failure_notice(FAILED, failure_of(error))]
-                    error.graph = graph_with_detail(tape, autograd, noted, outputs, seeds, name, names, so_far)  # type: ignore[attr-defined]
+                    late = noted_graph(tape, autograd, noted, outputs, seeds, name, names, so_far)
+                    error.graph = late()  # type: ignore[attr-defined]
                 raise
-            graph = graph_with_detail(tape, autograd, result, outputs, seeds, name, names, notices)
+            found_late = noted_graph(tape, autograd, result, outputs, seeds, name, names, notices)
     finally:
         # Only now, and in this order: what holds the deep graph goes first, then its nodes one by one.
         outputs = seeds = None  # type: ignore[assignment]
         let_go(tape, autograd)
-    return graph
+    found_late.tape.let_references_go()
+    return found_late
 
 
 EXPECTED = ("a second time", "have already been freed", "use_reentrant=True", "non-empty donated buffers")
@@ -467,7 +480,32 @@ def backward(
             raise
 
 
-def graph_with_detail(
+@dataclass(frozen=True, eq=False)
+class Late:
+    """What a graph is made of, as plain values; called, it makes the graph, calls merged, the fine one as its
+    detail.
+    """
+
+    recorded: Recorded
+    tape: FinishedTape
+    name: str
+    notices: Sequence[Notice]
+    is_named: bool
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether a backward pass ran to its end."""
+        return self.recorded.result.problem is None
+
+    def __call__(self) -> Graph:
+        """The graph, each time anew."""
+        with unseen_by_functions(), at_rest():
+            if not self.is_named:
+                name_returned(self.tape)
+            return merge_calls(assembled(self.recorded, self.name, self.notices))
+
+
+def noted_graph(
     tape: Tape,
     autograd: AutogradGraph,
     result: BackwardPass,
@@ -476,19 +514,22 @@ def graph_with_detail(
     name: str,
     names: dict[int, str],
     notices: Sequence[Notice],
-) -> Graph:
-    """The Graph, calls merged, the fine one kept as its detail."""
+) -> Late:
+    """What the graph is to be made of, noted while nodes and tensors are there."""
     found = []
     for (key, tensor), seed in zip(outputs, seeds, strict=True):
         value = tape.value_of(tensor)
         tape.edge_of(tensor, value)
         found.append(Output(value, tape.keeper.gradient(seed), key))
     tape.keeper.pending.settle()
-    name_returned(tape)
+    is_named = bool(autograd.custom)  # later, it is known of more operations that they ran in a custom Function
+    if is_named:
+        name_returned(tape)
     if tape.of_other_tasks:
         notices = [*notices, notice("other tasks", count=tape.of_other_tasks)]
     if tape.problems:
         notices = [*notices, notice("incomplete", tape.problems, what="operation")]
     if result.problem:
         notices = [*notices, result.problem]
-    return merge_calls(assembled(Recorded(tape, autograd, result, found, names), name, notices))
+    recorded, finished = settled(Recorded(tape, autograd, result, found, names))
+    return Late(recorded, finished, name, notices, is_named)

@@ -14,8 +14,11 @@ from graphviz_ad._internal.graph.notices import Notice
 from graphviz_ad._internal.graph.transforms import merge_calls
 from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass, node_name
+from graphviz_ad._internal.tracing.assembly.said import Said
+from graphviz_ad._internal.tracing.assembly.site_words import what_is_said
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded
 from graphviz_ad._internal.tracing.eager import NOT_ASKED
+from graphviz_ad._internal.tracing.tape.applied_unseen import place_in_functions
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
@@ -32,6 +35,7 @@ class Program:
     title: str
     tensors: Mapping[int, int]
     leaves: Mapping[int, Value]  # what each leaf held at the end
+    said: Said
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,9 @@ def program_of(
     for value in tape.values:
         if value.edge is not None and value.edge[0] not in whole.index and value.edge[0] in tape.nodes:
             whole.unwalked.setdefault(value.edge[0], node_name(tape.nodes[value.edge[0]]))
-    return Program(tape, whole, names, title, tensors, leaves)
+    place_in_functions(tape, whole)
+    said = what_is_said(Recorded(tape, whole, BackwardPass(), module_names=names))
+    return Program(tape, whole, names, title, tensors, leaves, said)
 
 
 def graph_of_pass(program: Program, noted: NotedPass) -> Graph:
@@ -74,6 +80,7 @@ def graph_of_pass(program: Program, noted: NotedPass) -> Graph:
         {**program.leaves, **noted.leaves},
         noted.inside,
         program.tensors,
+        program.said,
     )
     with unseen_by_functions(), at_rest():
         graph = assembled(recorded, program.title, notices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import dataclass
 
 import torch
 
@@ -23,7 +24,16 @@ def trackable_class(cls: type) -> type:
     return cls
 
 
-def label_of(cls: type) -> str:
+@dataclass(frozen=True, slots=True, eq=False)
+class NameOfFunction:
+    """What stands for a custom Function that ran, where that itself may go."""
+
+    label: str
+
+
+def label_of(cls: type | NameOfFunction) -> str:
     """The name of a custom Function on pictures."""
+    if isinstance(cls, NameOfFunction):
+        return cls.label
     name = getattr(cls, "name", None) if any(base in _trackable for base in cls.__mro__) else None
     return str.__str__(name) if isinstance(name, str) and name else library_operator(cls) or cls.__name__

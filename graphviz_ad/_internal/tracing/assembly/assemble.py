@@ -37,10 +37,8 @@ from graphviz_ad._internal.tracing.assembly.linking.unseen_nodes import with_nod
 from graphviz_ad._internal.tracing.assembly.linking.wholes import with_wholes, without_parts
 from graphviz_ad._internal.tracing.assembly.missing_gradients import with_none_gradients_said
 from graphviz_ad._internal.tracing.assembly.ports import with_every_port
-from graphviz_ad._internal.tracing.assembly.site_words import classes_of_modules
 from graphviz_ad._internal.tracing.assembly.stopped import with_stop_said
 from graphviz_ad._internal.tracing.assembly.units import Recorded, Units, note_on_tape
-from graphviz_ad._internal.tracing.tape.doubts import doubts
 
 LINKING: tuple[Callable[[Units], Units], ...] = (
     with_operations,  # what ran
@@ -75,19 +73,19 @@ def assembled(recorded: Recorded, name: str, notices: Iterable[Notice] = ()) -> 
     draft = through(DRAFTING, empty_draft(units))
     nodes, statements = with_statements(draft)
     has_gradients = recorded.result.problem is None
-    said = (*doubts(), *notices, *gaps_of(draft))
+    notes = (*draft.said.doubts, *notices, *gaps_of(draft))
     return through(
         FINISHING,
         Graph(
             nodes,
             draft.edges,
             name,
-            said,
+            notes,
             has_gradients=has_gradients,
             memory=with_holders(memory_of_leaves(draft.units), replace(draft, nodes=nodes)),
             statements=statements,
             program=draft.program,
-            module_classes=classes_of_modules(recorded),
+            module_classes=draft.said.classes,
         ),
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -23,7 +23,7 @@ from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_order
-from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, kept_memory
+from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, memory_besides
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
     function_of,
@@ -31,6 +31,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     hooks_beside,
     made_at,
     may_have_hooks,
+    memory_of_tensor,
     modes_are_active,
     version_of,
 )
@@ -78,7 +79,7 @@ class AutogradGraph:
         self.keeps = [read.get(id(node)) or self._kept_by(node) for node in self.nodes]
 
     @cached_property
-    def custom(self) -> dict[int, type]:
+    def custom(self) -> dict[int, Any]:
         """The nodes that are the backward of a user's torch.autograd.Function, with that."""
         return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function_of(node)) is not None}
 
@@ -90,7 +91,12 @@ class AutogradGraph:
     @cached_property
     def kept(self) -> tuple[int, bool]:
         """How many bytes the nodes keep besides leaves, and whether that is all."""
-        return kept_memory(self.keeps, self.variables.values())
+        return memory_besides(self.keeps, self.own_memory)
+
+    @cached_property
+    def own_memory(self) -> Collection[int | None]:
+        """The memory that leaves lie in."""
+        return {memory_of_tensor(leaf) for leaf in self.variables.values()}
 
     def made_at(self, i: int) -> int | None:
         """When a node was made, see `torch_private.made_at`."""
@@ -108,7 +114,7 @@ class AutogradGraph:
             moments=self.moments,
             unwalked=self.unwalked,
         )
-        for name in ("names", "keeps", "custom", "leaf_of_object", "kept"):
+        for name in ("names", "keeps", "custom", "leaf_of_object", "own_memory"):
             known.__dict__[name] = getattr(self, name)
         return known
 

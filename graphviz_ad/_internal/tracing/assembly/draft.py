@@ -10,7 +10,8 @@ from graphviz_ad._internal.graph.graph import Edge, Node
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.written_program import WrittenPart
 from graphviz_ad._internal.tracing.assembly.executed_statements import statements_run
-from graphviz_ad._internal.tracing.assembly.site_words import SiteWords, words_of
+from graphviz_ad._internal.tracing.assembly.said import NOTHING_SAID, Said, SiteWords
+from graphviz_ad._internal.tracing.assembly.site_words import what_is_said, words_of
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.naming.as_written import Number
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
@@ -41,6 +42,7 @@ class Draft:
     edges: tuple[Edge, ...] = ()
     odd: tuple[str, ...] = ()
     left_out: int = 0
+    said: Said = NOTHING_SAID
 
 
 def empty_draft(units: Units) -> Draft:
@@ -50,18 +52,20 @@ def empty_draft(units: Units) -> Draft:
     operation its words.
     """
     tape, calls = units.recorded.tape, units.calls
+    said = units.recorded.said or what_is_said(units.recorded)
     ran = [(unit, unit.operation) for unit in units.all if unit.operation is not None]
     return Draft(
         units,
         keys_of(units),
         words_of(
-            units.recorded,
+            said,
             [*(operation for _, operation in ran), *(tape.operations[number] for number in sorted(tape.raised))],
         ),
         {calls[unit]: unit for unit, _ in ran},
         Counter([calls[unit] for unit, _ in ran]),
         {i: n for n, i in enumerate(units.recorded.result.order)},
-        *statements_run(tape),
+        *statements_run(tape, said.written),
+        said=said,
     )
 
 

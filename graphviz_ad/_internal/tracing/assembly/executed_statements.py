@@ -39,12 +39,27 @@ from graphviz_ad._internal.tracing.tape.tape import Tape
 class Line(NamedTuple):
     """A line of the user's program on the way to an operation.
 
-    ``way`` is what lies between it and the next, ``modules`` are those of torch's modules among that, by identity.
+    ``way`` is what lies between it and the next, ``modules`` are those of torch's modules among that, by identity;
+    ``statement`` is the one that stands there.
     """
 
     site: CallSite
     way: tuple[PathStep, ...]
     modules: tuple[int, ...]
+    statement: WrittenStatement
+
+
+class Written(NamedTuple):
+    """What was read of the program's text: identity of a path that leads to operations -> its lines; and the parts of
+    the program, with the place among them of the part that each code stands in.
+    """
+
+    lines: Mapping[int, Sequence[Line]] = {}
+    part_of: Mapping[CodeType, int | None] = {}
+    program: tuple[WrittenPart, ...] = ()
+
+
+NOTHING_WRITTEN = Written()
 
 
 @dataclass(slots=True)
@@ -69,38 +84,48 @@ class Ran(NamedTuple):
     program: tuple[WrittenPart, ...] = ()
 
 
-NONE_KNOWN = Ran()
+def written_at(tape: Tape) -> Written:
+    """The text of the program at all places of a tape."""
+    paths = {id(operation.place.path): operation.place.path for operation in tape.operations}
+    statements: dict[int, WrittenStatement] = {}
+    lines = {key: lines_on(path, statements) for key, path in paths.items()}
+    read = [
+        (line.site.code, line.statement)
+        for on_path in lines.values()
+        for i, line in enumerate(on_path)
+        if not (i and line.site.code.co_name in FOR_EACH)
+    ]
+    places, program = written_parts(read)
+    return Written(lines, {code: part for (code, _), part in zip(read, places, strict=True)}, program)
+
+
 _known: WeakKeyDictionary[Tape, tuple[int, Ran]] = WeakKeyDictionary()  # all passes over a tape ask the same
 
 
-def statements_run(tape: Tape) -> Ran:
-    """The statements that ran; of a tape that keeps no source none."""
-    if not tape.capture.source:
-        return NONE_KNOWN
-    length, ran = _known.get(tape, (-1, NONE_KNOWN))
+def statements_run(tape: Tape, written: Written) -> Ran:
+    """The statements that ran; of a program whose text was not read none."""
+    if not written.lines:
+        return Ran()
+    length, ran = _known.get(tape, (-1, Ran()))
     if length != len(tape.operations):
-        ran = statements_in_order(tape)
+        ran = statements_in_order(tape, written)
         _known[tape] = (len(tape.operations), ran)
     return ran
 
 
-def statements_in_order(tape: Tape) -> Ran:
+def statements_in_order(tape: Tape, written: Written) -> Ran:
     """The same, found anew."""
     running, found = Running(), {}
-    known: dict[int, Sequence[Line]] = {}  # identity of a path, of which there are few -> its lines
     for operation in tape.operations:
-        path = operation.place.path
-        lines = known.get(id(path))
-        if lines is None:
-            lines = known[id(path)] = lines_on(path)
+        lines = written.lines[id(operation.place.path)]
         if lines:
             found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
-    places, program = written_parts(running.written)
+    parts = [written.part_of[code] for code, _ in running.written]
     statements = [
-        one if part is None else standing_in(one, written.extent, part)
-        for one, (_, written), part in zip(running.statements, running.written, places, strict=True)
+        one if part is None else standing_in(one, statement.extent, part)
+        for one, (_, statement), part in zip(running.statements, running.written, parts, strict=True)
     ]
-    return Ran(statements, found, program)
+    return Ran(statements, found, written.program)
 
 
 @dataclass
@@ -155,7 +180,7 @@ class Running:
         again.
         """
         loops = go_round(lines[i].site, self.levels[i].line.site)
-        if loops.within and statement_at(lines[i].site) == statement_at(self.levels[i].line.site):
+        if loops.within and lines[i].statement == self.levels[i].line.statement:
             self.stand(i, lines[i])
         elif loops.around or loops.within:
             self.stand(i, lines[i], anew=True)
@@ -195,7 +220,7 @@ class Running:
     def stand(self, i: int, line: Line, *, anew: bool = False) -> None:
         """Level ``i`` is at this line now, and all that it had called is over."""
         level = self.levels[i]
-        if anew or statement_at(level.line.site) != statement_at(line.site):
+        if anew or level.line.statement != line.statement:
             self.levels[i] = Level(line, level.call, self.begun(line, level.call, i))
         else:
             level.line = line
@@ -213,7 +238,7 @@ class Running:
         caller = self.levels[i - 1].statement if i else None
         if caller is not None and line.site.code.co_name in FOR_EACH:  # a part of the statement that it stands in
             return caller
-        written = statement_at(line.site)
+        written = line.statement
         time = self.times[call, written] = self.times.get((call, written), -1) + 1
         function = getattr(line.site.code, "co_qualname", line.site.code.co_name)
         self.written.append((line.site.code, written))
@@ -242,21 +267,26 @@ def is_behind(old: PathStep, new: PathStep) -> bool:
     return before[0] is now[0] and before[1] < now[1]
 
 
-def lines_on(path: Sequence[PathStep]) -> Sequence[Line]:
-    """The lines of the user's program on a path; those of libraries only where there are no others."""
+def lines_on(path: Sequence[PathStep], statements: dict[int, WrittenStatement]) -> Sequence[Line]:
+    """The lines of the user's program on a path; those of libraries only where there are no others. ``statements``
+    remembers by identity what stands at a site.
+    """
     places = [n for n, step in enumerate(path) if isinstance(step, CallSite)]
     own = [n for n in places if not of_a_library(path[n].code.co_filename)]  # type: ignore[union-attr]
     places = places[: places.index(own[-1]) + 1] if own else places
     if not places:
         return []
-    return [line_at(path[start:end]) for start, end in zip(places, [*places[1:], len(path)], strict=True)]
+    return [line_at(path[start:end], statements) for start, end in zip(places, [*places[1:], len(path)], strict=True)]
 
 
-def line_at(steps: Sequence[PathStep]) -> Line:
+def line_at(steps: Sequence[PathStep], statements: dict[int, WrittenStatement]) -> Line:
     """A line with what lies between it and the next."""
     site, *way = steps
     assert isinstance(site, CallSite)
-    return Line(site, tuple(way), tuple(step for step in way if isinstance(step, int)))
+    statement = statements.get(id(site))
+    if statement is None:
+        statement = statements[id(site)] = statement_at(site)
+    return Line(site, tuple(way), tuple(step for step in way if isinstance(step, int)), statement)
 
 
 @cache

@@ -14,12 +14,11 @@ from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.hooks import hook_names
 from graphviz_ad._internal.tracing.assembly.missing_gradients import cut_of_unit, is_leaf
 from graphviz_ad._internal.tracing.assembly.ports import named_ports, ports_of
+from graphviz_ad._internal.tracing.assembly.said import NO_WORDS, SiteWords
 from graphviz_ad._internal.tracing.assembly.saved import NOTHING
-from graphviz_ad._internal.tracing.assembly.site_words import NO_WORDS, SiteWords
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient
 from graphviz_ad._internal.tracing.naming.as_written import Number, messages, written_arguments
-from graphviz_ad._internal.tracing.naming.switched_off import switched_off_at
 
 NUMBERS = {LIFTED: "tensor", "scalar_tensor": None}  # what torch.tensor(…) runs as, and a number in an operand's place
 
@@ -80,7 +79,7 @@ def switched_off(draft: Draft, unit: Unit, cut: str | None) -> tuple[str, ...]:
     """What the program called so that autograd recorded nothing where a unit ran."""
     operation, capture = unit.operation, draft.units.recorded.tape.capture
     asked = operation is not None and capture.source and cut in ("no_grad", "inference")
-    return switched_off_at(operation.place.path) if operation is not None and asked else ()
+    return draft.said.switches.get(id(operation.place), ()) if operation is not None and asked else ()
 
 
 def kind_of_node(units: Units, unit: Unit) -> str:

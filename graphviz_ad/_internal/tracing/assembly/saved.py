@@ -7,7 +7,7 @@ before it: there `Tape.is_packed` says where none does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -145,7 +145,11 @@ def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, 
     """How many bytes nodes keep alive besides leaves, each piece of memory counted once and whole; and whether that
     is all.
     """
-    own = {memory_of_tensor(leaf) for leaf in leaves}
+    return memory_besides(keeps, {memory_of_tensor(leaf) for leaf in leaves})
+
+
+def memory_besides(keeps: Iterable[Keeps], own: Collection[int | None]) -> tuple[int, bool]:
+    """The same; ``own`` is the memory that leaves lie in."""
     found = list(keeps)
     tensors = [tensor for kept in found for tensor in kept.tensors]
     saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}

@@ -3,54 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from graphviz_ad._internal.operations.names import public_name
+from graphviz_ad._internal.tracing.assembly.executed_statements import NOTHING_WRITTEN, written_at
+from graphviz_ad._internal.tracing.assembly.said import NameOfModule, Said, SiteWords, word_key
 from graphviz_ad._internal.tracing.assembly.units import Recorded
+from graphviz_ad._internal.tracing.assembly.unrecorded import ran_with_grad
 from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
 from graphviz_ad._internal.tracing.naming.returned_names import names_further_out
+from graphviz_ad._internal.tracing.naming.switched_off import switched_off_at
+from graphviz_ad._internal.tracing.tape.call_sites import CallSite
+from graphviz_ad._internal.tracing.tape.doubts import doubts
+from graphviz_ad._internal.tracing.tape.stack import Place
+from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class SiteWords:
-    """``op`` is its own name, ``alone`` the one as it is written, ``call`` that of the call.
-
-    ``names`` are the variables that take the result, ``also`` those further out.
-    """
-
-    op: str | None = None
-    alone: str | None = None
-    call: str | None = None
-    reflected: bool = False
-    names: tuple[str, ...] = ()
-    module: tuple[str, ...] = ()
-    source: str | None = None
-    also: tuple[str, ...] = ()
+def what_is_said(recorded: Recorded) -> Said:
+    """All that the program's text and its modules say of what was recorded."""
+    tape, source = recorded.tape, recorded.tape.capture.source
+    read_sites(tape)
+    return Said(
+        {word_key(operation): words_at(recorded, operation) for operation in of_all_kinds(tape)},
+        classes_of_modules(recorded),
+        switches_at(tape) if source else {},
+        written_at(tape) if source else NOTHING_WRITTEN,
+        doubts(),
+    )
 
 
-NO_WORDS = SiteWords()
+def of_all_kinds(tape: Tape) -> Iterable[Operation]:
+    """An operation of each kind at each place."""
+    plain = {(id(one.schema), id(one.place)): one for one in tape.operations if not one.constants}
+    set_up = {word_key(one): one for one in tape.operations if one.constants}
+    return (*plain.values(), *set_up.values())
 
 
-def words_of(recorded: Recorded, operations: Iterable[Operation]) -> Mapping[Operation, SiteWords]:
-    """The words for each of the operations, found once for each place."""
+def read_sites(tape: Tape) -> None:
+    """Have all sites read what is written there: they remember it, and the text may change."""
+    places = {id(one.place): one.place for one in tape.operations}.values()
+    steps = {id(step): step for place in places for step in (place.site, place.namer, place.user, *place.path)}
+    calls = {id(call): call for place in places for call in place.module_calls}.values()
+    steps.update((id(site), site) for call in calls for site in (call.site, call.namer))
+    for site in steps.values():
+        if isinstance(site, CallSite):
+            _ = site.text, site.written, site.names
+    for site in {id(place.site): place.site for place in places}.values():
+        if site is not None:
+            _ = site.operands, site.receiver, site.subscripted
+
+
+def words_of(said: Said, operations: Iterable[Operation]) -> Mapping[Operation, SiteWords]:
+    """The words for each of the operations, the same for each place."""
     known: dict[tuple[str, int], SiteWords] = {}
     found: dict[Operation, SiteWords] = {}
     for operation in operations:
         key = (operation.schema.name, id(operation.place))
         words = known.get(key)
         if words is None:
-            words = known[key] = words_at(recorded, operation)
+            words = known[key] = said.words[word_key(operation)]
         found[operation] = words
     return found
+
+
+def switches_at(tape: Tape) -> Mapping[int, tuple[str, ...]]:
+    """Identity of a place -> what the program called so that autograd recorded nothing of an operation there, though
+    it read what wanted a gradient.
+    """
+    places: dict[int, Place] = {}
+    inside = recorded = False  # of a custom Function all has the same answer
+    for operation in tape.operations:
+        goes_on, inside = inside, bool(operation.place.functions)
+        if not inside:
+            recorded = operation.grad_enabled
+        elif not goes_on:
+            recorded = ran_with_grad(tape, operation)
+        if (operation.inference or not recorded) and any(use[2] for use in operation.uses):
+            places[id(operation.place)] = operation.place
+    return {key: switched_off_at(place.path) for key, place in places.items()}
 
 
 def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
     """What the program calls an operation where it ran."""
     place = operation.place
-    modules = [recorded.module_names.get(id(module), type(module).__name__) for module in place.modules]
+    modules = [name_and_class(recorded, module)[0] for module in place.modules]
     own = place.step[0] if place.step is not None else operation.schema.library_name
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
@@ -68,8 +107,16 @@ def classes_of_modules(recorded: Recorded) -> tuple[tuple[str, str], ...]:
     """What each module is that ran, by its name, in the order in which they ran."""
     places = {id(operation.place): operation.place for operation in recorded.tape.operations}
     modules = {id(module): module for place in places.values() for module in place.modules}
-    named = {recorded.module_names.get(key, type(module).__name__): module for key, module in modules.items()}
-    return tuple([(name, type(module).__name__) for name, module in named.items() if name])
+    named = dict([name_and_class(recorded, module) for module in modules.values()])
+    return tuple([(name, kind) for name, kind in named.items() if name])
+
+
+def name_and_class(recorded: Recorded, module: Any) -> tuple[str, str]:
+    """What the program calls a module, and what it is."""
+    if isinstance(module, NameOfModule):
+        return module.name, module.kind
+    kind = type(module).__name__
+    return recorded.module_names.get(id(module), kind), kind
 
 
 def call_between_ranks(operation: Operation) -> str | None:

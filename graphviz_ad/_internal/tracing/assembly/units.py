@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass
+from graphviz_ad._internal.tracing.assembly.said import Said
 from graphviz_ad._internal.tracing.naming.as_written import Operand
 from graphviz_ad._internal.tracing.tape.applied_unseen import place_in_functions
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -45,6 +46,8 @@ class Recorded:
     leaf_values: Mapping[int, Value] = field(default_factory=dict)
     inside: Sequence[Output] = ()
     tensors: Mapping[int, int] = field(default_factory=dict)
+    said: Said | None = None  # None: to be read yet
+    written_late: bool = False  # whether only what leaves hold at the end shows that something was written to
 
     @property
     def reached(self) -> Collection[int] | None:

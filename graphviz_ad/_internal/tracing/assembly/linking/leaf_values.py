@@ -20,7 +20,7 @@ def with_leaves(units: Units) -> Units:
     written to between their uses.
     """
     recorded, known = units.recorded, dict(units.of_value)
-    read = leaves_as_read(units) if recorded.tape.has_writes else {}
+    read = leaves_as_read(units) if recorded.tape.has_writes and not recorded.written_late else {}
     values, of_node, ports = dict(units.values), dict(units.links.of_node), dict(units.links.port_of_edge)
     new: list[Unit] = []
     for i, variable in recorded.autograd.variables.items():
