@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ Number = TypeVar("Number", int, float)
 MOST_DIMENSIONS = 31
 
 
-@dataclass(frozen=True)
+@frozen
 class Stats:
     """Statistics of the elements of one tensor; `mean` and the extremes are over all elements, NaN included.
 

@@ -40,6 +40,7 @@ FEW = 1_000  # parts of a container that a function takes from around it
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 ATOMS = (bool, int, float, complex, str, bytes, type, ModuleType, CodeType, Enum, torch.dtype, torch.device, torch.Size)
 AT_ONCE = frozenset((type(None), bool, int, float, str))  # those of them that most things are made of
+EMPTY = frozenset((dict, OrderedDict, set, list))  # what modules have most of is of these, with nothing in it
 RUNNING = (GeneratorType, FrameType)  # they hold all that they have met
 MADE_BY_A_CLASS_STATEMENT = 1 << 9  # in the flags of a type
 AROUND = "_graphviz_ad_around"  # attribute of a function that is kept: what it takes from around it
@@ -56,14 +57,18 @@ class Far:
     ``version`` is how often a tensor had been written to when the program had run.
     """
 
-    __slots__ = ("reference", "version", "what")
+    __slots__ = ("reference", "shape", "type_name", "version")
 
     def __init__(self, thing: Any) -> None:
         self.reference = weakref.ref(thing)
         self.version: int | None = None
-        self.what = (
-            f"a tensor of shape {tuple(thing.shape)}" if isinstance(thing, Tensor) else f"a {type(thing).__name__}"
-        )
+        self.type_name = type(thing).__name__
+        self.shape: tuple[int, ...] | None = tuple(thing.shape) if isinstance(thing, Tensor) else None
+
+    @property
+    def what(self) -> str:
+        """What it was, for people."""
+        return f"a {self.type_name}" if self.shape is None else f"a tensor of shape {self.shape}"
 
     def settle(self) -> None:
         """From now on it counts if somebody writes to it."""
@@ -86,6 +91,7 @@ class Copier:
     def __init__(self) -> None:
         """Nothing is copied yet."""
         self._made: dict[int, tuple[Any, Any]] = {}  # identity -> the thing, which stays alive by it, and its copy
+        self._modules: set[type] = set()  # kinds of modules that were met
         self._parts = 0  # of containers
 
     def made_of(self, thing: Any) -> Any:
@@ -101,15 +107,22 @@ class Copier:
         known = self._made.get(id(thing))
         if known is not None:
             return known[1]
-        way = USUAL.get(kind)
+        way = USUAL.get(kind) or (Copier._of_module if kind in self._modules else None)
         if way is None:
             if isinstance(thing, ATOMS):
                 return thing
             way = next((way for kinds, way in WAYS if isinstance(thing, kinds)), Copier._of_object)
-        return self._note(thing, way(self, thing))
+            if way is Copier._of_module and issubclass(kind, torch.nn.Module):  # and does not only say so
+                self._modules.add(kind)
+        copy = way(self, thing)
+        if id(thing) not in self._made:  # those that may hold themselves are noted before their parts
+            self._note(thing, copy)
+        return copy
 
     def _note(self, thing: Any, copy: Any) -> Any:
-        self._count(1)
+        self._parts += 1
+        if self._parts > MOST_THINGS:
+            self._count(0)
         self._made[id(thing)] = (thing, copy)
         return copy
 
@@ -207,7 +220,18 @@ class Copier:
     def _with_attributes(self, thing: Any) -> Any:
         self._count(len(vars(thing)))
         copy = self._note(thing, object.__new__(type(thing)))
-        parts = {name: value if type(value) in AT_ONCE else self.copy(value) for name, value in vars(thing).items()}
+        parts, made = dict[str, Any](), self._made
+        for name, value in vars(thing).items():
+            kind = type(value)
+            if kind in AT_ONCE:
+                parts[name] = value
+            elif kind in EMPTY and not value:
+                known = made.get(id(value))
+                if known is None:
+                    known = made[id(value)] = (value, kind())
+                parts[name] = known[1]
+            else:
+                parts[name] = self.copy(value)
         copy.__dict__.update(parts)
         return copy
 
@@ -360,9 +384,8 @@ WIDE = {
 
 def cloned(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A leaf that holds the same numbers."""
-    with torch.no_grad():
-        copy = tensor.detach().clone()
-        copy = copy if dtype is None else copy.to(dtype)
+    copy = tensor.detach().clone()
+    copy = copy if dtype is None else copy.to(dtype)
     if isinstance(tensor, torch.nn.Parameter):
         return torch.nn.Parameter(copy, requires_grad=tensor.requires_grad)
     return copy.requires_grad_(tensor.requires_grad)

@@ -17,6 +17,7 @@ from graphviz_ad._internal.tracing.contents import Path
 from graphviz_ad._internal.tracing.rerun.copying import CopyError, KeepingCopier, RunningCopier
 from graphviz_ad._internal.tracing.rerun.random_numbers import States, random_states, states_differ
 from graphviz_ad._internal.tracing.rerun.running import TargetRuns, World
+from graphviz_ad._internal.tracing.tape.collector import at_rest
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.torch_private import hidden_from_modes
 
@@ -102,7 +103,7 @@ def kept_target(name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str
     """What is kept of a target, taken before it runs."""
     copier = KeepingCopier(MOST_BYTES)
     try:
-        with hidden_from_modes():
+        with at_rest(), hidden_from_modes():
             parts = copier.copy((target, tuple(args), dict(kwargs), seeds))
             return KeptTarget(name, parts, random_states(), autocast=autocast_now(), _copier=copier)
     except Exception as error:  # whatever the user's things do when they are looked at: the trace goes on

@@ -24,6 +24,9 @@ GOLDEN = (math.sqrt(5) - 1) / 2  # of whose multiples the fractions are all diff
 FUNCTIONS = {np.dtype(np.float32): "floats", np.dtype(np.float64): "doubles"}
 
 
+_Found: Any = ctypes.c_double * 5
+
+
 class Row(NamedTuple):
     """What is found out about the elements of a row: the extremes are NaN if any of them is."""
 
@@ -39,9 +42,9 @@ def row_of_memory(address: int, count: int, dtype: Any) -> Row | None:
     functions = functions_to_call()
     if functions is None:
         return None
-    found = (ctypes.c_double * 5)()
+    found = _Found()
     functions[dtype](address, count, *_weights(dtype).addresses, found)
-    return _row(*found)
+    return _row(*found[:])
 
 
 def row_of_array(row: Array) -> Row:

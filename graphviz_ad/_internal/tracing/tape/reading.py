@@ -88,11 +88,10 @@ def readable_address(tensor: Tensor) -> int:
 
 def _claimed_bytes(tensor: Tensor) -> int:
     """How much of its storage a tensor needs, up to its last element."""
-    if tensor.is_contiguous():
-        last = tensor.numel() - 1
-    else:
-        last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return (int(tensor.storage_offset()) + last + 1) * tensor.element_size() if tensor.numel() else 0
+    count = tensor.numel()
+    if count and not tensor.is_contiguous():
+        count = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return count and (int(tensor.storage_offset()) + count) * tensor.element_size()
 
 
 def _on_hand(tensor: Tensor, wider: torch.dtype | None) -> Tensor:

@@ -9,11 +9,12 @@ import inspect
 import sysconfig
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from types import CodeType
 from typing import Any, NamedTuple, TypeAlias
 
+from graphviz_ad._internal.base.frozen import changed, frozen
 from graphviz_ad._internal.base.own_files import EXAMPLES, OUR_FOLDER
 from graphviz_ad._internal.tracing.tape.call_sites import HANDLERS, CallSite
 from graphviz_ad._internal.tracing.tape.callees import UNTOLD, Callee, callee_at
@@ -39,9 +40,10 @@ BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_priva
 MODULE_FILE = "/nn/modules/module.py"
 Way = tuple[int, ...]  # instructions of frames, outermost first
 PathStep: TypeAlias = CallSite | tuple[CodeType, int] | int
+_Places: TypeAlias = "dict[tuple[int, ...], tuple[Place, int]]"  # by the modules that run, innermost first
 
 
-@dataclass(frozen=True)
+@frozen
 class ModuleCall:
     """A line of the user's that calls a module of torch's own: where it stands, ``height`` frames above the start of
     the run, and which module it is.
@@ -88,6 +90,15 @@ class Place(NamedTuple):
     path: tuple[PathStep, ...] = ()
     called: Callee = UNTOLD
 
+    def in_modules(self, modules: tuple[Any, ...]) -> Place:
+        """The place at the same instructions in a run of other modules; no module stands twice in this one."""
+        number = {id(old): id(new) for old, new in zip(self.modules, modules, strict=True)}
+        return self._replace(
+            modules=modules,
+            module_calls=tuple([changed(call, module=number.get(call.module, 0)) for call in self.module_calls]),
+            path=tuple([number[step] if type(step) is int else step for step in self.path]),
+        )
+
 
 @dataclass
 class _ModuleCalls:
@@ -107,7 +118,7 @@ class _ModuleCalls:
         if self.passing_on:  # the line hands what the module returned straight on
             self.passing_on = site.returned
             if not site.returned and kind == USER:
-                self.found[-1] = replace(self.found[-1], namer=site)
+                self.found[-1] = changed(self.found[-1], namer=site)
         if kind == MODULE_CODE:
             self.way.append((code, site.offset))
             return
@@ -123,7 +134,7 @@ class _ModuleCalls:
 
     def counted(self, frames: int) -> tuple[ModuleCall, ...]:
         """All of them, with heights from without."""
-        return tuple(replace(call, height=frames - call.height) for call in self.found)
+        return tuple([changed(call, height=frames - call.height) for call in self.found])
 
 
 class _Walk:
@@ -386,7 +397,7 @@ class StackReader:
         self._plain: dict[tuple[int, int], tuple[CodeType, int]] = {}
         self.optimizers: dict[int, weakref.ref[Any]] = {}  # those that took a step, by identity
         self._callees: dict[int, Callee] = {}  # identity of a site -> what it calls, always
-        self._places: dict[tuple[int, ...], tuple[Place, int]] = {}
+        self._places: dict[tuple[int, ...], _Places] = {}
         self._runs: dict[tuple[int, int, int], tuple[Way, Way, int, int]] = {}
         self._began: dict[tuple[int, int | None], Applied] = {}
         self._by_forwards = not stands_on_the_stack()
@@ -435,22 +446,25 @@ class StackReader:
 
     def read(self, frame: Frame | None) -> Place:
         """Where an operation comes from whose handler was called by ``frame``; the same stack is read only once."""
-        key: list[int] = []
+        codes: list[int] = []
+        running: list[Any] = []  # modules: which these are, the same instructions do not say
         outer, stop = frame, self.stop
         while outer is not None and (code := outer.f_code) is not stop:
-            key += (id(code), outer.f_lasti)
-            if code is MODULE_CALL:  # which module it is, the same instructions do not say; a place keeps it alive
-                key.append(id(outer.f_locals["self"]))
+            codes += (id(code), outer.f_lasti)
+            if code is MODULE_CALL:
+                running.append(outer.f_locals["self"])
             outer = outer.f_back
-        known, above = self._places.get(tuple(key), (None, 0))
-        if known is None or not (known.called.fixed or self._calls_the_same(known, frame, above)):
-            known, above = self._walk(frame)
+        places, modules = self._places.setdefault(tuple(codes), {}), tuple(map(id, running))  # a place keeps them alive
+        known = places.get(modules) or _alike(places, running)
+        if known is None or not (known[0].called.fixed or self._calls_the_same(*known, frame)):
+            known = self._walk(frame)
             # Which Function it is, or how far a transform has come, the same instructions do not say.
-            if not (known.functions or known.step or known.transform or self._has_forwards):
-                self._places[tuple(key)] = known, above
-        return known
+            if known[0].functions or known[0].step or known[0].transform or self._has_forwards:
+                return known[0]
+        places[modules] = known
+        return known[0]
 
-    def _calls_the_same(self, known: Place, frame: Frame | None, above: int) -> bool:
+    def _calls_the_same(self, known: Place, above: int, frame: Frame | None) -> bool:
         """Whether the variables that say what is called hold what they did; the site is so many frames further out."""
         for _ in range(above):
             frame = frame.f_back if frame is not None else None
@@ -489,6 +503,16 @@ class StackReader:
             first, runs = now, runs + 1
         self._runs[key] = (first, now, runs, count + 1)
         return [(0, count), (id(entry), -runs)]
+
+
+def _alike(places: _Places, running: list[Any]) -> tuple[Place, int] | None:
+    """What the place of other modules, at the same instructions, says of that of these; None where that is not
+    clear.
+    """
+    for place, above in places.values():
+        is_clear = len(set(map(id, place.modules))) == len(running)
+        return (place.in_modules(tuple(reversed(running))), above) if is_clear else None
+    return None
 
 
 def _classify(code: CodeType) -> int:

@@ -28,9 +28,10 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
     beside an exact norm save little, and a norm of a sample would be wrong for gradients of embeddings, most of whose
     rows are zero.
     """
-    plain, zeros = tensor.detach(), is_zeros(tensor)
-    if plain.dtype in DIRECT and plain.is_cpu and not zeros and not plain.is_neg():  # the usual case
-        return _on_cpu(plain)
+    zeros = is_zeros(tensor)
+    if tensor.dtype in DIRECT and tensor.is_cpu and not zeros and not tensor.is_neg():  # the usual case
+        return _on_cpu(tensor)
+    plain = tensor.detach()
     if not zeros:
         demand_memory(plain)
     if plain.is_complex():
@@ -54,23 +55,26 @@ def statistics_of_tensor(tensor: Tensor) -> Stats | None:
     )
 
 
-def _on_cpu(plain: Tensor) -> Stats:
-    row, in_order = _row_of(plain)
+def _on_cpu(tensor: Tensor) -> Stats:
+    row, in_order = _row_of(tensor)
     return Stats(
         row.least,
         row.most,
-        row.total / plain.numel(),
-        _square_root(plain, row.squares),
-        _nonfinite(plain, row.least + row.most),
+        row.total / tensor.numel(),
+        _square_root(tensor, row.squares),
+        _nonfinite(tensor, row.least + row.most),
         row.weighted if in_order else None,
     )
 
 
-def _row_of(plain: Tensor) -> tuple[Row, bool]:
+def _row_of(tensor: Tensor) -> tuple[Row, bool]:
     """What is found out about the elements, and whether that was in their order."""
-    demand_memory(plain)
-    if plain.numel() <= MOST_PUT_IN_ORDER:
-        plain = plain.contiguous()  # torch does that several times as fast as numpy
+    plain = tensor
+    if not tensor.is_contiguous():
+        demand_memory(tensor)
+        plain = tensor.detach()
+        if tensor.numel() <= MOST_PUT_IN_ORDER:
+            plain = plain.contiguous()  # torch does that several times as fast as numpy
     if plain.is_contiguous():
         found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype])
         if found is not None:
@@ -80,15 +84,15 @@ def _row_of(plain: Tensor) -> tuple[Row, bool]:
     return row_of_array(memory.ravel(order="K")), in_order  # else in whatever order it lies there
 
 
-def _square_root(plain: Tensor, squares: float) -> float:
+def _square_root(tensor: Tensor, squares: float) -> float:
     """The square root of the sum of squares, which is asked for in double precision where a square may have been too
     big or too small.
     """
-    return math.sqrt(squares) if 1e-30 < squares < 1e30 else float(torch.linalg.vector_norm(plain.double()))
+    return math.sqrt(squares) if 1e-30 < squares < 1e30 else float(torch.linalg.vector_norm(tensor.detach().double()))
 
 
-def _nonfinite(plain: Tensor, witness: float) -> int:
+def _nonfinite(tensor: Tensor, witness: float) -> int:
     """How many elements are not finite; if any is, a number that all of them went into is not finite either, so that
     a count is seldom needed.
     """
-    return 0 if math.isfinite(witness) else int((~torch.isfinite(plain)).sum().item())
+    return 0 if math.isfinite(witness) else int((~torch.isfinite(tensor.detach())).sum().item())
