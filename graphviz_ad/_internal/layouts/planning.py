@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
@@ -23,7 +24,7 @@ from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.paint import foot_height
-from graphviz_ad._internal.scene.place import Place
+from graphviz_ad._internal.scene.place import TRIM, Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -104,6 +105,7 @@ Way = str
 ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
 DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
 WAYS = (*DRAWN, AS_READ)
+WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: CONNECTED, AS_READ: READ}  # at most
 NO_SIZE = (1.0, 1.0)
 
 
@@ -239,8 +241,16 @@ class Bench:
     def likeliest(self, manner: Manner) -> Trial:
         """The best trial of all levels in a manner, where none can be read."""
         sheets = [self.sheet(level, manner) for level in range(len(self.builds))]
-        tried = [trial for sheet in sheets for way in self.ways for trial in sheet.trials(way, roomy=True)]
-        likely = sorted(tried, key=lambda trial: -trial.hope)[:LIKELY]
+        tried: dict[tuple[int, int], list[Trial]] = {}
+        for level in sorted(range(len(sheets)), key=lambda level: -largest_scale(sheets[level].scene, self.place)):
+            for number, way in enumerate(self.ways):
+                hopes = sorted((trial.hope for found in tried.values() for trial in found), reverse=True)
+                least = hopes[LIKELY - 1] if len(hopes) >= LIKELY else 0.0
+                if sheets[level].may_reach(way, least):
+                    tried[level, number] = sheets[level].trials(way, roomy=True)
+        likely = sorted((trial for key in sorted(tried) for trial in tried[key]), key=lambda trial: -trial.hope)[
+            :LIKELY
+        ]
         return best_of(likely, self.place, 0.0) or likely[0]
 
 
@@ -263,6 +273,11 @@ class Sheet:
                 for rows, scale, worth in self.placed(way)
             ]
         return self.tried[way]
+
+    def may_reach(self, way: Way, hope: float) -> bool:
+        """Whether a trial in that way may be as good: nothing is placed where its boxes alone take too much room."""
+        scale = hope / WORTH[way] * (1 - 1e-9)
+        return scale <= ENOUGH * self.needed and has_room_at(self.scene, scale, self.bench.place)
 
     def readable(self, way: Way) -> list[Trial]:
         """Those of them whose letters are large enough."""
@@ -337,6 +352,21 @@ def largest_scale(scene: Scene, place: Place) -> float:
     taken += sum(arrow.width * arrow.height for arrow in scene.arrows if arrow.lines)
     foot = foot_height(scene, place.width) * place.width
     return math.sqrt(place.width * place.height / max(taken / DENSEST + foot, 1.0))
+
+
+def has_room_at(scene: Scene, scale: float, place: Place) -> bool:
+    """Whether a scene may be so large in the place, however its leaves and grids are arranged and its boxes and words
+    stand: none is over another, and it has margins.
+    """
+    shapes = [*zip(scene.boxes, with_grids_abreast(scene).boxes, strict=True)]
+    taken = sum(min(box.width * box.height, other.width * other.height) for box, other in shapes)
+    taken += sum((arrow.width - 10) * (arrow.height - 6) for arrow in scene.arrows if arrow.lines)
+    width, height = [length / max(scale, 1e-9) + 2 * TRIM for length in (place.width, place.height)]
+    height -= foot_height(scene, max(width, height * place.aspect))
+    across, down = width - 2 * MARGIN, height - 2 * MARGIN
+    widest = max((min(box.width, other.width) for box, other in shapes), default=0.0)
+    highest = max((min(box.height, other.height) for box, other in shapes), default=0.0)
+    return across >= widest and down >= highest and across * down >= taken
 
 
 def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
