@@ -37,6 +37,7 @@ LIKELY = 6  # trials that are looked at where none can be read
 COPIED, CONNECTED, BEGUN, READ, APART = 0.97, 0.93, 0.9, 0.85, 0.8
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
+FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
 DENSEST = 0.9  # share of a place that boxes and words may take
 
 
@@ -136,9 +137,10 @@ def best_plan(
     )
     for levels, allowed in stages(len(builds), manners):
         for level in levels:
-            found = first_readable(bench, level, allowed)
-            if found is not None:
-                return chosen(found)
+            if not bench.is_hopeless(level, manners[-1]):
+                found = first_readable(bench, level, allowed)
+                if found is not None:
+                    return chosen(found)
     return chosen(bench.likeliest(manners[-1]))
 
 
@@ -160,9 +162,10 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
     if not bench.sheet(level, manners[-1]).has_room:  # it says least
         return None
     for group in attempts(manners, bench.ways):
-        ways = dict.fromkeys(way for _, way in group)
-        hopeful = {way: since_readable(bench, level, way, [manner for manner, w in group if w == way]) for way in ways}
+        hopeful: dict[Way, Sequence[Manner]] = {}
         for manner, way in group:
+            if way not in hopeful:
+                hopeful[way] = since_readable(bench, level, way, [manner for manner, w in group if w == way])
             if manner in hopeful[way]:
                 best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
                 if best is not None:
@@ -237,6 +240,14 @@ class Bench:
             same = next((each for each in self.sheets.values() if replace(each.scene, notes=()) == bare), None)
             self.sheets[key] = same or Sheet(scene, self, level, manner)
         return self.sheets[key]
+
+    def is_hopeless(self, level: int, least: Manner) -> bool:
+        """Whether a level takes far too much room even in the manner that says ``least``: no other is described then.
+        Of several levels, that is, for one alone is seldom looked at in vain.
+        """
+        if len(self.builds) == 1:
+            return False
+        return FAR * largest_scale(self.sheet(level, least).scene, self.place) < self.place.readable
 
     def likeliest(self, manner: Manner) -> Trial:
         """The best trial of all levels in a manner, where none can be read."""

@@ -245,6 +245,8 @@ def wrapped_notes(scene: Scene, width: float) -> list[str]:
 @lru_cache(256)
 def wrapped_note(note: str, room: int) -> tuple[str, ...]:
     """The lines of a note; a picture is planned in many sizes, with the same notes."""
+    if len(note) <= room and note.isprintable() and note == note.strip():
+        return (note,) if note else ()
     return tuple(textwrap.wrap(note, room))
 
 
