@@ -294,7 +294,15 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 
 
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:
-    """The picture that was asked for; ``room``: where it will be seen, if that is known."""
+    """The picture that was asked for; ``room``: where it will be seen, if that is known. Little of what is tried on the
+    way is garbage, for which up to a third of the time would be searched.
+    """
+    with at_rest():
+        return chosen_still(graph, look, asked, remarks, room)
+
+
+def chosen_still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None) -> Still:
+    """The picture as it is asked for, or as it is planned."""
     if asked.wrt is None and asked.tangents is None:
         graph = with_other_passes(graph)
     least = smallest_letters(asked.font) or look.theme.letters
@@ -431,7 +439,7 @@ def engine_of(shown: Subject) -> Engine | None:
 
 
 def unplanned(shown: Subject) -> Still:
-    """The picture as large as it gets; nothing of it is garbage, for which a third of the time would be searched."""
+    """The picture as large as it gets."""
     with at_rest():
         return Still(shown.graph, as_large_as_it_gets(shown))
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from graphviz_ad._internal.scene.scene import Point, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 
 MARGIN = 12.0  # points around the picture
 
 Path = tuple[Point, ...]
 Frame = tuple[float, float, float, float]  # left, top, right, bottom
+Part = TypeVar("Part", Box, Arrow)
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
     def at(point: Point) -> Point:
         return round(point[0] - left, 3), round(point[1] - top, 3)
 
-    boxes = [replace(box, center=at(center)) for box, center in zip(scene.boxes, places.centers, strict=True)]
+    boxes = [with_place(box, center=at(center)) for box, center in zip(scene.boxes, places.centers, strict=True)]
     arrows = [
-        replace(
+        with_place(
             arrow,
             path=tuple([(round(x - left, 3), round(y - top, 3)) for x, y in path]),
             label_center=at(label) if label else None,
@@ -50,6 +52,16 @@ def settle(scene: Scene, places: Places, engine: str) -> Scene:
     return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), groups=tuple(groups), size=size, engine=engine)
 
 
+def with_place(part: Part, **places: Any) -> Part:
+    """A box or an arrow that stands there: what `replace` makes, in a fifth of the time, as it is done for each part of
+    each picture that is tried.
+    """
+    made = object.__new__(type(part))
+    made.__dict__.update(part.__dict__)
+    made.__dict__.update(places)
+    return made
+
+
 def size_of(scene: Scene, places: Places) -> Point:
     """Width and height of the scene in these places, margins included."""
     left, top, right, bottom = _bounds(scene, places)
@@ -58,14 +70,16 @@ def size_of(scene: Scene, places: Places) -> Point:
 
 def _bounds(scene: Scene, places: Places) -> Frame:
     frames = list(_extents(scene, places))
-    left = min((frame[0] for frame in frames), default=0.0) - MARGIN
-    top = min((frame[1] for frame in frames), default=0.0) - MARGIN
-    right = max((frame[2] for frame in frames), default=0.0) + MARGIN
-    bottom = max((frame[3] for frame in frames), default=0.0) + MARGIN
+    along, across = [x for path in places.paths for x, _ in path], [y for path in places.paths for _, y in path]
+    left = min([*(frame[0] for frame in frames), *along], default=0.0) - MARGIN
+    top = min([*(frame[1] for frame in frames), *across], default=0.0) - MARGIN
+    right = max([*(frame[2] for frame in frames), *along], default=0.0) + MARGIN
+    bottom = max([*(frame[3] for frame in frames), *across], default=0.0) + MARGIN
     return left, top, right, bottom
 
 
 def _extents(scene: Scene, places: Places) -> Iterator[Frame]:
+    """All but the paths of arrows."""
     for box, (x, y) in zip(scene.boxes, places.centers, strict=True):
         yield x - box.width / 2, y - box.height / 2, x + box.width / 2, y + box.height / 2
     for arrow, label in zip(scene.arrows, places.labels, strict=True):
@@ -76,7 +90,4 @@ def _extents(scene: Scene, places: Places) -> Iterator[Frame]:
                 label[0] + arrow.width / 2,
                 label[1] + arrow.height / 2,
             )
-    for path in places.paths:
-        along, across = zip(*path, strict=True)
-        yield min(along), min(across), max(along), max(across)
     yield from (frame for frame in places.frames if frame)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -27,19 +28,43 @@ Truths: TypeAlias = "NDArray[np.bool_]"
 Places: TypeAlias = "NDArray[np.intp]"
 
 
-@dataclass(frozen=True)
 class Overlaps:
-    """How often arrows cross, and run through a box or through words; ``longest`` is the length of the longest."""
+    """What is in the way of what in a placed scene; each is counted when it is asked for, as crossings cost most and
+    matter least.
+    """
 
-    crossings: int
-    through_boxes: int
-    through_words: int
-    longest: float
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.courses = [course(arrow) for arrow in scene.arrows if arrow.path]
+        self.pieces = Pieces(self.courses)
 
     @property
     def faults(self) -> int:
         """What must not be in any picture."""
         return self.through_boxes + self.through_words
+
+    @cached_property
+    def crossings(self) -> int:
+        """How many pairs of arrows cross."""
+        return self.pieces.crossings()
+
+    @cached_property
+    def through_boxes(self) -> int:
+        """How often arrows run through a box."""
+        boxes = [(box.key, frame_at(box.center, box.width, box.height)) for box in self.scene.boxes if box.center]
+        return sum(in_the_way(self.pieces, key, frame) for key, frame in boxes)
+
+    @cached_property
+    def through_words(self) -> int:
+        """How often arrows run through words."""
+        said = [arrow for arrow in self.scene.arrows if arrow.lines]
+        words = [frame_at(a.label_center, a.width - 10, a.height - 6) for a in said if a.label_center]
+        return sum(len(self.pieces.through(frame)) for frame in words)
+
+    @cached_property
+    def longest(self) -> float:
+        """The length of the longest arrow."""
+        return max((sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in self.courses), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -53,16 +78,7 @@ class Course:
 
 def overlaps(scene: Scene) -> Overlaps:
     """What is in the way of what in a placed scene."""
-    courses = [course(arrow) for arrow in scene.arrows if arrow.path]
-    pieces = Pieces(courses)
-    boxes = [(box.key, frame_at(box.center, box.width, box.height)) for box in scene.boxes if box.center]
-    words = [frame_at(a.label_center, a.width - 10, a.height - 6) for a in scene.arrows if a.lines and a.label_center]
-    return Overlaps(
-        pieces.crossings(),
-        sum(in_the_way(pieces, key, frame) for key, frame in boxes),
-        sum(len(pieces.through(frame)) for frame in words),
-        max((sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in courses), default=0.0),
-    )
+    return Overlaps(scene)
 
 
 class Pieces:
@@ -73,7 +89,9 @@ class Pieces:
         lines = [list(pairwise(each.line)) for each in courses]
         ends = np.array([piece for line in lines for piece in line], dtype=np.float64).reshape(-1, 2, 2)
         self.starts, self.ends = ends[:, 0], ends[:, 1]
-        self.least, self.most = ends.min(1), ends.max(1)
+        least, most = ends.min(1), ends.max(1)
+        self.left, self.top = np.ascontiguousarray(least.T)
+        self.right, self.bottom = np.ascontiguousarray(most.T)
         self.first = np.cumsum([0, *map(len, lines)])  # piece of each arrow
         self.arrow = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
 
@@ -85,11 +103,13 @@ class Pieces:
         """How many of the arrows behind one it crosses."""
         own = slice(self.first[i], self.first[i + 1])
         near = self._near(self.courses[i].around, own.stop)
-        p, q = self.starts[own, None], self.ends[own, None]
-        r, s = self.starts[near], self.ends[near]
-        beside = (self.least[near] > self.most[own, None]) | (self.most[near] < self.least[own, None])
-        apart = (turns(p, r, s) != turns(q, r, s)) & (turns(p, q, r) != turns(p, q, s))
-        return len(np.unique(self.arrow[near][(apart & ~beside.any(-1)).any(0)]))
+        meeting = (self.left[near] <= self.right[own, None]) & (self.right[near] >= self.left[own, None])
+        meeting &= (self.top[near] <= self.bottom[own, None]) & (self.bottom[near] >= self.top[own, None])
+        mine, others = np.nonzero(meeting)  # of all pairs of pieces, few are near each other
+        p, q = self.starts[own][mine], self.ends[own][mine]
+        r, s = self.starts[near[others]], self.ends[near[others]]
+        cross = (turns(p, r, s) != turns(q, r, s)) & (turns(p, q, r) != turns(p, q, s))
+        return len(set(self.arrow[near[others[cross]]].tolist()))
 
     def through(self, frame: Frame) -> Sequence[int]:
         """The arrows that are inside a rectangle anywhere."""
@@ -100,8 +120,10 @@ class Pieces:
 
     def _near(self, frame: Frame, first: int = 0) -> Places:
         """Which pieces may meet a rectangle, from the first that is asked for on."""
-        beside = (self.least[first:] > frame[2:]) | (self.most[first:] < frame[:2])
-        return np.flatnonzero(~beside.any(-1)) + first
+        left, top, right, bottom = frame
+        meets = (self.left[first:] <= right) & (self.right[first:] >= left)
+        meets &= (self.top[first:] <= bottom) & (self.bottom[first:] >= top)
+        return np.flatnonzero(meets) + first
 
 
 def in_the_way(pieces: Pieces, key: str, frame: Frame) -> int:

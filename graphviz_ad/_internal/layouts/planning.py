@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
@@ -23,7 +24,7 @@ from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.paint import foot_height
-from graphviz_ad._internal.scene.place import Place
+from graphviz_ad._internal.scene.place import TRIM, Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -36,6 +37,7 @@ LIKELY = 6  # trials that are looked at where none can be read
 COPIED, CONNECTED, BEGUN, READ, APART = 0.97, 0.93, 0.9, 0.85, 0.8
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
+FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
 DENSEST = 0.9  # share of a place that boxes and words may take
 
 
@@ -104,6 +106,7 @@ Way = str
 ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
 DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
 WAYS = (*DRAWN, AS_READ)
+WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: CONNECTED, AS_READ: READ}  # at most
 NO_SIZE = (1.0, 1.0)
 
 
@@ -134,9 +137,10 @@ def best_plan(
     )
     for levels, allowed in stages(len(builds), manners):
         for level in levels:
-            found = first_readable(bench, level, allowed)
-            if found is not None:
-                return chosen(found)
+            if not bench.is_hopeless(level, manners[-1]):
+                found = first_readable(bench, level, allowed)
+                if found is not None:
+                    return chosen(found)
     return chosen(bench.likeliest(manners[-1]))
 
 
@@ -158,9 +162,10 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
     if not bench.sheet(level, manners[-1]).has_room:  # it says least
         return None
     for group in attempts(manners, bench.ways):
-        ways = dict.fromkeys(way for _, way in group)
-        hopeful = {way: since_readable(bench, level, way, [manner for manner, w in group if w == way]) for way in ways}
+        hopeful: dict[Way, Sequence[Manner]] = {}
         for manner, way in group:
+            if way not in hopeful:
+                hopeful[way] = since_readable(bench, level, way, [manner for manner, w in group if w == way])
             if manner in hopeful[way]:
                 best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
                 if best is not None:
@@ -236,11 +241,27 @@ class Bench:
             self.sheets[key] = same or Sheet(scene, self, level, manner)
         return self.sheets[key]
 
+    def is_hopeless(self, level: int, least: Manner) -> bool:
+        """Whether a level takes far too much room even in the manner that says ``least``: no other is described then.
+        Of several levels, that is, for one alone is seldom looked at in vain.
+        """
+        if len(self.builds) == 1:
+            return False
+        return FAR * largest_scale(self.sheet(level, least).scene, self.place) < self.place.readable
+
     def likeliest(self, manner: Manner) -> Trial:
         """The best trial of all levels in a manner, where none can be read."""
         sheets = [self.sheet(level, manner) for level in range(len(self.builds))]
-        tried = [trial for sheet in sheets for way in self.ways for trial in sheet.trials(way, roomy=True)]
-        likely = sorted(tried, key=lambda trial: -trial.hope)[:LIKELY]
+        tried: dict[tuple[int, int], list[Trial]] = {}
+        for level in sorted(range(len(sheets)), key=lambda level: -largest_scale(sheets[level].scene, self.place)):
+            for number, way in enumerate(self.ways):
+                hopes = sorted((trial.hope for found in tried.values() for trial in found), reverse=True)
+                least = hopes[LIKELY - 1] if len(hopes) >= LIKELY else 0.0
+                if sheets[level].may_reach(way, least):
+                    tried[level, number] = sheets[level].trials(way, roomy=True)
+        likely = sorted((trial for key in sorted(tried) for trial in tried[key]), key=lambda trial: -trial.hope)[
+            :LIKELY
+        ]
         return best_of(likely, self.place, 0.0) or likely[0]
 
 
@@ -263,6 +284,11 @@ class Sheet:
                 for rows, scale, worth in self.placed(way)
             ]
         return self.tried[way]
+
+    def may_reach(self, way: Way, hope: float) -> bool:
+        """Whether a trial in that way may be as good: nothing is placed where its boxes alone take too much room."""
+        scale = hope / WORTH[way] * (1 - 1e-9)
+        return scale <= ENOUGH * self.needed and has_room_at(self.scene, scale, self.bench.place)
 
     def readable(self, way: Way) -> list[Trial]:
         """Those of them whose letters are large enough."""
@@ -337,6 +363,21 @@ def largest_scale(scene: Scene, place: Place) -> float:
     taken += sum(arrow.width * arrow.height for arrow in scene.arrows if arrow.lines)
     foot = foot_height(scene, place.width) * place.width
     return math.sqrt(place.width * place.height / max(taken / DENSEST + foot, 1.0))
+
+
+def has_room_at(scene: Scene, scale: float, place: Place) -> bool:
+    """Whether a scene may be so large in the place, however its leaves and grids are arranged and its boxes and words
+    stand: none is over another, and it has margins.
+    """
+    shapes = [*zip(scene.boxes, with_grids_abreast(scene).boxes, strict=True)]
+    taken = sum(min(box.width * box.height, other.width * other.height) for box, other in shapes)
+    taken += sum((arrow.width - 10) * (arrow.height - 6) for arrow in scene.arrows if arrow.lines)
+    width, height = [length / max(scale, 1e-9) + 2 * TRIM for length in (place.width, place.height)]
+    height -= foot_height(scene, max(width, height * place.aspect))
+    across, down = width - 2 * MARGIN, height - 2 * MARGIN
+    widest = max((min(box.width, other.width) for box, other in shapes), default=0.0)
+    highest = max((min(box.height, other.height) for box, other in shapes), default=0.0)
+    return across >= widest and down >= highest and across * down >= taken
 
 
 def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:

@@ -186,17 +186,29 @@ class ReadingOrder:
 
     def rows_from(self, first: int, most: float, abreast: int) -> Iterator[tuple[int, float]]:
         """The rows that may begin with a box: the last box of each, and how broad it is."""
-        run = low = high = 0.0
-        before: Part | None = None
-        for place in range(first, len(self.order)):
-            part = self.part(place, place == first, abreast)
-            run += self.step(before, part) if before is not None else self.length(part)
-            before = part
-            if run > most and place > first:
+        begin = self.part(first, True, abreast)
+        run, (low, high) = self.length(begin), begin.reach
+        yield first, low + high + BETWEEN
+        for place in range(first + 1, len(self.order)):
+            longer, above, below = self.stretch(place, place == first + 1, abreast)
+            run += longer
+            if run > most:
                 return
-            above, below = part.reach
-            low, high = max(low, above), max(high, below)
+            low, high = above if above > low else low, below if below > high else high
             yield place, low + high + BETWEEN
+
+    def stretch(self, place: int, second: bool, abreast: int) -> tuple[float, float, float]:
+        """How much longer a row gets by a box, the ``second`` of its row or further on, and how far that reaches."""
+        key = place, second, abreast
+        if key not in self.stretches:
+            before, part = self.part(place - 1, second, abreast), self.part(place, False, abreast)
+            self.stretches[key] = self.step(before, part), *part.reach
+        return self.stretches[key]
+
+    @cached_property
+    def stretches(self) -> dict[tuple[int, bool, int], tuple[float, float, float]]:
+        """Those that were asked for: rows of other lengths are made of the same."""
+        return {}
 
     def reach(self, made: Cluster, links: Sequence[int]) -> Point:
         """How far a box, with what is beside it and the words on arrows to it, reaches across from its middle."""

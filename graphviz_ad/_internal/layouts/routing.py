@@ -82,14 +82,14 @@ def _free(knots: Sequence[Knot], place: int, goal: int) -> bool:
     if along <= 0:
         return climb == 0
     checked = None
-    for i in range(place, goal + 1):
-        corridor = knots[i].corridor
+    for _, _, corridor, _ in knots[place : goal + 1]:
         if corridor is checked:
             continue
         checked = corridor
         start, stop, low, high = corridor
         for u in (start, stop):
-            share = min(max((u - first_u) / along, 0.0), 1.0)
+            share = (u - first_u) / along
+            share = 0.0 if share < 0.0 else 1.0 if share > 1.0 else share
             if not low <= first_v + climb * share * share * (3 - 2 * share) <= high:
                 return False
     return True

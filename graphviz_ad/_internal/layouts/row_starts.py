@@ -5,6 +5,7 @@ small box with the name, so that no arrow runs all the way back.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -79,7 +80,7 @@ def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int) -> Start:
     arrow, rest, row = strip.scene.arrows[number], strip.paths[number], 0
     for index, cut in enumerate(cuts):
         if number in cut.arrows:
-            rest, row = split(rest, cut.u)[1], index + 1
+            rest, row = (split(rest, cut.u) if row else strip.split(number, cut.u))[1], index + 1
     box = copy_of(strip.scene.box_by_key[arrow.tail], f"row{count}")
     moves = arrow.label_center is not None and strip.turn(arrow.label_center)[0] < cuts[row - 1].u
     words = strip.turn((arrow.width, arrow.height)) if moves else (0.0, 0.0)
@@ -90,7 +91,9 @@ def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int) -> Start:
 def with_starts(scene: Scene, found: Sequence[Start]) -> Scene:
     """The scene with the boxes that rows begin with."""
     tails = {each.arrow: each.box.key for each in found}
-    arrows = [replace(arrow, tail=tails.get(i, arrow.tail)) for i, arrow in enumerate(scene.arrows)]
+    arrows = list(scene.arrows)
+    for i, tail in tails.items():
+        arrows[i] = replace(arrows[i], tail=tail)
     legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
     return replace(scene, boxes=(*scene.boxes, *(each.box for each in found)), arrows=tuple(arrows), legend=legend)
 
@@ -119,7 +122,7 @@ class Placing:
 
     def row(self, u: float) -> int:
         """The row of what stands there."""
-        return sum(u > end for end in self.ends)
+        return bisect_left(self.ends, u)
 
     def into(self, row: int, point: Point) -> Point:
         """A place of the strip, moved with a row, as x and y."""

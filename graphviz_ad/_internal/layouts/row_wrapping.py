@@ -13,6 +13,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import le
+
+import numpy as np
 
 from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle, size_of
 from graphviz_ad._internal.scene.scene import Point, Scene
@@ -101,7 +104,7 @@ class Strip:
         self.extents = [self.extent(frame) for frame, _ in _frames(scene)]
         self.words = [is_word for _, is_word in _frames(scene)]
         self.paths = [self.turned(arrow.path) for arrow in scene.arrows]
-        self.points = [_points(path) for path in self.paths]
+        self.points = _points(self.paths)
         self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
         self.reach = [_around_points(points) for points in self.points]
         self.pieces: dict[tuple[int, float], tuple[Path, Path]] = {}
@@ -127,13 +130,13 @@ class Strip:
         crossing: list[list[int]] = [[] for _ in gaps]
         closed = set()
         for arrow, ((low, high), points) in enumerate(zip(self.spans, self.points, strict=True)):
+            us = [u for u, _ in points]
+            straight = all(map(le, us, us[1:]))
             for gap in range(bisect_right(gaps, low), bisect_left(gaps, high)):
-                place = gaps[gap]
-                sides = [u < place for u, _ in points]
-                if not sides[0] or False not in sides or any(sides[sides.index(False) :]):
-                    closed.add(gap)  # the arrow turns around
-                else:
+                if crosses_once(us, gaps[gap], straight=straight):
                     crossing[gap].append(arrow)
+                else:
+                    closed.add(gap)
         found = [(u, crossing[gap]) for gap, u in enumerate(gaps) if gap not in closed]
         return [Cut(u, tuple(arrows)) for u, arrows in found[:: 1 + len(found) // PLACES]]
 
@@ -319,12 +322,19 @@ SHARES = [i / FINE for i in range(1, FINE + 1)]
 WEIGHTS = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in SHARES]
 
 
-def _points(path: Path) -> list[Point]:
-    """Points along a chain of Béziers, its ends included."""
-    found = list(path[:1])
-    for (u0, v0), (u1, v1), (u2, v2), (u3, v3) in _segments(path):
-        found += [(a * u0 + b * u1 + c * u2 + d * u3, a * v0 + b * v1 + c * v2 + d * v3) for a, b, c, d in WEIGHTS]
-    return found
+def crosses_once(us: Sequence[float], place: float, *, straight: bool) -> bool:
+    """Whether an arrow with points there crosses a place once, from low to high; ``straight``: it never turns around."""
+    sides = [us[0] < place, us[-1] < place] if straight else [u < place for u in us]
+    return sides[0] and False in sides and not any(sides[sides.index(False) :])
+
+
+def _points(paths: Sequence[Path]) -> list[list[Point]]:
+    """Points along chains of Béziers, their ends included; all at once, as there are many."""
+    segments = [segment for path in paths for segment in _segments(path)]
+    first, second, third, last = np.array(segments, dtype=float).reshape(-1, 4, 1, 2).swapaxes(0, 1)
+    a, b, c, d = np.array(WEIGHTS).T[:, :, None]
+    along = iter((a * first + b * second + c * third + d * last).tolist())
+    return [[*path[:1], *((u, v) for _ in range(len(path) // 3) for u, v in next(along))] for path in paths]
 
 
 def _around_points(points: Sequence[Point]) -> Frame:

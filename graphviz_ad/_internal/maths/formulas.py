@@ -7,6 +7,7 @@ It is written with other names in place of its own, so that one rule reads "x·y
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from graphviz_ad._internal.maths.formula_latex import Latex, Mathtext
 from graphviz_ad._internal.maths.formula_mathml import MathML
@@ -15,13 +16,20 @@ from graphviz_ad._internal.maths.formula_unicode import Unicode
 from graphviz_ad._internal.maths.formula_writing import written_formula
 
 UNICODE, MATHTEXT, LATEX, MATHML = Unicode(), Mathtext(), Latex(), MathML()
+KEPT = 4096  # formulas with their names, the last ones
 OWN_NAMES: Mapping[str, str] = {}
 LOCAL, TOTAL = "partial(a, b)", "total(a, b)"  # derivatives of a by b: of one operation, and along all paths
 
 
 def to_unicode(text: str, names: Mapping[str, str] = OWN_NAMES) -> str:
     """The formula as one line of text: ``g·(1 − y²)``."""
-    return written_formula(parsed(text), names, UNICODE)
+    return _in_unicode(text, tuple(names.items()))
+
+
+@lru_cache(KEPT)
+def _in_unicode(text: str, names: tuple[tuple[str, str], ...]) -> str:
+    """The same, written once: a picture is described in several manners before one of them is taken."""
+    return written_formula(parsed(text), dict(names), UNICODE)
 
 
 def local_derivative(above: str, below: str) -> str:

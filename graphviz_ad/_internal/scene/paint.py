@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios, signs
 from graphviz_ad._internal.scene import path_lines as trails
@@ -238,7 +239,15 @@ def foot_height(scene: Scene, width: float) -> float:
 def wrapped_notes(scene: Scene, width: float) -> list[str]:
     """The lines of the notes under a picture of some width."""
     room = max(int((width - 2 * MARGIN) / 6.6), 24)
-    return [text for note in scene.notes for text in textwrap.wrap(note, room)]
+    return [text for note in scene.notes for text in wrapped_note(note, room)]
+
+
+@lru_cache(256)
+def wrapped_note(note: str, room: int) -> tuple[str, ...]:
+    """The lines of a note; a picture is planned in many sizes, with the same notes."""
+    if len(note) <= room and note.isprintable() and note == note.strip():
+        return (note,) if note else ()
+    return tuple(textwrap.wrap(note, room))
 
 
 def stage_marks(scene: Scene) -> Iterator[Mark]:
@@ -498,6 +507,7 @@ def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
     return [(role, *LEGEND[role]) for role in scene.legend]
 
 
+@lru_cache(256)
 def item_width(item: tuple[str, str, str]) -> float:
     """Width of one entry of the legend, in points."""
     role, sample, words = item
