@@ -185,8 +185,8 @@ class Keeper:
             return None
         if (
             type(tensor) is Tensor
-            and tensor.dtype in PLAIN
             and not tensor.dim()
+            and tensor.dtype in PLAIN
             and tensor.is_cpu
             and not tensor.is_neg()
             and not modes_are_active()
@@ -201,8 +201,14 @@ class Keeper:
         """What is kept of a gradient; None for none."""
         if tensor is None or self._no_gradients:
             return None
-        dtype = PLAIN.get(tensor.dtype) if type(tensor) is Tensor else None
-        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+        if (
+            type(tensor) is Tensor
+            and not tensor.dim()
+            and (dtype := PLAIN.get(tensor.dtype)) is not None
+            and tensor.is_cpu
+            and not tensor.is_neg()
+            and not modes_are_active()
+        ):
             try:
                 return Snapshot((), dtype, number_in(tensor))
             except Exception:  # such as a number inside vmap
