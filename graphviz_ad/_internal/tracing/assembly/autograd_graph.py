@@ -26,6 +26,7 @@ from graphviz_ad._internal.operations.traits import keeps_order
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, memory_besides
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
+    crowded,
     function_of,
     hidden_from_modes,
     hooks_beside,
@@ -372,7 +373,7 @@ class _Watch:
         # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
         self._reshapes = [keeps_order(aten_stem(name)) for name in graph.names]
-        self._ones: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        self._ones: dict[torch.dtype, Tensor] = {}
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at
@@ -384,20 +385,19 @@ class _Watch:
         ours.
         """
         found: list[tuple[Callable[..., Any], Callable[..., None]]] = []
-        for i, handle in zip(self._watched(), handles, strict=True):
-            names = [name_of_hook(hook) for hook in hooks_beside(handle) if not is_watch(hook)]
+        watched = self._watched()
+        for at in crowded(handles):
+            i = watched[at]
+            names = [name_of_hook(hook) for hook in hooks_beside(handles[at]) if not is_watch(hook)]
             if names and i is not None:
                 self.result.hooks[i] = tuple(names)
                 found.append((self.graph.nodes[i].register_hook, partial(self.made, i)))
         return found
 
-    def _watched(self) -> Iterator[int | None]:
+    def _watched(self) -> list[int | None]:
         """The node that each hook of ours hangs on; None for those on leaves, which have two."""
-        for i in range(len(self.graph.nodes)):
-            if i in self.graph.variables:
-                yield from (None, None)
-            else:
-                yield i
+        leaves = self.graph.variables
+        return [at for i in range(len(self.graph.nodes)) for at in ((None, None) if i in leaves else (i,))]
 
     def made(self, i: int, grad_inputs: Any, _: Any) -> None:
         """What node i made, before hooks of the user make something else of that."""
@@ -440,26 +440,32 @@ class _Watch:
         self.keeper.problems.append(f"{type(error).__name__}: {error}")
 
     def _note(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
-        result, gradient = self.result, self._gradient
+        result, gradient, same = self.result, self._gradient, None
         result.order.append(i)
         if len(grad_outputs) == 1:
-            arrived: tuple[Snapshot | None, ...] = (self._seen(grad_outputs[0]),)
-            # what a hook of the user made of it is looked at
-            same = arrived[0] if self._reshapes[i] and i not in self._made else None
-            if self._asks_locals and i not in self._asked_once and (found := self._local(i, grad_outputs[0])):
+            upstream = grad_outputs[0]
+            seen = self._seen(upstream)
+            result.node_grads[i] = (seen,)
+            if self._reshapes[i] and i not in self._made:  # what a hook of the user made of it is looked at
+                same = seen
+            if self._asks_locals and i not in self._asked_once and (found := self._local(i, upstream)):
                 result.locals[i] = found
         else:
-            arrived, same = tuple([self._seen(grad) for grad in grad_outputs]), None
-        result.node_grads[i] = arrived
-        kept = [None if grad is None else gradient(grad, same) for grad in grad_inputs]
+            result.node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
+        kept: list[Snapshot | None] = []
+        left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
+        for grad in grad_inputs:
+            if grad is None:
+                kept.append(None)
+                continue
+            snapshot = gradient(grad, same)
+            kept.append(snapshot)
+            if not grad.is_inference():
+                left.append((weakref.ref(grad), version_of(grad), snapshot))
         result.edge_grads[i] = tuple(kept)
         if i in self._made:
             self._note_made(i, grad_inputs)
-        self._left = [
-            (weakref.ref(grad), version_of(grad), snapshot)
-            for grad, snapshot in zip(grad_inputs, kept, strict=True)
-            if grad is not None and not grad.is_inference()
-        ]
+        self._left = left
 
     def _note_made(self, i: int, grad_inputs: Any) -> None:
         """What the node itself made, where hooks on it made something else of that."""
@@ -497,7 +503,7 @@ class _Watch:
             count = upstream.numel()
             if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)):
                 return ()
-        if upstream.is_complex():
+        if upstream.dtype.is_complex:
             return ()
         try:
             if modes_are_active():
@@ -517,10 +523,9 @@ class _Watch:
         """A gradient of ones; the same one again for plain numbers, as long as nobody wrote to it."""
         if upstream.dim():
             return torch.ones_like(upstream)
-        key = (upstream.dtype, upstream.device)
-        one = self._ones.get(key)
-        if one is None or version_of(one):
-            one = self._ones[key] = torch.ones_like(upstream)
+        one = self._ones.get(upstream.dtype)
+        if one is None or version_of(one) or one.device != upstream.device:
+            one = self._ones[upstream.dtype] = torch.ones_like(upstream)
         return one
 
 

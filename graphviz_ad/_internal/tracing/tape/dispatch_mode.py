@@ -142,7 +142,7 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
             or quiet.depth
             or not schema.recorded
             or (self.blind and is_in_engine())
-            or self._is_of_another_task()
+            or (self._mark not in marks.get() and self._is_of_another_task())
         ):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None

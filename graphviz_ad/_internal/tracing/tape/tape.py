@@ -186,7 +186,7 @@ class Tape:
             len(self.values),
             maker,
             port,
-            shape_of_value(tensor),
+            tuple(tensor.shape) if type(tensor) is Tensor and not tensor.is_nested else shape_of_value(tensor),
             tensor.dtype,
             tensor.device,
             held,
@@ -207,20 +207,23 @@ class Tape:
 
     def _result(self, tensor: Tensor, operation: Operation, port: int) -> int:
         """The number of the new value that an operation made."""
-        if operation.schema.makes_nothing_known:
+        level = self.capture.values
+        if level == "none":
+            held: Held = None
+        elif operation.schema.makes_nothing_known:
             held = self._nothing(tensor)
-        elif (seen := self._seen_through(tensor, operation)) is not None:
+        elif level == "full" and (seen := self._seen_through(tensor, operation)) is not None:
             held = seen
         else:
             # statistics are the same in whatever order the elements are
-            again = operation.schema.keeps_elements and operation.uses and self.capture.values == "summary"
+            again = operation.schema.keeps_elements and operation.uses and level == "summary"
             same = self.values[operation.uses[0][1]].snapshot if again else None
             held = self._held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
 
     def _seen_through(self, tensor: Tensor, operation: Operation) -> Snapshot | None:
         """What a result shows of the memory of what it is a view of, where all of that was kept."""
-        if self.capture.values != "full" or operation.schema.written or not operation.uses or self.unwritten.regions:
+        if operation.schema.written or not operation.uses or self.unwritten.regions:
             return None
         value = self.values[operation.uses[0][1]]
         whole = value.reference()
@@ -462,7 +465,8 @@ class Tape:
         if schema.library_name is not None and self.unwritten.regions:
             self.unwritten.given_away((*schema.named(args), *(kwargs or {}).items()))
         if isinstance(result, Tensor) and not schema.written:  # the usual case first
-            self.unwritten.made(operation, result)
+            if operation.reads_unwritten or schema.makes_nothing_known:
+                self.unwritten.made(operation, result)
             operation.results = (self._result(result, operation, 0),)
             return
         results: list[int] = []

@@ -6,11 +6,11 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import count
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -317,6 +317,7 @@ _storage_of: Callable[[Tensor], int] | None = believed(
 )
 # where in that object stands how many bytes there are
 _SIZE = answer_to(partial(probes.place_of_size, _storage_of)) if _storage_of is not None else None
+_number_at = ctypes.c_int64.from_address
 # where a memory begins; ``data_ptr`` hands it out to be written, so that a lazy copy would become a true one
 _begin_of_memory: Callable[[Tensor], int] | None = believed(_find(torch._C, "_data_address"), probes.tells_addresses)
 
@@ -337,7 +338,7 @@ def memory_of_tensor(tensor: Tensor) -> int | None:
 def bytes_of_memory(tensor: Tensor) -> int:
     """How many bytes all of the memory has that a tensor lies in; RuntimeError for one that has none of its own."""
     if _storage_of is not None and _SIZE is not None:
-        size = ctypes.c_int64.from_address(_storage_of(tensor) + _SIZE).value
+        size = _number_at(_storage_of(tensor) + _SIZE).value
         if size >= 0:  # else it is symbolic
             return size
     return tensor.untyped_storage().nbytes()
@@ -346,7 +347,13 @@ def bytes_of_memory(tensor: Tensor) -> int:
 def memory_and_bytes(tensor: Tensor) -> tuple[int | None, int]:
     """Which memory it is, and how many bytes that has."""
     memory = memory_of_tensor(tensor)
-    return (memory, bytes_of_memory(tensor)) if memory is not None else (None, 0)
+    if memory is None:
+        return None, 0
+    if _storage_of is not None and _SIZE is not None:
+        size = _number_at(memory + _SIZE).value
+        if size >= 0:  # else it is symbolic
+            return memory, size
+    return memory, tensor.untyped_storage().nbytes()
 
 
 def address_of_memory(tensor: Tensor) -> int:
@@ -404,6 +411,14 @@ def hooks_beside(handle: Any) -> list[Any]:
     """
     held = _hooks_with(handle)
     return [hook for key, hook in held.items() if key != handle.id] if len(held) > 1 else []
+
+
+def crowded(handles: Sequence[Any]) -> list[int]:
+    """Which of the handles, by number, are of hooks that do not hang alone on their node."""
+    if not HOOKS_OF_NODES:
+        return []
+    ask = methodcaller(HOOKS_OF_NODES)
+    return [number for number, held in enumerate(map(ask, handles)) if held is not None and len(held) > 1]
 
 
 def call_first(handle: Any) -> None:

@@ -165,6 +165,7 @@ class Keeper:
         self.pending = Pending()
         self.problems: list[str] = []  # what could not be noted, and why
         self._known: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}
+        self._copied: dict[int, tuple[weakref.ref[Tensor], int, Snapshot]] = {}  # the same of those kept whole
 
     def value(self, tensor: Tensor, same: Snapshot | None = None, *, given: bool = False) -> Snapshot | None:
         """What is kept of a value; ``same`` is a snapshot of the same elements in another shape."""
@@ -184,8 +185,8 @@ class Keeper:
             return None
         if (
             type(tensor) is Tensor
-            and tensor.dtype in PLAIN
             and not tensor.dim()
+            and tensor.dtype in PLAIN
             and tensor.is_cpu
             and not tensor.is_neg()
             and not modes_are_active()
@@ -200,8 +201,14 @@ class Keeper:
         """What is kept of a gradient; None for none."""
         if tensor is None or self._no_gradients:
             return None
-        dtype = PLAIN.get(tensor.dtype) if type(tensor) is Tensor else None
-        if dtype is not None and not tensor.dim() and tensor.is_cpu and not tensor.is_neg() and not modes_are_active():
+        if (
+            type(tensor) is Tensor
+            and not tensor.dim()
+            and (dtype := PLAIN.get(tensor.dtype)) is not None
+            and tensor.is_cpu
+            and not tensor.is_neg()
+            and not modes_are_active()
+        ):
             try:
                 return Snapshot((), dtype, number_in(tensor))
             except Exception:  # such as a number inside vmap
@@ -211,12 +218,14 @@ class Keeper:
     def was_written(self, tensor: Tensor) -> None:
         """Look at a tensor anew next time: torch counts a write as a new version only after the operation has run."""
         self._known.pop(id(tensor), None)
+        self._copied.pop(id(tensor), None)
 
     def forget(self) -> None:
         """Look at every tensor anew next time, since what one holds has changed without its version, as by another
         process.
         """
         self._known.clear()
+        self._copied.clear()
 
     def _keep(self, tensor: Tensor, level: str, same: Snapshot | None, whole: int) -> Snapshot | None:
         if not modes_are_active():
@@ -239,9 +248,19 @@ class Keeper:
         if level == "full" and same is not None and _has_as_many(same, tensor) and isinstance(same.data, np.ndarray):
             shape = shape_of_value(tensor)
             return same if same.shape == shape else Snapshot(shape, same.dtype, same.data.reshape(shape))
-        if level != "summary" or tensor.layout != torch.strided or tensor.numel() <= whole:
+        if tensor.layout != torch.strided or tensor.numel() <= whole:
             return take(tensor, level, whole)
-        return self._summary(tensor, same, whole)
+        return self._summary(tensor, same, whole) if level == "summary" else self._copy(tensor, level, whole)
+
+    def _copy(self, tensor: Tensor, level: str, whole: int) -> Snapshot | None:
+        """All elements of a big tensor; the same copy again as long as nobody has written to it."""
+        known = self._copied.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[1] == version_of(tensor):
+            return known[2]
+        snapshot = take(tensor, level, whole)
+        if snapshot is not None and not tensor.is_inference():
+            self._copied[id(tensor)] = (weakref.ref(tensor), version_of(tensor), snapshot)
+        return snapshot
 
     def later(self, tensor: Tensor, level: str, whole: int | None = None) -> Snapshot | None:
         """A snapshot that waits for its numbers, of a tensor that is far away; None where it has to be taken at
