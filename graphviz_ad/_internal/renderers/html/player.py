@@ -388,7 +388,7 @@ def seen_in(film: Film, index: int) -> dict[str, object]:
     return seen
 
 
-PLACES = 5  # between which a number on its way goes straight
+PLACES, IN_PART = 5, 10  # between which a number on its way goes straight; of one that is seen in part
 
 
 def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]:
@@ -400,7 +400,9 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
 
     def moving(flight: Flight) -> list[object]:
         begin, end, until = (round(1000 * motion.seconds * t) for t in (flight.begin, flight.end, flight.until))
-        places = flight.middles(flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1))
+        count = IN_PART if flight.fades else PLACES
+        at = [flight.begin + (flight.end - flight.begin) * i / count for i in range(count + 1)]
+        places, seen = flight.middles(at), [round(flight.opacity(time), 1) for time in at]
         line, source = flight.line, flight.source
         said = [numbers[source[0]], class_name(source[1])] if source else [class_name(line.role), visible(line.text)]
         size, ways = chip_size(line), [round(way) for place in places for way in place]
@@ -411,6 +413,7 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
             [round(way) for way in size],
             [begin, end, until],
             ways,
+            *([[round(one) if one in (0, 1) else one for one in seen]] if flight.fades else []),
         ]
 
     held: dict[str, dict[str, int]] = {}
