@@ -21,7 +21,14 @@ from graphviz_ad._internal.film.chapters import chapters_of
 from graphviz_ad._internal.film.flights import Flight, Motion, border_of, chip_size, motions
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
 from graphviz_ad._internal.renderers.html.losses import losses_data, losses_svg
-from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
+from graphviz_ad._internal.renderers.html.stage import (
+    css,
+    names_over_whole,
+    overview_svg,
+    parts_of,
+    stage_svg,
+    variable,
+)
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
     NAMELESS,
@@ -174,6 +181,7 @@ def film_widget(film: Film, theme: Theme) -> str:
         overview_svg(film.stage, theme) if film.views else "",
         page_program(film.program),
         losses_svg(film, theme),
+        names_over_whole(film, theme),
     )
 
 
@@ -196,9 +204,10 @@ def widget(
     overview: str = "",
     beside: str = "",
     losses: str = "",
+    names: str = "",
 ) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
-    stage = stage_svg(scene, theme)
+    stage = stage_svg(scene, theme, names)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
