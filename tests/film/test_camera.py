@@ -4,6 +4,7 @@ without a jump, and the first and the last frame show the whole.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache
 from itertools import groupby, pairwise, product
@@ -19,6 +20,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.camera import LEAST, between, eased, on_the_way, wanted_in
 from graphviz_ad._internal.film.film_frames import film_moments
+from graphviz_ad._internal.film.moments import Pace
 from graphviz_ad._internal.film.timeline import Cameras, timeline
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.scene.canvas import Label, Mark, Rect
@@ -185,7 +187,7 @@ def test_every_point_goes_straight_ahead(before: Fit, after: Fit) -> None:
 
 def test_moments_are_the_frames_with_pictures_between_and_last_as_long_as_the_film() -> None:
     made = film("recurrent")
-    moments = list(film_moments(replace(made, motion=False), rate=3))
+    moments = list(film_moments(replace(made, motion=False), pace=Pace(0, camera=3, pan=math.inf)))
     lengths = [moment.end - moment.begin for _, moment in moments]
     assert sum(lengths) == pytest.approx(sum(map(made.seconds, range(len(made.steps)))))
     assert len(moments) == len(made.steps) + sum(round(3 * made.leaving(i)) for i in range(len(made.steps)))

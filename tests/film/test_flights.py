@@ -8,7 +8,7 @@ import io
 import math
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -24,13 +24,15 @@ from graphviz_ad._internal.film.film_frames import film_frames, moving_pictures
 from graphviz_ad._internal.film.flights import Flight, motions
 from graphviz_ad._internal.film.moments import Moment, Pace, instants, moments
 from graphviz_ad._internal.layouts import choice, row_wrapping
-from graphviz_ad._internal.output.formats import MOVIE, PICTURES, shots
+from graphviz_ad._internal.output.formats import FEWER_PICTURES, MOVIE, PICTURES, shots
 from graphviz_ad._internal.renderers.images import matplotlib_canvas, moving
 from graphviz_ad._internal.renderers.images.gif import encode_gif
+from graphviz_ad._internal.renderers.images.video import encode_mp4
+from graphviz_ad._internal.renderers.images.webp import encode_webp
 from graphviz_ad._internal.scene import paint
 from graphviz_ad._internal.scene.canvas import Canvas, Label
 from graphviz_ad._internal.scene.curves import along, cut_near, joined, path_length, straight
-from graphviz_ad._internal.scene.scene import Film, Point
+from graphviz_ad._internal.scene.scene import Film, Line, Point
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 
 NAMES = ["square", "fan_out", "colah", "seed", "broadcast", "detach", "several_results", "matrix", "own_function"]
@@ -189,48 +191,73 @@ def test_from_one_picture_to_the_next_nothing_goes_farther_than_a_few_pixels(nam
 # --- as pictures
 
 
-def gif(made: Film) -> tuple[list[np.ndarray], list[float]]:
-    image = Image.open(io.BytesIO(_saved(made)))
-    pictures, seconds = [], []
+def pictures_of(made: Film, suffix: str) -> list[tuple[float, np.ndarray]]:
+    """The decoded pictures in grey, each with the second from which it is seen."""
+    animation = replace(graph("colah").animate(), film=made)
+    if suffix == ".mp4":
+        av = pytest.importorskip("av")
+        file = io.BytesIO(encode_mp4(shots(animation, 1.0, MOVIE), moving=True))
+        with av.open(file) as container:
+            return [(frame.time, frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+    encode, pace = (encode_gif, PICTURES) if suffix == ".gif" else (encode_webp, FEWER_PICTURES)
+    image, found, begin = Image.open(io.BytesIO(encode(shots(animation, 1.0, pace)))), [], 0.0
     for i in range(image.n_frames):
         image.seek(i)
-        pictures.append(np.asarray(image.convert("L")))
-        seconds.append(image.info["duration"] / 1000)
-    return pictures, seconds
+        found.append((begin, np.asarray(image.convert("L"))))
+        begin += image.info["duration"] / 1000
+    assert begin == pytest.approx(sum(made.seconds(i) for i in range(len(made.steps))), abs=0.02)
+    return found
 
 
-def _saved(made: Film) -> bytes:
-    return encode_gif(shots(replace(graph("colah").animate(), film=made), 1.0, PICTURES))
-
-
-def test_in_a_decoded_film_a_number_is_where_its_flight_says_and_jumps_nowhere() -> None:
-    made = film("colah")
-    pictures, seconds = gif(made)
-    assert sum(seconds) == pytest.approx(sum(made.seconds(i) for i in range(len(made.steps))), abs=0.011)
+# pixels that a number goes from one picture to the next: what is seen for 1/50, 1/40 and 1/30 of a second
+@pytest.mark.parametrize(("suffix", "most"), [(".gif", 13), (".webp", 19), (".mp4", 21)])
+def test_in_a_decoded_film_a_number_is_where_its_flight_says_and_jumps_nowhere(suffix: str, most: float) -> None:
+    whole = film("colah")
+    made = replace(whole, steps=whole.steps[:5], holds=(*whole.holds[:4], 1.0))
+    pictures = pictures_of(made, suffix)
     scale, dx, dy = paint.frame_fit(made.stage, made.size)
-    shown = [(moment, second) for moment in moments(made) for second, _ in instants(moment, PICTURES, scale)]
-    assert len(shown) == len(pictures)
-    rest = {moment.step: picture for (moment, _), picture in zip(shown, pictures, strict=True) if moment.rests}
-    alone = next(i for i, motion in enumerate(motions(made)) if len(motion.flights) == 1)
-    (flight,) = list(motions(made))[alone].flights
+    (alone,) = (i for i, motion in enumerate(motions(made)) if len(motion.flights) == 1)
+    motion = list(motions(made))[alone]
+    (flight,) = motion.flights
     wide, high = (length * scale for length in flights.chip_size(flight.line))
+    start = sum(made.seconds(i) for i in range(alone))
+    rest = next(picture for begin, picture in pictures if begin > start + motion.seconds - 0.005)
+    held = paint.middles_of_lines(made.stage.box_by_key[flight.becomes[0][0]])[flight.becomes[0][1]]
     before: Point | None = None
-    for (moment, second), picture in zip(shown, pictures, strict=True):
-        if moment.step != alone or moment.rests:
+    seen = 0
+    for begin, picture in pictures:
+        share = (begin - start) / motion.seconds
+        if not -0.01 < share < 0.98 or flight.opacity(share) < 1:
+            before = None
             continue
-        ((x, y),) = flight.middles([moment.share(second)])
+        ((x, y),) = flight.middles([share])
         x, y = x * scale + dx, y * scale + dy
-        held = paint.middles_of_lines(made.stage.box_by_key[flight.becomes[0][0]])[flight.becomes[0][1]]
-        rows, columns = np.nonzero(np.abs(picture.astype(int) - rest[alone]) > 40)
+        rows, columns = np.nonzero(np.abs(picture.astype(int) - rest) > 45)
         inside = np.hypot(columns - held[0] * scale - dx, rows - held[1] * scale - dy) > 14  # what is held back
         rows, columns = rows[inside], columns[inside]
-        assert abs((columns.min() + columns.max()) / 2 - x) < 2.5
-        assert abs((rows.min() + rows.max()) / 2 - y) < 2.5
+        middle = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
+        assert math.dist(middle, (x, y)) < (most if suffix == ".mp4" else 5), "of a movie, time goes by the picture"
         assert columns.max() - columns.min() < wide + 5
         assert rows.max() - rows.min() < high + 5
-        if before is not None:
-            assert math.dist(before, (x, y)) < min(20, high), "it covers most of where it was"
-        before = (x, y)
+        assert before is None or math.dist(before, middle) < most
+        before, seen = middle, seen + 1
+    assert seen > 9
+    assert motion.seconds < 0.6 + 1e-9
+
+
+def test_what_would_be_too_fast_is_left_out_in_boxes_then_in_the_middle_and_what_is_left_out_is_not_seen() -> None:
+    way = straight((0.0, 0.0), (1000.0, 0.0))
+    for inside, seconds in product([(0.0, 0.0), (200.0, 0.0), (300.0, 300.0)], [0.1, 0.4, 1.5, 3.0]):
+        flight = flights.slowed(Flight(Line("value", "2"), way, 0.0, 1.0, 1.0, inside=inside), seconds, 1.0)
+        times = [i / 400 for i in range(401)]
+        places = [x for x, _ in flight.middles(times)]
+        jumps = [b - a for a, b in pairwise(places)]
+        fast = 1.06 * flights.PACE * flights.FASTEST * seconds / 400
+        assert all(jump < fast or flight.opacity(at) == 0 for jump, at in zip(jumps, times[1:], strict=True))
+        assert (places[0] > 0) == (flight.spared[0] > 0)
+        assert flight.opacity(0.0) == (not flight.spared[0])
+        assert flight.opacity(1.0) == (not flight.spared[1])
+        assert flight.fades == (1000 > flights.PACE * seconds)
 
 
 def test_a_picture_on_the_way_costs_a_plate_and_not_a_painting() -> None:

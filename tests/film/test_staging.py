@@ -263,3 +263,14 @@ def test_a_whole_whose_letters_have_14_pixels_is_shown_without_a_camera():
     beside = traced.animate(code=True).film  # too small whatever is done: in the direction in which it is larger
     assert beside.views
     assert beside.stage.direction == "TB"
+
+
+def test_twelve_layers_are_seen_at_once_and_each_says_its_whole_name():
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 16, batch_first=True, dropout=0.0)
+    encoder = torch.nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
+    network = torch.nn.Sequential(torch.nn.Linear(8, 16), encoder, torch.nn.Linear(16, 1))
+    shown = gad.trace(network, torch.ones(2, 3, 8)).animate().film
+    assert not shown.views
+    assert shown.fit(shown.whole)[0] * TYPES["value"].size >= 14
+    said = {line.text for box in shown.stage.boxes for line in box.lines if line.role == "name"}
+    assert {f"1.layers.{i}" for i in range(12)} <= said, said

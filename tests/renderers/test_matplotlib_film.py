@@ -94,7 +94,7 @@ def test_numbers_are_seen_on_their_way_as_in_any_other_film() -> None:
         for share in (moment.share(moment.begin), moment.share((moment.begin + moment.end) / 2)):
             stage = made._func.__self__
             shown = made._func(Instant(stage.moments.index(moment), share))
-            flying = [flight for flight in moment.motion.flights if flight.seen(share)]
+            flying = [one for one in moment.motion.flights if one.seen(share) and one.opacity(share) > 0]
             texts = [artist.get_text() for artist in shown[-3 * len(flying) :] if hasattr(artist, "get_text")]
             assert {flight.line.text for flight in flying} <= {*texts} or any(one.line.drawn for one in flying)
             scale, aside, down = stage.film.fit(stage.film.whole)

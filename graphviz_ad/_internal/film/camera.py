@@ -23,6 +23,9 @@ WORTH = 1.5  # times as large as in the whole, what is larger than a view is to 
 MARGIN = 16.0  # points around what a step lights up
 COMFORT = 0.12  # of a view: how far what is lit stays from its edges where there is room
 SHORTEST, LONGEST, FAR = 0.5, 1.0, 0.25  # seconds of a move, and how many more for each width of the room
+STEADY = 480.0  # pixels a second of a move that is not far: the eye follows it
+FASTEST = 1.5  # times as fast as on the average
+POINTED = 0.7  # of the time of a move that is cut: so long a frame goes ahead to what is seen next
 
 
 @dataclass(frozen=True)
@@ -195,11 +198,55 @@ def way_seconds(film: Film, before: Area, after: Area) -> float:
     """How long the way from one view to another takes."""
     if before == after:
         return 0.0
+    way = length_of_way(film, before, after)
+    near = way <= STEADY * LONGEST
+    return round(
+        max(SHORTEST, way / STEADY) if near else min(SHORTEST + FAR * way / film.rooms().stage.width, LONGEST), 2
+    )
+
+
+def length_of_way(film: Film, before: Area, after: Area) -> float:
+    """How many pixels go by on the way from one view to another, where most do."""
     (a, ax, ay), (b, bx, by) = film.fit(before), film.fit(after)
     corners = [(i, j) for i in (0, 1) for j in (0, 1)]
     ends = [(view.x + view.width * i, view.y + view.height * j) for view in (before, after) for i, j in corners]
-    way = max(max(abs((b - a) * x + bx - ax), abs((b - a) * y + by - ay)) for x, y in ends)
-    return round(min(SHORTEST + FAR * way / film.rooms().stage.width, LONGEST), 2)
+    return max(max(abs((b - a) * x + bx - ax), abs((b - a) * y + by - ay)) for x, y in ends)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture on the way from one view to the next: the fit of the stage, for how many seconds, and, where it stays
+    until it is cut, the fit of what a frame around a part of the whole shows.
+    """
+
+    fit: Fit
+    seconds: float
+    framed: Fit | None = None
+
+
+def looks(film: Film, index: int, size: tuple[int, int], rate: float, pan: float) -> list[Look]:
+    """The pictures at the end of a step, so many a second, on the way to the next view; where more pixels would go by
+    from one to the next than ``pan``, the stage is cut, and a frame goes ahead of it in the whole.
+    """
+    seconds, before, after = (
+        film.leaving(index),
+        film.view(index),
+        film.view(index + 1) if film.leaving(index) else film.whole,
+    )
+    count = round(seconds * rate)
+    if not count:
+        return []
+    start, end = film.fit(before, size), film.fit(after, size)
+    if FASTEST * length_of_way(film, before, after) <= pan * count:
+        return [Look(fit, seconds / count) for fit in on_the_way(start, end, count)]
+    pointed = POINTED * seconds
+    if film.whole == before:
+        return [Look(start, pointed, end), Look(end, seconds - pointed)]
+    if film.whole == after:
+        return [Look(end, seconds, start)]
+    some = max(round(POINTED * count), 1)
+    ahead = [Look(start, pointed / some, fit) for fit in on_the_way(start, end, some)]
+    return [*ahead, Look(end, seconds - pointed)]
 
 
 def eased(share: float) -> float:

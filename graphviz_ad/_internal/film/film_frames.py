@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 
-from graphviz_ad._internal.film.camera import on_the_way
+from graphviz_ad._internal.film.camera import Look, looks
 from graphviz_ad._internal.film.flights import moving_marks
 from graphviz_ad._internal.film.moments import Moment, Pace, holding, instants, moments
 from graphviz_ad._internal.scene.canvas import Canvas, Mark
@@ -18,17 +18,20 @@ from graphviz_ad._internal.scene.paint import (
     arrow_marks,
     arrow_words,
     box_marks,
-    camera_marks,
+    frame_in_small,
+    frame_in_whole,
     frame_words,
     group_marks,
     moved_marks,
     progress,
     signs_of_whole,
+    whole_in_small,
 )
 from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Scene, restyle
 
 Marks = tuple[Mark, ...]
 Place = tuple[str, str]  # what is painted together: a layer, and the key of the box, arrow or group
+STILL = Pace(0)  # at which no camera is seen to move
 
 
 def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Canvas]:
@@ -38,9 +41,11 @@ def film_frames(film: Film, size: tuple[int, int] | None = None) -> Iterator[Can
     return (canvas for canvas, _ in film_moments(replace(film, motion=False), size))
 
 
-def film_moments(film: Film, size: tuple[int, int] | None = None, rate: float = 0.0) -> Iterator[tuple[Canvas, Moment]]:
-    """Each moment with its picture, without the numbers that move on it: of a step at rest one and, with a ``rate``, so
-    many a second while the camera moves.
+def film_moments(
+    film: Film, size: tuple[int, int] | None = None, pace: Pace = STILL
+) -> Iterator[tuple[Canvas, Moment]]:
+    """Each moment with its picture, without the numbers that move on it: of a step at rest one and, at a pace that has
+    a camera, those on the way to the next view.
     """
     size = size or film.size
     stage = ShownStage(film, size)
@@ -53,19 +58,17 @@ def film_moments(film: Film, size: tuple[int, int] | None = None, rate: float = 
             words = same_where_equal(words, tuple(frame_words(film, index, *size)))
         stage.hold(moment.held)
         below = (*words, *done[: index + 1], *waiting[index + 1 :])
-        count = round(film.leaving(index) * rate) if moment.rests else 0
-        still = moment.end - (film.leaving(index) if count else 0.0)
+        way = looks(film, index, size, pace.camera, pace.pan) if moment.rests else []
+        still = moment.end - (film.leaving(index) if way else 0.0)
         yield stage.canvas(film.fit(film.view(index), size), below), replace(moment, end=still)
-        if count:
-            ends = film.fit(film.view(index), size), film.fit(film.view(index + 1), size)
-            for i, fit in enumerate(on_the_way(*ends, count)):
-                begin, end = (still + film.leaving(index) * (i + k) / count for k in (0, 1))
-                yield stage.canvas(fit, below, moving=True), Moment(index, begin, end)
+        for look in way:
+            yield stage.canvas(look.fit, below, look), Moment(index, still, still + look.seconds)
+            still += look.seconds
 
 
 def moving_pictures(film: Film, pace: Pace, size: tuple[int, int] | None = None) -> Iterator[tuple[Canvas, float]]:
     """Every picture of a film at a pace, and for how many seconds it is shown; of what is at rest, there is one."""
-    for canvas, moment in film_moments(film, size, pace.camera):
+    for canvas, moment in film_moments(film, size, pace):
         fit = film.fit(film.view(moment.step), size or film.size)
         for second, length in instants(moment, pace, fit[0]):
             moving = moving_marks(moment.motion.flights, moment.share(second), fit)
@@ -87,6 +90,7 @@ class ShownStage:
         self.index = 0
         self.fit: Fit | None = None
         self.front: Marks = ()  # of the camera
+        self.small: Marks = ()  # the whole drawn small, as long as nothing changes
         opened = restyle(film.stage, film.opening)
         self.before: dict[str, Box | Arrow] = {}  # what the step changes, as it was before
         self.held: frozenset[tuple[str, str]] = frozenset()  # lines that say what they said before
@@ -134,15 +138,18 @@ class ShownStage:
         """What is painted there from now on."""
         self.drawn[place] = tuple(marks)
         self.stale.add(place)
+        self.small = ()
 
-    def canvas(self, fit: Fit, below: Marks, *, moving: bool = False) -> Canvas:
-        """The frame on which a fit shows the stage."""
+    def canvas(self, fit: Fit, below: Marks, look: Look | None = None) -> Canvas:
+        """The frame on which a fit shows the stage; ``look``: on the way to another."""
         if fit != self.fit:
             self.fit, self.stale = fit, set(self.drawn)
         for place in self.stale:
             self.shown[place] = same_where_equal(self.shown[place], tuple(self.seen(self.drawn[place], fit)))
         self.stale = set()
-        front = self.camera(fit) if moving or self.film.is_close(fit, self.size) else self.signs()
+        framed = look.framed if look else None
+        glides = look is not None and framed is None
+        front = self.camera(framed or fit) if glides or self.film.is_close(fit, self.size) else self.signs(framed)
         self.front = same_where_equal(self.front, tuple(front))
         marks = tuple(chain(*self.shown.values(), self.front, below))
         return Canvas(*self.size, marks, self.film.stage.alt, "paper")
@@ -153,12 +160,17 @@ class ShownStage:
         return in_sight(moved, self.rooms) if self.film.views else moved
 
     def camera(self, fit: Fit) -> Iterator[Mark]:
-        """What stands in front of a stage of which a part is seen."""
-        return camera_marks(self.film, (*self.arrows.values(), *self.boxes.values()), fit, self.size)
+        """What stands in front of a stage of which a part is seen, with a frame around it where the whole is small."""
+        self.small = self.small or tuple(
+            whole_in_small(self.film, (*self.arrows.values(), *self.boxes.values()), self.size)
+        )
+        return chain(self.small, (frame_in_small(self.film, fit, self.size),))
 
-    def signs(self) -> Iterator[Mark]:
-        """What is written over a whole that is too small to be read."""
-        return signs_of_whole(self.film, (*self.arrows.values(), *self.boxes.values()), self.index, self.size)
+    def signs(self, framed: Fit | None) -> Iterator[Mark]:
+        """What is written over a whole that is too small to be read, and a frame around the part that a fit shows."""
+        yield from signs_of_whole(self.film, (*self.arrows.values(), *self.boxes.values()), self.index, self.size)
+        if framed is not None:
+            yield frame_in_whole(self.film, framed, self.size)
 
 
 def same_where_equal(before: Marks, after: Marks) -> Marks:

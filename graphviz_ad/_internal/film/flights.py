@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,10 @@ from graphviz_ad._internal.scene.curves import Chain, along, cut_near, joined, p
 from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Film, Line, Move, Point, Step, with_new_texts
 
 LEG, HOLD, GAP = 0.4, 0.1, 3.0  # seconds of a way, and in which two factors stand together; points between these
-SOON, SLOWEST = 240.0, 2.0  # pixels of a way that take so long, and how many times as long those take that are longer
+SOON, SLOWEST = 192.0, 1.5  # pixels of a way that take so long, and how many times as long those take that are longer
+PACE, HOP = SOON / LEG, 60.0  # pixels a second, faster than which nothing goes, and those that are left out at least
+SLACK = 0.05  # of that, which is not worth a hop
+FADED, FADING = 0.1, 0.1  # of the time of a way: about its middle, where what hops is unseen, and in which it fades
 RAMP = 0.2  # of the time of a way, in which it begins, and in which it ends; it is even in between
 FASTEST = 1 / (1 - RAMP)  # times as fast as on the average
 SHARE, SHORTEST = 0.8, 0.08  # of a step, the most that moves; seconds, less cannot be seen
@@ -34,7 +38,9 @@ Parts = Mapping[str, Box | Arrow]
 class Flight:
     """A line that moves: its middle along ``path``, from ``begin`` to ``end``, where it stays to ``until``; these are
     shares of the step's motion. ``source`` is the line of the picture that says the same, if there is one; ``becomes``
-    is what is seen in its place from ``until`` on.
+    is what is seen in its place from ``until`` on. Of a way that is too long for the eye, ``spared`` shares at its ends
+    are left out, of no more than ``inside`` points, which lie in boxes; if need be, the share ``hop`` in its middle. It
+    comes up and fades there.
     """
 
     line: Line
@@ -44,11 +50,30 @@ class Flight:
     until: float
     becomes: tuple[Place, ...] = ()
     source: Place | None = None
+    inside: tuple[float, float] = (0.0, 0.0)
+    spared: tuple[float, float] = (0.0, 0.0)
+    hop: float = 0.0
+
+    def time(self, time: float) -> float:
+        """The share of the time of its way."""
+        return min(max((time - self.begin) / (self.end - self.begin), 0.0), 1.0)
 
     def share(self, time: float) -> float:
         """How much of its way lies behind it; it starts and ends slowly."""
-        t = min(max((time - self.begin) / (self.end - self.begin), 0.0), 1.0)
-        return eased(t) if t < 0.5 else 1 - eased(1 - t)
+        t, (before, behind) = self.time(time), self.spared
+        gone = 1 - before - behind - self.hop
+        return before + gone * eased(t) if t < 0.5 else 1 - behind - gone * eased(1 - t)
+
+    @property
+    def fades(self) -> bool:
+        """Whether it is ever seen in part."""
+        return bool(self.hop or any(self.spared))
+
+    def opacity(self, time: float) -> float:
+        """How much it hides of what is behind it: all, but where it comes up or fades."""
+        t, (before, behind) = self.time(time), self.spared
+        from_ends = [abs(t - 0.5) - FADED] * bool(self.hop) + [t] * bool(before) + [1 - t] * bool(behind)
+        return min(max(min(from_ends, default=1.0) / FADING, 0.0), 1.0)
 
     def middles(self, times: Iterable[float]) -> list[Point]:
         """Where its middle is at these times."""
@@ -61,7 +86,7 @@ class Flight:
     @property
     def most(self) -> float:
         """How far it goes, in points, in a share of the motion, where it is fastest, if that were all of it."""
-        return FASTEST * path_length(self.path) / (self.end - self.begin)
+        return FASTEST * (1 - self.hop - sum(self.spared)) * path_length(self.path) / (self.end - self.begin)
 
 
 def eased(t: float) -> float:
@@ -123,7 +148,7 @@ def change_texts(parts: dict[str, Box | Arrow], changes: Iterable[Change]) -> No
 
 def timed(found: Sequence[Flight], dwell: float, speed: float, scale: float) -> Motion:
     """Flights whose times are seconds as shares of a motion that leaves time to look at what has become of it; what
-    goes far on a frame, with so many pixels a point, takes longer.
+    goes far on a frame, with so many pixels a point, takes longer, and what would still be too fast hops.
     """
     if not 0 < len(found) <= MOST_FLIGHTS:
         return REST
@@ -133,10 +158,25 @@ def timed(found: Sequence[Flight], dwell: float, speed: float, scale: float) -> 
     seconds = min(slower * length / speed, SHARE * dwell)
     if seconds < SHORTEST:
         return REST
-    return Motion(
-        seconds,
-        tuple(replace(one, begin=one.begin / length, end=one.end / length, until=one.until / length) for one in found),
-    )
+    return Motion(seconds, tuple(slowed(shared(one, length), seconds, scale) for one in found))
+
+
+def shared(flight: Flight, length: float) -> Flight:
+    """The flight with its seconds as shares of that length."""
+    return replace(flight, begin=flight.begin / length, end=flight.end / length, until=flight.until / length)
+
+
+def slowed(flight: Flight, seconds: float, scale: float) -> Flight:
+    """The flight, no faster than the eye follows: of a longer way, what lies in boxes is left out, or its middle."""
+    way, most = scale * path_length(flight.path), PACE * seconds * (flight.end - flight.begin)
+    if way <= most:
+        return flight
+    spare = scale * sum(flight.inside)
+    part = min((way - most) / spare, 1.0) if spare else 0.0
+    before, behind = (part * scale * length / way for length in flight.inside)
+    rest = way - part * spare
+    hop = max(rest - most, HOP) / way if rest > most * (1 + SLACK) else 0.0
+    return replace(flight, spared=(before, behind), hop=min(hop, rest / way))
 
 
 # --- one step, times in seconds
@@ -183,7 +223,8 @@ def values(move: Move, here: Stretch) -> Iterator[Flight]:
     if line is not None and not here.is_new(here.tail, move.line):
         path = joined(straight(start, here.arrow.path[0]), here.arrow.path, straight(here.arrow.path[-1], end))
         becomes = here.news_of(here.head.key)
-        yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.tail.key, move.line))
+        inside = math.dist(start, here.arrow.path[0]), math.dist(here.arrow.path[-1], end)
+        yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.tail.key, move.line), inside)
 
 
 def products(move: Move, here: Stretch) -> Iterator[Flight]:
@@ -202,9 +243,9 @@ def products(move: Move, here: Stretch) -> Iterator[Flight]:
     yield from factors
     if not waits:
         begin = max((one.until for one in factors), default=0.0)
-        path = joined(way_to_tail(here, meeting), straight(here.arrow.path[0], goal(move, here)))
+        path, inside = way_to_goal(move, here, meeting)
         becomes = here.news_of(here.tail.key)
-        yield Flight(product, path, begin, begin + LEG, begin + LEG, becomes, (here.arrow.key, product.key))
+        yield Flight(product, path, begin, begin + LEG, begin + LEG, becomes, (here.arrow.key, product.key), inside)
 
 
 def factors_meeting(move: Move, here: Stretch, meeting: Point, written: tuple[Place, ...]) -> Iterator[Flight]:
@@ -222,11 +263,13 @@ def factors_meeting(move: Move, here: Stretch, meeting: Point, written: tuple[Pl
         ends = [(left + wide[0] / 2, meeting[1]), (left + wide[0] + GAP + wide[1] / 2, meeting[1])]
         if fits(upstream) and fits(factor):
             begin = at if own is None else place_of_number(own, at, upstream)
-            yield Flight(upstream, way_to_label(here, begin, ends[0]), 0.0, LEG, LEG + HOLD, written)
+            inside = math.dist(begin, here.arrow.path[-1]), 0.0
+            yield Flight(upstream, way_to_label(here, begin, ends[0]), 0.0, LEG, LEG + HOLD, written, None, inside)
             way = straight(place_of_number(local, local_at, factor), ends[1])
             yield Flight(factor, way, 0.0, LEG, LEG + HOLD, written)
     elif own is not None:
-        yield Flight(own, way_to_label(here, at, meeting), 0.0, LEG, LEG, written, (here.head.key, own.key))
+        way, inside = way_to_label(here, at, meeting), (math.dist(at, here.arrow.path[-1]), 0.0)
+        yield Flight(own, way, 0.0, LEG, LEG, written, (here.head.key, own.key), inside)
 
 
 def place_of_number(line: Line, middle: Point, number: Line) -> Point:
@@ -248,16 +291,17 @@ def arrivals(move: Move, here: Stretch) -> Iterator[Flight]:
         return
     if line is not None and not is_waiting(here) and (here.tail.key, move.line) in here.news_of(here.tail.key):
         path = joined(here.arrow.path[::-1], straight(here.arrow.path[0], end))
-        yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.tail.key), (here.tail.key, move.line))
+        inside = 0.0, math.dist(here.arrow.path[0], end)
+        yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.tail.key), (here.tail.key, move.line), inside)
 
 
 def terms(move: Move, here: Stretch) -> Iterator[Flight]:
     """A contribution goes from where it is written to the tail, where it becomes, with the others, their sum."""
     line, start = line_and_middle(here.arrow, "contribution")
     if line is not None and not here.is_new(here.arrow, line.key):
-        path = joined(way_to_tail(here, start), straight(here.arrow.path[0], goal(move, here)))
+        path, inside = way_to_goal(move, here, start)
         becomes = here.news_of(here.tail.key)
-        yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.arrow.key, line.key))
+        yield Flight(line, path, 0.0, LEG, LEG, becomes, (here.arrow.key, line.key), inside)
 
 
 def tangents(move: Move, here: Stretch) -> Iterator[Flight]:
@@ -267,7 +311,8 @@ def tangents(move: Move, here: Stretch) -> Iterator[Flight]:
     if line is not None:
         way = cut_near(here.arrow.path, start)[1]
         path = joined(straight(start, way[0]), way, straight(way[-1], end))
-        yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.head.key), (here.arrow.key, line.key))
+        inside = 0.0, math.dist(way[-1], end)
+        yield Flight(line, path, 0.0, LEG, LEG, here.news_of(here.head.key), (here.arrow.key, line.key), inside)
 
 
 KINDS = {"value": values, "product": products, "term": terms, "tangent": tangents}
@@ -294,6 +339,13 @@ def middle_of_news(part: Box, here: Stretch, otherwise: Point) -> Point:
 def goal(move: Move, here: Stretch) -> Point:
     """Where at the tail the number then stands."""
     return paint.middles_of_lines(here.tail).get(move.line, here.arrow.path[0])
+
+
+def way_to_goal(move: Move, here: Stretch, start: Point) -> tuple[Chain, Point]:
+    """From the label of an arrow along it to where the number then stands, and how much of that lies in boxes."""
+    end = goal(move, here)
+    path = joined(way_to_tail(here, start), straight(here.arrow.path[0], end))
+    return path, (0.0, math.dist(here.arrow.path[0], end))
 
 
 def way_to_tail(here: Stretch, start: Point) -> Chain:
@@ -340,6 +392,6 @@ def chip_marks(line: Line) -> list[Mark]:
 def moving_marks(seen: Iterable[Flight], time: float, fit: tuple[float, float, float]) -> Iterator[Mark]:
     """The numbers that are on their way at a time, where they are; ``fit`` is that of the stage in a frame."""
     for flight in seen:
-        if flight.seen(time):
+        if flight.seen(time) and flight.opacity(time) > 0:
             (x, y), scale = flight.middles([time])[0], fit[0]
             yield from paint.moved_marks(chip_marks(flight.line), scale, x * scale + fit[1], y * scale + fit[2])

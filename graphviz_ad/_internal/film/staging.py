@@ -21,7 +21,7 @@ from graphviz_ad._internal.scene.film_frame import FrameRooms, Panel
 from graphviz_ad._internal.scene.paint import TEXT, scale_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import slimmer, texts_of, with_grids_abreast, with_large_sums
-from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local
+from graphviz_ad._internal.scene.words.describe import Words, has_grids, with_tensors, without_local, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 
 READABLE = LEAST  # pixels a point with which the smallest letters can be read from the back row
@@ -53,6 +53,8 @@ MANNERS = (
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False), worth=0.5),),
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False, values=False), worth=0.45),),
 )
+OVERVIEWS = (Manner(local=False), Manner(local=False, statistics=False))  # of modules, before a camera is used
+MOST_MODULES = 40  # boxes; the letters of more can never be read at once
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
 TINY = 0.5  # pixels a point; where the whole would be smaller, the other direction is tried, too
@@ -174,9 +176,33 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
     if scale >= ENOUGH:
         best = with_large_terms(best, screen)
         return Staged(best.rows.settled(), best.telling.story)
+    overview = without_frames(words, choice, screen) if is_of_modules(words) else None
+    if overview is not None:
+        return Staged(overview.rows.settled(), overview.telling.story)
     fullest = [pair for pair in found if pair[1].manner == found[0][1].manner]
     drawn = max(fullest, key=lambda pair: pair[0])[1]
     return Staged(drawn.rows.scene, drawn.telling.story, True, partial(for_camera, words, choice, screen, drawn))
+
+
+def is_of_modules(words: Words) -> bool:
+    """Whether frames stand around boxes most of which are modules, and few enough to be read at once."""
+    nodes = words.graph.node_list
+    return bool(words.frames) and len(nodes) <= MOST_MODULES and 2 * sum(n.kind == "module" for n in nodes) > len(nodes)
+
+
+def without_frames(words: Words, choice: Choice, screen: Screen) -> Candidate | None:
+    """Modules with their path in each name and nothing on arrows, which can stand in rows as frames cannot; the way to
+    draw it that tells most, of those that can be read as a whole.
+    """
+    bare = words_of_graph(words.graph, replace(words.options, framed=False))
+    for manner in OVERVIEWS:
+        telling = choice.told(in_manner(bare, manner))
+        for scene in scenes_by_direction(telling, manner, screen.flows):
+            arrows = tuple([replace(arrow, lines=(), width=0.0, height=0.0) for arrow in scene.arrows])
+            rows = lines_of_text(place_scene(replace(scene, arrows=arrows), screen.layout), screen)
+            if screen.scale(rows.size) >= ENOUGH:
+                return Candidate(manner, telling, rows)
+    return None
 
 
 def with_large_terms(drawn: Candidate, screen: Screen) -> Candidate:

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.base.progress import Progress
+from graphviz_ad._internal.film.camera import looks
 from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
 from graphviz_ad._internal.film.moments import Pace, instants, moments
 from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 
-# of formats that store pictures with their times, in which each of a moving camera is a whole one; of movies; of steps
-PICTURES, MOVIE, STEPS = Pace(16, 0.01, camera=8, most=50, jump=12), Pace(30, camera=30), Pace(0)
+# of formats that store pictures with their times, in which each of a moving camera would be a whole one; of movies; of
+# steps
+PICTURES = Pace(16, 0.01, camera=20, most=50, jump=12, shades=2)
+MOVIE, STEPS = Pace(30, camera=30, pan=24.5, shades=3), Pace(0)
 FEWER_PICTURES = replace(PICTURES, most=40)  # where each costs more bytes
 
 if TYPE_CHECKING:
@@ -182,7 +185,7 @@ def encoded(
     film = animation.film
     scales = [film.fit(film.view(i))[0] for i in range(len(film.steps))]
     count = sum(sum(1 for _ in instants(moment, pace, scales[moment.step])) for moment in moments(film)) + poster
-    count += sum(round(film.leaving(i) * pace.camera) for i in range(len(film.steps)))
+    count += sum(len(looks(film, i, film.size, pace.camera, pace.pan)) for i in range(len(film.steps)))
     with Progress("film: frame", count) as progress:
         return encode(progress.over(shots(animation, scale, pace, poster=poster)), **options)
 

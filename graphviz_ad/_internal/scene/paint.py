@@ -612,6 +612,12 @@ def camera_marks(
     film: Film, parts: Iterable[Arrow | Box], seen: Fit, size: tuple[int, int] | None = None
 ) -> Iterator[Mark]:
     """What stands in front of a stage of which a part is seen: covers, and the whole drawn small."""
+    yield from whole_in_small(film, parts, size)
+    yield frame_in_small(film, seen, size)
+
+
+def whole_in_small(film: Film, parts: Iterable[Arrow | Box], size: Size | None = None) -> Iterator[Mark]:
+    """Covers, and the whole drawn small, without the frame around what is seen."""
     rooms, whole = film.rooms(size), film.whole
     inset = rooms.overview((whole.width, whole.height))
     fit = fit_into(whole, inset)
@@ -620,7 +626,20 @@ def camera_marks(
     yield overview.ground(inset)
     for part in parts:
         yield from part_in_small(part, fit)
-    yield overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit, inset)
+
+
+def frame_in_small(film: Film, seen: Fit, size: Size | None = None) -> Mark:
+    """The frame around what a fit shows of the stage where the whole is drawn small."""
+    rooms, whole = film.rooms(size), film.whole
+    inset = rooms.overview((whole.width, whole.height))
+    return overview.outline(seen_at(seen, rooms.clear((whole.width, whole.height))), fit_into(whole, inset), inset)
+
+
+def frame_in_whole(film: Film, seen: Fit, size: Size | None = None) -> Mark:
+    """The same where the whole fills its room."""
+    rooms, whole = film.rooms(size), film.whole
+    view = seen_at(seen, rooms.clear((whole.width, whole.height)))
+    return overview.outline(view, film.fit(whole, size), rooms.stage.grown(-6))
 
 
 def signs_of_whole(film: Film, parts: Iterable[Arrow | Box], index: int, size: Size | None = None) -> Iterator[Mark]:

@@ -105,7 +105,7 @@ def squares(area: Area) -> Iterator[tuple[int, int]]:
 
 
 def sign_of(box: Box, area: Area, plan: Plan, *, finished: bool) -> Iterator[Mark]:
-    """The sign of a box, in it with all that it says, in it with its name, or beside it."""
+    """The sign of a box, in it with all that it says, its name in it and the rest beside it, or all beside it."""
     title = next((line.text for line in box.lines if line.key == "name" and not line.kind), box.name)
     name: Rows = ((shorten(title, EM, WIDEST, bold=True), "ink"),)
     gradient = next((line.text for line in box.lines if line.key == "gradient"), "")
@@ -114,6 +114,8 @@ def sign_of(box: Box, area: Area, plan: Plan, *, finished: bool) -> Iterator[Mar
     inside = next((one for one in (rows, name) if fits_in(one, area)), None)
     if inside is not None:
         yield from words(inside, area.center)
+        if inside != rows and (found := place_beside(rows[1:], area, plan)) is not None:
+            yield from written_beside(rows[1:], *found)
         return
     for one in dict.fromkeys((rows, name)):
         if (found := place_beside(one, area, plan)) is not None:

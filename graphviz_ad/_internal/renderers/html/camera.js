@@ -43,8 +43,20 @@
       };
       going = requestAnimationFrame(go);
     };
-    looked = outline;
-    aim = (wanted, seconds) => {
+    const names = [...picture.querySelectorAll(".gad-names")];
+    let ended = true; // it shows the last step
+    const call = () => { // names over the whole, in letters that can be read
+      const seen = names.length > 0 && !aimed && Math.min(view.width / full.width, view.height / full.height) > 0.98;
+      picture.toggleAttribute("data-named", seen);
+      for (const one of names) one.style.display = seen && ended === (one.dataset.when === "end") ? "inline" : "none";
+    };
+    looked = () => {
+      outline();
+      call();
+    };
+    aim = (wanted, seconds, ends = ended) => {
+      ended = ends;
+      call();
       if (String(wanted) === String(aimed?.from)) return;
       aimed = wanted ? { x: wanted[0], y: wanted[1], width: wanted[2], height: wanted[3], from: wanted } : null;
       overview.hidden = !aimed;

@@ -19,7 +19,7 @@
     text.textContent = words;
     return text;
   };
-  const fly = ([what, said, color, [width, height], times, places], rate) => {
+  const fly = ([what, said, color, [width, height], times, places, seen], rate) => {
     const [begin, end, until] = times.map((time) => time / rate);
     const plate = svg("g", { class: "flying", visibility: "hidden", "aria-hidden": "true" });
     const rect = svg("rect", { x: -width / 2, y: -height / 2, width, height, rx: Math.min(7, height / 2) });
@@ -28,7 +28,8 @@
     const frames = [];
     for (let i = 0; i < places.length; i += 2) {
       const offset = ((end - begin) / (until - begin)) * (i / (places.length - 2));
-      frames.push({ offset, visibility: "visible", transform: `translate(${places[i]}px, ${places[i + 1]}px)` });
+      const opacity = seen?.[i / 2] ?? 1;
+      frames.push({ offset, opacity, visibility: "visible", transform: `translate(${places[i]}px, ${places[i + 1]}px)` });
     }
     if (until > end) frames.push({ ...frames.at(-1), offset: 1 });
     picture.append(plate);

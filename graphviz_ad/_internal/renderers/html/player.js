@@ -172,7 +172,7 @@
       const before = index;
       index = clamp(wanted, 0, last);
       const step = data.steps[index];
-      aim(step.view, seconds);
+      aim(step.view, seconds, index === last);
       draw(index, index === before + 1, Number(speed.value));
       follow(step);
       say(step);

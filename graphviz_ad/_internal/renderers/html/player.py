@@ -21,7 +21,14 @@ from graphviz_ad._internal.film.chapters import chapters_of
 from graphviz_ad._internal.film.flights import Flight, Motion, border_of, chip_size, motions
 from graphviz_ad._internal.renderers.html.controls import ZOOM, controls
 from graphviz_ad._internal.renderers.html.losses import losses_data, losses_svg
-from graphviz_ad._internal.renderers.html.stage import css, overview_svg, parts_of, stage_svg, variable
+from graphviz_ad._internal.renderers.html.stage import (
+    css,
+    names_over_whole,
+    overview_svg,
+    parts_of,
+    stage_svg,
+    variable,
+)
 from graphviz_ad._internal.renderers.svg.compact import compact_svg
 from graphviz_ad._internal.renderers.svg.still import (
     NAMELESS,
@@ -174,6 +181,7 @@ def film_widget(film: Film, theme: Theme) -> str:
         overview_svg(film.stage, theme) if film.views else "",
         page_program(film.program),
         losses_svg(film, theme),
+        names_over_whole(film, theme),
     )
 
 
@@ -196,9 +204,10 @@ def widget(
     overview: str = "",
     beside: str = "",
     losses: str = "",
+    names: str = "",
 ) -> str:
     """The finished scene with what belongs to it, and the data, style and script that make it answer."""
-    stage = stage_svg(scene, theme)
+    stage = stage_svg(scene, theme, names)
     hover = [list(hover_facts(part, bool(data["steps"]))) for part in parts_of(scene)]
     payload = json_in_html({**data, "hover": hover, "phases": paint.PHASE_NAMES})
     name = fingerprint(stage, payload, theme.key)
@@ -388,7 +397,7 @@ def seen_in(film: Film, index: int) -> dict[str, object]:
     return seen
 
 
-PLACES = 5  # between which a number on its way goes straight
+PLACES, IN_PART = 5, 10  # between which a number on its way goes straight; of one that is seen in part
 
 
 def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]:
@@ -400,7 +409,9 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
 
     def moving(flight: Flight) -> list[object]:
         begin, end, until = (round(1000 * motion.seconds * t) for t in (flight.begin, flight.end, flight.until))
-        places = flight.middles(flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1))
+        count = IN_PART if flight.fades else PLACES
+        at = [flight.begin + (flight.end - flight.begin) * i / count for i in range(count + 1)]
+        places, seen = flight.middles(at), [round(flight.opacity(time), 1) for time in at]
         line, source = flight.line, flight.source
         said = [numbers[source[0]], class_name(source[1])] if source else [class_name(line.role), visible(line.text)]
         size, ways = chip_size(line), [round(way) for place in places for way in place]
@@ -411,6 +422,7 @@ def motion_data(motion: Motion, numbers: Mapping[str, int]) -> dict[str, object]
             [round(way) for way in size],
             [begin, end, until],
             ways,
+            *([[round(one) if one in (0, 1) else one for one in seen]] if flight.fades else []),
         ]
 
     held: dict[str, dict[str, int]] = {}

@@ -34,7 +34,7 @@ from graphviz_ad._internal.scene import grids, paint, ratios
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Polygon, Rect
 from graphviz_ad._internal.scene.film_frame import BAND
 from graphviz_ad._internal.scene.path_lines import DISCS
-from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
+from graphviz_ad._internal.scene.scene import Arrow, Box, Film, Group, Line, Scene
 from graphviz_ad._internal.scene.themes import FONT_STACK, THEMES, Theme, font_stack
 
 Drawn = TypeVar("Drawn", Box, Arrow)
@@ -49,8 +49,8 @@ def parts_of(scene: Scene) -> tuple[Box | Arrow, ...]:
     return (*scene.boxes, *scene.arrows)
 
 
-def stage_svg(scene: Scene, theme: Theme) -> str:
-    """The scene as an SVG whose boxes and arrows a script can restyle."""
+def stage_svg(scene: Scene, theme: Theme, names: str = "") -> str:
+    """The scene as an SVG whose boxes and arrows a script can restyle; ``names`` are over it."""
     if scene.size is None:
         raise ValueError("a page needs a placed scene; run a layout first")
     width, height = map(svg_number, scene.size)
@@ -62,6 +62,7 @@ def stage_svg(scene: Scene, theme: Theme) -> str:
         *(arrow_group(arrow, first_arrow + i, theme) for i, arrow in enumerate(scene.arrows)),
         *(box_group(box, i, theme) for i, box in enumerate(scene.boxes)),
         *(words_group(arrow, first_arrow + i, theme) for i, arrow in enumerate(scene.arrows) if arrow.lines),
+        names,
     ]
     root: dict[str, str | None] = {
         "class": "gad-picture",
@@ -93,6 +94,27 @@ def overview_svg(scene: Scene, theme: Theme) -> str:
     shape = "gad-overview" if width >= BAND * height else "gad-overview tall"
     picture = tag("svg", root, "".join(shapes) + tag("rect", {"class": "gad-seen"}))
     return f'<div class="{shape}" hidden>{picture}</div>\n'
+
+
+def names_over_whole(film: Film, theme: Theme) -> str:
+    """The names of boxes for where a camera shows the whole from too far for the boxes' own letters: as long as
+    something is to come, and at the end.
+    """
+    scale, aside, down = film.fit(film.whole)
+
+    def named(index: int, when: str) -> str:
+        scene = film.scene(index)
+        marks = list(paint.signs_of_whole(film, (*scene.arrows, *scene.boxes), index))
+        stage = max((i for i, mark in enumerate(marks) if not mark.part.startswith("called")), default=-1)
+        seen = paint.moved_marks(marks[stage + 1 :], 1 / scale, -aside / scale, -down / scale)
+        shapes = "".join(painted_element(mark, theme) for mark in seen)
+        return (
+            tag("g", {"class": "gad-names", "data-when": when, "aria-hidden": "true", **HIDDEN}, shapes)
+            if shapes
+            else ""
+        )
+
+    return named(0, "before") + named(-1 % len(film.steps), "end") if film.views else ""
 
 
 def small_box(box: Box, index: int, theme: Theme) -> str:

@@ -99,7 +99,7 @@ class Stage:
         """What is on its way then, put to where it is."""
         scale, aside, down = self.film.fit(self.film.view(moment.step))
         for flight, plate in zip(moment.motion.flights, self.plates_of(moment), strict=True):
-            if flight.seen(share):
+            if flight.seen(share) and flight.opacity(share) > 0:
                 ((x, y),) = flight.middles([share])
                 place = Affine2D().translate(x * scale + aside, self.film.size[1] - (y * scale + down))
                 for artist in plate:

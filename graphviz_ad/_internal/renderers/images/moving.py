@@ -6,7 +6,7 @@ What moves is drawn once, on its plate; a picture on the way costs what the plat
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from graphviz_ad._internal.renderers.images.matplotlib_canvas import changing, c
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.film_frame import Area, Fit
-from graphviz_ad._internal.scene.paint import moved_marks, paint_frame
+from graphviz_ad._internal.scene.paint import BOX_LOOKS, KIND_LOOKS, moved_marks, paint_frame
 from graphviz_ad._internal.scene.scene import Film, Line, Point
 from graphviz_ad._internal.scene.themes import Theme
 
@@ -38,6 +38,13 @@ class Plate:
         top = min(max(round(middle[1] - height / 2), 0), picture.shape[0] - height)
         return left, top, left + width, top + height
 
+    def fainter(self, opacity: float) -> Plate:
+        """The same, hiding less of what is behind it."""
+        part = round(256 * opacity)
+        colors = (self.colors.astype(np.uint32) - 128) * part >> 8
+        hides = (255 - self.left.astype(np.uint32)) * part + 255 >> 8  # so that both together are no more than white
+        return Plate((255 - hides).astype(np.uint16), colors.astype(np.uint16) + 128)
+
     def paste(self, picture: Pixels, box: PixelBox) -> Pixels:
         """Put it there, and return what was there before."""
         here = picture[box[1] : box[3], box[0] : box[2]]
@@ -55,29 +62,103 @@ def film_shots(
     """The film at a pace, ``scale`` pixels a pixel of its frame; it begins on the finished picture, for so many seconds
     that are taken from its end.
     """
-    waiting: deque[Moment] = deque()
+    waiting: deque[tuple[Moment, Fade]] = deque()
+    shown: list[Pixels] = []  # the picture before, until the next is drawn in its place
+    fills = fills_of(theme)
 
     def canvases() -> Iterator[Canvas]:
         last = len(film.steps) - 1
         if poster:
-            waiting.append(Moment(last, 0.0, poster))
+            waiting.append((Moment(last, 0.0, poster), NO_FADE))
             yield paint_frame(film, last)
-        for canvas, moment in film_moments(film, rate=pace.camera):
-            waiting.append(replace(moment, end=moment.end - poster) if moment.step == last and moment.rests else moment)
+        for canvas, moment in film_moments(film, pace=pace):
+            lit = lit_boxes(film, moment, scale, shown[0]) if moment.lights and pace.shades and shown else ()
+            own = moment.step == last and moment.rests
+            waiting.append((replace(moment, end=moment.end - poster) if own else moment, Fade(shown, lit, fills)))
             yield canvas
 
     plates = Plates(film, theme, scale)
-    stale: Sequence[PixelBox] = ()  # where the picture before has something on its way
+    stale: Sequence[PixelBox] = ()  # where the picture before has something that this one has not
     for pixels, boxes in changing(canvases(), theme, scale=scale, smaller=smaller):
-        moment = waiting.popleft()
+        shown[:] = [pixels]
+        moment, fade = waiting.popleft()
+        fade.arrive(pixels)
         seen = list(instants(moment, pace, film.fit(film.view(moment.step))[0]))
-        for placed, (_, length) in zip(plates.on_their_way(moment, [at for at, _ in seen], pixels), seen, strict=True):
+        for placed, (second, length) in zip(
+            plates.on_their_way(moment, [at for at, _ in seen], pixels), seen, strict=True
+        ):
+            faded = fade.go_to(pace.shade(second), pixels)
             under = [plate.paste(pixels, box) for plate, box in placed]
             now = [box for _, box in placed]
-            yield Shot(pixels, (*boxes, *stale, *now), length)
+            yield Shot(pixels, (*boxes, *faded, *stale, *now), length)
             for box, before in zip(reversed(now), reversed(under), strict=True):
                 pixels[box[1] : box[3], box[0] : box[2]] = before
             boxes, stale = (), now
+        stale = (*stale, *fade.go_to(1.0, pixels))
+
+
+class Fade:
+    """The way from one picture to the next in some boxes, on which fills come slowly, and words and lines at once."""
+
+    def __init__(self, shown: Sequence[Pixels], boxes: Iterable[PixelBox], fills: NDArray[np.int32]) -> None:
+        self.fills, self.shade = fills, 1.0
+        self.before = [(box, part_of(shown[0], box).copy()) for box in boxes]
+        self.ends: list[tuple[PixelBox, NDArray[np.intp], NDArray[np.intp], NDArray[np.int16], NDArray[np.int16]]] = []
+
+    def arrive(self, picture: Pixels) -> None:
+        """This is the next picture."""
+        for box, before in self.before:
+            after = part_of(picture, box)
+            old, new = packed(before), packed(after)
+            where = np.nonzero((old != new) & np.isin(old, self.fills) & np.isin(new, self.fills))
+            if len(where[0]):
+                self.ends.append((box, *where, before[where].astype(np.int16), after[where].astype(np.int16)))
+
+    def go_to(self, shade: float, picture: Pixels) -> Sequence[PixelBox]:
+        """Let so much of the new fills be seen; where the picture has changed."""
+        if shade == self.shade:
+            return ()
+        self.shade = shade
+        for box, rows, columns, old, new in self.ends:
+            part_of(picture, box)[rows, columns] = old + np.round(shade * (new - old)).astype(np.int16)
+        return [box for box, *_ in self.ends]
+
+
+NO_FADE = Fade((), (), np.zeros(0, np.int32))
+
+
+def lit_boxes(film: Film, moment: Moment, scale: float, picture: Pixels) -> Iterator[PixelBox]:
+    """Where the boxes are, in a picture, whose looks a step changes."""
+    zoom, aside, down = film.fit(film.view(moment.step))
+    height, width = picture.shape[:2]
+    room = film.rooms().stage
+    for key in dict.fromkeys(change.key for change in film.steps[moment.step].changes if change.emphasis):
+        box = film.stage.box_by_key.get(key)
+        if box is not None and box.center is not None:
+            x, y = box.center[0] * zoom + aside, box.center[1] * zoom + down
+            wide, high = box.width * zoom / 2, box.height * zoom / 2
+            left, right = max(round(scale * (x - wide)), 0), min(round(scale * (x + wide)), width)
+            top, bottom = (round(scale * min(max(y + side, room.y), room.bottom)) for side in (-high, high))
+            if left < right and top < min(bottom, height):
+                yield left, top, right, min(bottom, height)
+
+
+def fills_of(theme: Theme) -> NDArray[np.int32]:
+    """The colours that boxes are filled with."""
+    roles = [*(look[0] for look in (*BOX_LOOKS.values(), *KIND_LOOKS.values())), "paper"]
+    return np.array(sorted({int(theme[role][1:], 16) for role in roles if role}), np.int32)
+
+
+def packed(pixels: Pixels) -> NDArray[np.int32]:
+    """A number for each colour."""
+    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
+    return (red << 16) | (green << 8) | blue
+
+
+def part_of(picture: Pixels, box: PixelBox) -> Pixels:
+    """What a picture has in a box."""
+    left, top, right, bottom = box
+    return picture[top:bottom, left:right]
 
 
 class Plates:
@@ -99,9 +180,11 @@ class Plates:
         for flight in moment.motion.flights:
             for placed, time, (x, y) in zip(found, times, flight.middles(times), strict=True):
                 middle = x * fit[0] + fit[1], y * fit[0] + fit[2]
-                if flight.seen(time) and room.holds(Area(*middle, 0.0, 0.0)):
+                opacity = flight.opacity(time)
+                if flight.seen(time) and opacity > 0 and room.holds(Area(*middle, 0.0, 0.0)):
                     plate = self.of(flight.line, fit)
-                    placed.append((plate, plate.box((middle[0] * self.scale, middle[1] * self.scale), picture)))
+                    box = plate.box((middle[0] * self.scale, middle[1] * self.scale), picture)
+                    placed.append((plate if opacity == 1 else plate.fainter(opacity), box))
         return found
 
     def of(self, line: Line, fit: Fit) -> Plate:

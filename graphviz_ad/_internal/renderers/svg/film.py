@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 
-from graphviz_ad._internal.film.flights import chip_marks
+from graphviz_ad._internal.film.flights import FADED, chip_marks
 from graphviz_ad._internal.film.moments import Moment, moments
 from graphviz_ad._internal.film.timeline import Cameras, Shown, timeline_of
 from graphviz_ad._internal.renderers.svg.still import (
@@ -37,7 +37,7 @@ from graphviz_ad._internal.scene.scene import FLOWING, Film, Point
 from graphviz_ad._internal.scene.themes import Theme
 
 GROWTH = 0.45  # seconds in which colour runs along an arrow
-PLACES = 14  # between which a number on its way goes straight
+PLACES, IN_PART = 14, 20  # between which a number on its way goes straight; of one that is seen in part
 POSTER = 1 / 3  # of the time of the finished picture, for which it is seen before the film begins
 Span = tuple[int, int, bool]  # from which moment to which, and whether until the camera moves
 
@@ -141,12 +141,12 @@ def display_times(name: str, clock: Clock, spans: dict[Span, int]) -> Iterator[s
 
 @dataclass(frozen=True)
 class Flying:
-    """A number on its way: its marks about their middle, the places of that, in pixels, and when it is at each; from
-    the last on it is not seen.
+    """A number on its way: its marks about their middle, the places of that, in pixels, when it is at each, and how
+    much is seen of it there; from the last on it is not seen.
     """
 
     marks: tuple[Mark, ...]
-    places: tuple[tuple[str, Point], ...]
+    places: tuple[tuple[str, Point, float], ...]
 
 
 def flying(film: Film, of: Sequence[Moment], clock: Clock) -> Iterator[Flying]:
@@ -156,10 +156,16 @@ def flying(film: Film, of: Sequence[Moment], clock: Clock) -> Iterator[Flying]:
         if moment.begin:
             continue
         for flight in moment.motion.flights:
-            times = [flight.begin + (flight.end - flight.begin) * i / PLACES for i in range(PLACES + 1)]
+            count = IN_PART if flight.fades else PLACES
+            times = [flight.begin + (flight.end - flight.begin) * i / count for i in range(count + 1)]
+            times = [time for time in times if not flight.hop or abs(flight.time(time) - 0.5) > FADED - 1e-6]
             times += [flight.until] if flight.until > flight.end else []
             places = tuple(
-                (clock.at(index, time * moment.motion.seconds), (x * scale + dx, y * scale + dy))
+                (
+                    clock.at(index, time * moment.motion.seconds),
+                    (x * scale + dx, y * scale + dy),
+                    flight.opacity(time),
+                )
                 for time, (x, y) in zip(times, flight.middles(times), strict=True)
             )
             yield Flying(tuple(moved_marks(chip_marks(flight.line), scale, 0.0, 0.0)), places)
@@ -174,10 +180,10 @@ def flying_element(one: Flying, index: int, theme: Theme) -> str:
 def flying_rules(name: str, flown: Iterable[Flying]) -> Iterator[str]:
     """For each, the rule that moves it."""
     for i, one in enumerate(flown):
-        (begin, _), (end, _) = one.places[0], one.places[-1]
+        (begin, *_), (end, *_) = one.places[0], one.places[-1]
         steps = "".join(
-            f"{when}{{{'visibility:visible;' if when == begin else ''}transform:{translated(place)}}}"
-            for when, place in one.places[:-1]
+            f"{when}{{{'visibility:visible;' if when == begin else ''}{faint}transform:{translated(place)}}}"
+            for (when, place, _), faint in zip(one.places[:-1], faded(one), strict=False)
         )
         hidden = "visibility:hidden;animation-timing-function:step-end"
         run = f"0%{{{hidden}}}{steps}{end}{{{hidden};transform:{translated(one.places[-1][1])}}}"
@@ -185,6 +191,13 @@ def flying_rules(name: str, flown: Iterable[Flying]) -> Iterator[str]:
             f"@keyframes {name}-m{i}{{{run}}}#{name} .m{i}"
             f"{{animation-name:{name}-m{i};animation-timing-function:linear}}"
         )
+
+
+def faded(one: Flying) -> Iterator[str]:
+    """How much is seen of it at each of its places, where that changes before or after."""
+    seen = [1.0, *(opacity for _, _, opacity in one.places), 1.0]
+    for three in zip(seen, seen[1:], seen[2:], strict=False):
+        yield f"opacity:{svg_number(three[1])};" if len({*three}) > 1 else ""
 
 
 def translated(place: Point) -> str:
