@@ -5,7 +5,7 @@ far too long.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -51,8 +51,8 @@ class Course:
     around: Frame
 
 
-def overlaps(scene: Scene) -> Overlaps:
-    """What is in the way of what in a placed scene."""
+def overlaps(scene: Scene, turned: Collection[str] = ()) -> Overlaps:
+    """What is in the way of what in a placed scene; no arrow whose key is in ``turned`` is too long."""
     courses = [course(arrow) for arrow in scene.arrows if arrow.path]
     pieces = Pieces(courses)
     boxes = [(box.key, frame_at(box.center, box.width, box.height)) for box in scene.boxes if box.center]
@@ -61,7 +61,10 @@ def overlaps(scene: Scene) -> Overlaps:
         pieces.crossings(),
         sum(in_the_way(pieces, key, frame) for key, frame in boxes),
         sum(len(pieces.through(frame)) for frame in words),
-        max((sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in courses), default=0.0),
+        max(
+            (sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in courses if each.arrow.key not in turned),
+            default=0.0,
+        ),
     )
 
 

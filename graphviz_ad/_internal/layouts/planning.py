@@ -211,7 +211,7 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
     for trial in sorted(found, key=lambda trial: -trial.hope):
         if trial.hope <= score:
             break
-        now = ease(trial, place, overlaps(trial.rows.settled()))
+        now = ease(trial, place, overlaps(trial.rows.settled(), trial.rows.turned))
         if now >= easy and trial.hope * now > score:
             best, score = trial, trial.hope * now
     return best
