@@ -90,11 +90,21 @@ class Subject:
 
     def scene(self, manner: Manner) -> Scene:
         """Its scene in a manner, not placed yet, with room to say all that may be left out."""
-        return with_note(self.drawn(manner), list(self.left_out(manner).values()))
+        return self.saying(self.drawn(manner), list(self.left_out(manner).values()))
 
     def noted(self, scene: Scene, manner: Manner) -> Scene:
         """Its placed scene in a manner, which says what is left out."""
-        return with_note(replace(scene, notes=self.drawn(manner).notes), self.missing(manner))
+        drawn = self.drawn(manner)
+        return self.saying(replace(scene, notes=drawn.notes, more=drawn.more), self.missing(manner))
+
+    def saying(self, scene: Scene, missing: Sequence[str]) -> Scene:
+        """The scene with a note of what is missing, if anything is: below it, or for those who ask where all of a
+        program would be missing but what has room.
+        """
+        if not missing:
+            return scene
+        said = f"Left out to fit: {'; '.join(dict.fromkeys(missing))}."
+        return replace(scene, more=(*scene.more, said)) if self.is_part else replace(scene, notes=(*scene.notes, said))
 
     def drawn(self, manner: Manner) -> Scene:
         """Its scene in a manner, made once."""
@@ -264,12 +274,6 @@ def roles_of_gradless(boxes: Sequence[Box]) -> Iterator[str]:
 
 
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
-
-
-def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
-    """The scene with a note of what is missing, if anything is."""
-    parts = "; ".join(dict.fromkeys(missing))
-    return replace(scene, notes=(*scene.notes, f"Left out to fit: {parts}.")) if missing else scene
 
 
 def has_grids(scene: Scene) -> bool:

@@ -135,7 +135,7 @@ CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
 FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no backward pass": {"blind": TRUTH},
     SEVERAL_PASSES: {"count": COUNT},
-    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS},
+    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS, "sources": some(maybe(TEXT))},
     "started from one output alone": {"others": TEXTS},
     "returned several times": {"times": COUNT},
     "not started from": {"types": TEXTS},
@@ -150,6 +150,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
+    "unused": {"where": some(pair(TEXT, TEXT, COUNT))},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
     "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH, "first": TRUTH},

@@ -29,11 +29,15 @@ def with_other_passes(graph: Graph) -> Graph:
             nodes[key] = replace(as_in_pass(there[key], number), key=key)
             edges |= edges_as_in_pass(graph, other, key, there)
     numbers = {**others, len(graph.passes): graph}
-    starts = [(number, node.name or node.op or "") for number, each in numbers.items() for node in starts_of(each)]
+    starts = [(number, node) for number, each in numbers.items() for node in starts_of(each)]
     for node in starts_of(graph):
         nodes[node.key] = beginning(nodes[node.key], len(graph.passes))
     told = notice(
-        PASSES_DRAWN, [name for _, name in starts], count=len(graph.passes), numbers=tuple(i for i, _ in starts)
+        PASSES_DRAWN,
+        [node.name or node.op or "" for _, node in starts],
+        count=len(graph.passes),
+        numbers=tuple(i for i, _ in starts),
+        sources=tuple(node.source for _, node in starts),
     )
     notes = [told if note.kind == SEVERAL_PASSES else note for note in graph.notes]
     return replace(graph, node_list=tuple(nodes.values()), edges=tuple(edges.values()), notes=tuple(notes))

@@ -231,8 +231,8 @@ class Bench:
         key = level, manner
         if key not in self.sheets:
             scene = self.builds[level](manner)
-            bare = replace(scene, notes=())
-            same = next((each for each in self.sheets.values() if replace(each.scene, notes=()) == bare), None)
+            bare = replace(scene, notes=(), more=())
+            same = next((each for each in self.sheets.values() if replace(each.scene, notes=(), more=()) == bare), None)
             self.sheets[key] = same or Sheet(scene, self, level, manner)
         return self.sheets[key]
 

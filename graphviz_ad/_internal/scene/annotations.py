@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph, Node
-from graphviz_ad._internal.graph.notice_sentences import error_text, texts
+from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import FAILED
 from graphviz_ad._internal.graph.rank_messages import is_of
+from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.paint import box_size
@@ -55,7 +56,7 @@ def with_failure(scene: Scene, graph: Graph) -> Scene:
     if not told:
         return scene
     stopped = stopped_at(graph)
-    others = texts(note for note in graph.notes if note.failure is None)
+    others, more = small_print([note for note in graph.notes if note.failure is None])
     boxes = [corrected(box, graph, stopped) for box in scene.boxes]
     arrows = [uncut(arrow, graph, stopped) for arrow in scene.arrows]
     legend = tuple(
@@ -63,8 +64,8 @@ def with_failure(scene: Scene, graph: Graph) -> Scene:
     )
     names = ", ".join(str(node.name or node.op) for node in stopped)
     alt = f"{scene.alt} It stopped at {names}: {told}" if names else f"{scene.alt} {told}"
-    notes = (f"⚠ {told}", *others, *scene.notes[len(graph.notices) :])
-    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), notes=notes, legend=legend, alt=alt)
+    notes = (f"⚠ {told}", *others)
+    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), notes=notes, more=more, legend=legend, alt=alt)
 
 
 def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:
