@@ -22,6 +22,7 @@ from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
+from graphviz_ad._internal.graph.step_updates import with_updates
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.layered import place_tightly
@@ -41,6 +42,7 @@ from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODU
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
+from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
 from graphviz_ad._internal.scene.bundles import bundled
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
@@ -126,6 +128,7 @@ class Subject:
         words = words_of_graph(self.graph, options)
         with written_with(options.digits):
             scene = with_failure(build_scene(words, direction=self.look.direction), self.graph)
+            scene = with_remarks(scene, remarks_at_boxes(self.graph), role="note")
             scene = with_remarks(with_remarks(scene, self.remarks), self.curves)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
@@ -291,7 +294,9 @@ def texts_in(scene: Scene) -> list[str]:
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
     """A graph, simplified as it was asked for, with what is told of it."""
     graph = with_unread_parameters(graph) if look.depth is None else graph
-    shown = look.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
+    shown = look.simplified(
+        with_updates(graph), steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output)
+    )
     explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
     return Subject(shown, look, asked, remarks, explained, forward)

@@ -365,6 +365,9 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "parts": some(ref("part")),
     "not_finite": maybe(NOT_FINITE),
     "parameter_names": TEXTS,
+    "updates": TEXTS,
+    "in_passes": COUNTS,
+    "bounds": some(pair(TEXT, COUNT, COUNT, TRUTH)),
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, named_folds
+from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, folds_called, named_folds
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import Fold
 
@@ -19,11 +19,11 @@ def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold]) -> str:
     """
     worth = [fold for fold in shown if fold.children and fold.operations >= WORTH_OPENING]
     closed = sorted(worth, key=lambda fold: -fold.operations)[:TRIED]
-    return next((name for fold in closed for name in names_of(fold) if opens(tree, wish, shown, fold, name)), "")
+    return next((name for fold in closed for name in names_of(tree, fold) if opens(tree, wish, shown, fold, name)), "")
 
 
-def names_of(box: Fold) -> Iterator[str]:
-    """The names by which a box, or the first of the copies in it, may be asked for."""
+def names_of(tree: Fold, box: Fold) -> Iterator[str]:
+    """The names by which a box, or the first of the copies in it, may be asked for; that of many by its number, too."""
     fold = box.loop.children[0] if box.loop is not None else box
     for each in (fold, box):
         if each.kind in (MODULE, FUNCTION):
@@ -31,6 +31,11 @@ def names_of(box: Fold) -> Iterator[str]:
     if fold.kind == LINE:  # by the variable that stands on it
         *_, last = fold.leaves()
         yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
+    if fold.kind in (MODULE, FUNCTION) and fold is not box:
+        places = [(each.first, each.end) for each in folds_called(tree, fold.name)]
+        if len(places) > 1 and (fold.first, fold.end) in places:
+            number = places.index((fold.first, fold.end)) + 1
+            yield f"{fold.name}{'()' if fold.kind == FUNCTION else ''} {number}"
 
 
 def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:

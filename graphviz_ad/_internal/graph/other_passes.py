@@ -30,8 +30,8 @@ def with_other_passes(graph: Graph) -> Graph:
             edges |= edges_as_in_pass(graph, other, key, there)
     numbers = {**others, len(graph.passes): graph}
     starts = [(number, node) for number, each in numbers.items() for node in starts_of(each)]
-    for node in starts_of(graph):
-        nodes[node.key] = beginning(nodes[node.key], len(graph.passes))
+    for node in filter(has_gradient, graph.node_list):
+        nodes[node.key] = beginning(replace(node, in_passes=(len(graph.passes),)), len(graph.passes))
     told = notice(
         PASSES_DRAWN,
         [node.name or node.op or "" for _, node in starts],
@@ -104,7 +104,8 @@ def has_gradient(node: Node) -> bool:
 def as_in_pass(node: Node, number: int) -> Node:
     """A node with the gradients of a pass, which begins there, where it does; it is no output of the last."""
     begun = beginning(node, number)
-    return replace(begun, ports=tuple([replace(port, upstream=None, is_output=False) for port in begun.ports]))
+    ports = tuple([replace(port, upstream=None, is_output=False) for port in begun.ports])
+    return replace(begun, ports=ports, in_passes=(number,))
 
 
 def beginning(node: Node, number: int) -> Node:
