@@ -135,7 +135,7 @@ CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
 FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no backward pass": {"blind": TRUTH},
     SEVERAL_PASSES: {"count": COUNT},
-    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS, "sources": some(maybe(TEXT))},
+    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS, "sources": some(maybe(TEXT)), "reached": COUNTS},
     "started from one output alone": {"others": TEXTS},
     "returned several times": {"times": COUNT},
     "not started from": {"types": TEXTS},

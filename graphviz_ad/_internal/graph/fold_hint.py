@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, folds_called, named_folds
+from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, named_folds
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import Fold
+from graphviz_ad._internal.graph.open_copies import numbers_of_calls, title_of_copy
 
 TRIED = 8  # of the largest boxes
 MOST_SHOWN = 120  # boxes, more of which are no answer
@@ -32,10 +33,9 @@ def names_of(tree: Fold, box: Fold) -> Iterator[str]:
         *_, last = fold.leaves()
         yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
     if fold.kind in (MODULE, FUNCTION) and fold is not box:
-        places = [(each.first, each.end) for each in folds_called(tree, fold.name)]
-        if len(places) > 1 and (fold.first, fold.end) in places:
-            number = places.index((fold.first, fold.end)) + 1
-            yield f"{fold.name}{'()' if fold.kind == FUNCTION else ''} {number}"
+        number = numbers_of_calls(tree, fold.name).get((fold.first, fold.end))
+        if number is not None:
+            yield f"{title_of_copy(fold)} {number}"
 
 
 def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
+from graphviz_ad._internal.graph.fold_cut import folds_called
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, MODULE
 from graphviz_ad._internal.graph.fold_tree import REPEAT, Fold
 
@@ -23,14 +24,20 @@ def bounds_of_open_copies(tree: Fold, shown: Sequence[Fold]) -> Mapping[str, tup
     for repeat in tree.walk():
         if repeat.kind != REPEAT or not are_told_apart_by_number(repeat.children):
             continue
-        called, count = title_of_copy(repeat.children[0]), len(repeat.children)
-        for number, copy in enumerate(repeat.children, 1):
+        every = numbers_of_calls(tree, repeat.children[0].name)
+        for copy in repeat.children:
             inside = computing[bisect_left(firsts, copy.first) : bisect_left(firsts, copy.end)]
-            if len(inside) > 1:
+            if len(inside) > 1 and (copy.first, copy.end) in every:
+                bound = title_of_copy(copy), every[copy.first, copy.end], len(every)
                 for fold, ends in ((inside[0], False), (inside[-1], True)):
                     key = fold.keys()[-1]
-                    found[key] = (*found.get(key, ()), (called, number, count, ends))
+                    found[key] = (*found.get(key, ()), (*bound, ends))
     return found
+
+
+def numbers_of_calls(tree: Fold, name: str) -> Mapping[tuple[int, int], int]:
+    """Where each of the folds of a name begins and ends -> its number, by which it can be opened."""
+    return {(fold.first, fold.end): number for number, fold in enumerate(folds_called(tree, name), 1)}
 
 
 def are_told_apart_by_number(copies: Sequence[Fold]) -> bool:

@@ -38,6 +38,7 @@ def with_other_passes(graph: Graph) -> Graph:
         count=len(graph.passes),
         numbers=tuple(i for i, _ in starts),
         sources=tuple(node.source for _, node in starts),
+        reached=tuple(dict.fromkeys(tensor for other in others.values() for tensor in reached_in(other))),
     )
     notes = [told if note.kind == SEVERAL_PASSES else note for note in graph.notes]
     return replace(graph, node_list=tuple(nodes.values()), edges=tuple(edges.values()), notes=tuple(notes))
@@ -84,6 +85,13 @@ def edges_as_in_pass(graph: Graph, other: Graph, key: str, there: Mapping[str, N
         for edge in graph.out_edges(key)
         if edge.head in there and (there[edge.head].key, edge.slot) in flowing
     }
+
+
+def reached_in(graph: Graph) -> Iterator[int]:
+    """The numbers of the tensors of leaves that a gradient came to."""
+    for node in graph.node_list:
+        if node.kind == "leaf":
+            yield from (port.tensor for port in node.ports if port.tensor is not None and port.grad is not None)
 
 
 def starts_of(graph: Graph) -> list[Node]:
