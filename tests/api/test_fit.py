@@ -389,7 +389,8 @@ def test_a_graph_that_is_too_large_is_folded_to_what_can_be_read() -> None:
     said = any(line.kind == "none" for box in scene.boxes for line in box.lines)
     assert {"gradless", "gradless, said"} & {*scene.legend} == {"gradless, said" if said else "gradless"}
     drawn = any(line.grid is not None for part in (*scene.boxes, *scene.arrows) for line in part.lines)
-    missing = [word.strip() for word in scene.notes[-1].removesuffix(".").partition(":")[2].split(";")]
+    assert len(scene.notes) <= 3
+    missing = [word.strip() for word in scene.more[-1].removesuffix(".").partition(":")[2].split(";")]
     assert ("elements" if drawn else "elements of some tensors") not in missing
 
 

@@ -12,6 +12,7 @@ from graphviz_ad._internal.graph.fold_boxes import BOXES, with_boxes
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
 from graphviz_ad._internal.graph.fold_tree import DATA, NODE, REPEAT, STEPS, Fold, fold_tree
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PASSES_DRAWN
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes
@@ -96,6 +97,37 @@ def test_gradients_of_another_pass_are_those_of_that_pass(recorded: dict[str, Gr
     assert [shown.nodes[edge.head].op for edge in shown.out_edges(real.key)] == ["linear"]
     with_grads = {node.name for node in shown.node_list if node.kind == "leaf" and node.grad is not None}
     assert with_grads == {f"{net}.{i}.{what}" for net in "GD" for i in (0, 2) for what in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_boxes_say_of_which_pass_their_gradients_are_and_which_parameters_a_step_changes(
+    name: str, recorded: dict[str, Graph]
+) -> None:
+    graph = graph_of(name, recorded)
+    shown = with_other_passes(graph)
+    (note,) = (note for note in shown.notes if note.kind == PASSES_DRAWN)
+    assert len(note["numbers"]) == BEGUN[name]
+    for node in shown.node_list:
+        assert bool(node.in_passes) == any(port.grad is not None for port in node.ports)
+        for number in node.in_passes:
+            there = graph.passes[number - 1]
+            assert any((each.name, each.op, each.grad) == (node.name, node.op, node.grad) for each in there.node_list)
+    picture = graph.plot()
+    whole = next(note for note in picture.graph.notes if note.kind == IN_ALL_BOXES)
+    reached = {
+        leaf.name
+        for number in note["numbers"]
+        for leaf in graph.passes[number - 1].node_list
+        if leaf.kind == "leaf" and leaf.grad is not None
+    }
+    assert not reached & {*whole.subjects}
+    changed = [node.updates for node in picture.graph.node_list if node.is_of_steps]
+    assert all(changed)
+    assert {name for names in changed for name in names} <= reached | {*whole.subjects}
+    scene = picture.scene
+    said = [line.text for box in scene.boxes for line in box.lines if line.role == "note"]
+    assert sum(text.startswith("changes ") for text in said) == len(changed)
+    assert {f"gradients of pass {number}" for number in note["numbers"][-1:]} <= {*said}
 
 
 def test_repeated_steps_are_one_box_with_a_curve_of_what_they_were_given() -> None:

@@ -400,7 +400,7 @@ def test_a_gradient_is_what_torch_says_where_a_part_of_it_flowed_inside_of_the_c
     assert shown[-1][1] is not None
     # from outside; the rest came through h, inside of the cell
     np.testing.assert_array_equal(shown[-1][1].array, [[3, 3]])
-    assert sum("the rest comes from inside of the same box" in notice for notice in graph.notices) == 1
+    assert sum("also used inside of" in notice for notice in graph.notices) == 1
     assert flows.wrong_sums(graph) == []
     assert graph.check(capture=True).ok
     assert "From outside came" in graph.why(cells[-1].ports[-1].name or cells[-1].key)

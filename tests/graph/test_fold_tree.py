@@ -148,9 +148,46 @@ def assert_hint_opens_one_box(graph: Graph, boxes: int) -> str:
     gone = Counter(map(looks, before.node_list)) - Counter(map(looks, after.node_list))
     ((_, op, name, inside, first, _),) = gone.elements()
     assert inside >= 1
-    assert names[0] in (name, first) or names[0] in (op or "")
+    assert names[0] in (name, first, f"{titled(op)} {first_number(first)}") or names[0] in (op or "")
     assert len(after.node_list) > len(before.node_list)
     return str(names[0])
+
+
+def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_ends() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
+
+    def step(y: Tensor) -> Tensor:
+        k = net(y)
+        m = net(y + 0.05 * k)
+        return y + 0.1 / 6 * (k + 2 * m)
+
+    def solve(y: Tensor) -> Tensor:
+        for _ in range(20):
+            y = step(y)
+        return y.sum()
+
+    graph = gad.trace(solve, torch.randn(2))
+    assert assert_hint_opens_one_box(graph, 30) == "step() 2"
+    for names, opened in (((), [1]), (("step",), [1, 2]), (("step() 2",), [1, 2]), (("step 7",), [1, 7])):
+        shown = fold_to_boxes(graph, 30, expand=names)
+        bounds = [bound for node in shown.node_list for bound in node.bounds]
+        assert bounds == [("step()", number, 20, ends) for number in opened for ends in (False, True)]
+        assert sum(node.copies is not None for node in shown.node_list) == 1 + (7 in opened)
+    texts = [line.text for box in graph.plot(boxes=30).scene.boxes for line in box.lines if line.role == "note"]
+    assert texts == ["step() 1 of 20 begins here", "step() 1 of 20 ends here"]
+    for missing in ("step() 21", "walk() 2"):
+        with pytest.raises(UnknownNameError):
+            fold_to_boxes(graph, 30, expand=(missing,))
+
+
+def titled(op: str | None) -> str:
+    """What copies are called, without which of them they are: "step()" of "step() 2 … 100"."""
+    return (op or "").partition(" ")[0]
+
+
+def first_number(first: str | None) -> str:
+    """The number of the first copy in a box: "2" of "2 of 100"."""
+    return (first or "").partition(" of ")[0]
 
 
 def looks(node: Node) -> tuple[Any, ...]:

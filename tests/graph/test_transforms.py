@@ -181,8 +181,8 @@ def test_a_result_that_a_folded_module_uses_itself_says_what_came_from_outside()
     assert hidden.arrived is not None
     np.testing.assert_array_equal(hidden.grad.array, 3 + x.detach().sin().exp())
     np.testing.assert_array_equal(hidden.arrived.array, [3, 3])
-    (notice,) = (notice for notice in folded.notices if "Arrows bring only a part of the gradient of both" in notice)
-    assert re.search(r"the rest comes from inside of the same box, from exp \(test_transforms\.py:\d+\)\.$", notice)
+    (notice,) = (notice for notice in folded.notices if notice.startswith("both is also used inside"))
+    assert re.search(r"inside of its own box, by exp \(test_transforms\.py:\d+\): .* but on no arrow\.$", notice)
     assert ("gradient from outside", "[3, 3]") in [
         (fact.label, fact.text) for fact in words_of_graph(folded).nodes[both.key].hover
     ]
@@ -249,7 +249,11 @@ def test_what_leads_nowhere_is_hidden_with_a_notice() -> None:
     assert operations(graph) == ["exp", "mul", "mul"]
     assert operations(hidden) == ["mul"]
     assert [node.name for node in hidden.node_list if node.kind == "leaf"] == ["x", "y"]
-    assert hidden.notices[-1] == "2 operations are not drawn: no recorded path leads from there to the output."
+    line = with_an_unread_branch.__code__.co_firstlineno + 1
+    assert hidden.notices[-1] == (
+        "2 operations are not drawn, since nothing that is drawn is computed from them: 2 in with_an_unread_branch()"
+        f" (test_transforms.py:{line})."
+    )
     assert hide_unused(hidden) is hidden
 
 

@@ -16,7 +16,7 @@ from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, Manner, best_plan
 from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
-from graphviz_ad._internal.layouts.row_wrapping import best_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
 from graphviz_ad._internal.scene.leaf_copies import with_copies, without_boxes
 from graphviz_ad._internal.scene.place import SLIDE
@@ -98,6 +98,9 @@ def test_rows_that_begin_anew_keep_every_arrow_and_overlap_nothing(scene: Scene)
     rows = best_rows(placed, lambda size: min(300 / size[0], 500 / size[1]), rows_with_starts)
     made = rows.settled()
     check(made)
+    assert overlaps(made).faults <= overlaps(placed).faults
+    assert overlaps(made).crossings <= overlaps(placed).crossings
+    assert_turned_arrows_lead_on(rows)
     assert [arrow.head for arrow in made.arrows] == [arrow.head for arrow in placed.arrows]
     names = {box.key: box.name for box in placed.boxes}
     for before, after in zip(placed.arrows, made.arrows, strict=True):
@@ -115,11 +118,34 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
     check(made)
     assert made.size == rows.size
     assert overlaps(made).faults == overlaps(made).crossings == 0
+    assert_turned_arrows_lead_on(rows)
     assert [arrow.head for arrow in made.arrows] == [arrow.head for arrow in scene.arrows]
     names = {box.key: box.name for box in scene.boxes}
     for before, after in zip(scene.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+def assert_turned_arrows_lead_on(rows: Rows) -> None:
+    """What turns between two rows comes from its own box, one at each turn at most, and is never too long."""
+    made = rows.settled()
+    assert len(rows.turned) < rows.count
+    turned = [arrow for arrow in made.arrows if arrow.key in rows.turned]
+    assert len(turned) == len(rows.turned)
+    assert not any(made.box_by_key[arrow.tail].kind == "copy" for arrow in turned)
+    straight = replace(made, arrows=tuple(arrow for arrow in made.arrows if arrow not in turned))
+    assert overlaps(made, rows.turned).longest == overlaps(straight).longest
+
+
+def test_a_chain_in_rows_is_one_line_that_nothing_interrupts() -> None:
+    for direction in ("LR", "TB"):
+        scene = replace(chain(9), direction=direction)
+        read = in_reading_rows(scene, lambda _, size: min(400 / size[0], 400 / size[1]))
+        begun = best_rows(place_tightly(scene), lambda size: min(400 / size[0], 400 / size[1]), rows_with_starts)
+        for rows in (read, begun):
+            assert rows is not None
+            assert len(rows.turned) == rows.count - 1 > 0
+            assert [box.kind for box in rows.settled().boxes] == ["op"] * 9
 
 
 def test_frames_and_arrows_that_lead_back_are_not_read_as_text() -> None:

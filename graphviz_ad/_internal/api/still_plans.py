@@ -22,6 +22,7 @@ from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
+from graphviz_ad._internal.graph.step_updates import with_updates
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
 from graphviz_ad._internal.layouts.layered import place_tightly
@@ -41,6 +42,7 @@ from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODU
 from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
+from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
 from graphviz_ad._internal.scene.bundles import bundled
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
@@ -90,11 +92,21 @@ class Subject:
 
     def scene(self, manner: Manner) -> Scene:
         """Its scene in a manner, not placed yet, with room to say all that may be left out."""
-        return with_note(self.drawn(manner), list(self.left_out(manner).values()))
+        return self.saying(self.drawn(manner), list(self.left_out(manner).values()))
 
     def noted(self, scene: Scene, manner: Manner) -> Scene:
         """Its placed scene in a manner, which says what is left out."""
-        return with_note(replace(scene, notes=self.drawn(manner).notes), self.missing(manner))
+        drawn = self.drawn(manner)
+        return self.saying(replace(scene, notes=drawn.notes, more=drawn.more), self.missing(manner))
+
+    def saying(self, scene: Scene, missing: Sequence[str]) -> Scene:
+        """The scene with a note of what is missing, if anything is: below it, or for those who ask where all of a
+        program would be missing but what has room.
+        """
+        if not missing:
+            return scene
+        said = f"Left out to fit: {'; '.join(dict.fromkeys(missing))}."
+        return replace(scene, more=(*scene.more, said)) if self.is_part else replace(scene, notes=(*scene.notes, said))
 
     def drawn(self, manner: Manner) -> Scene:
         """Its scene in a manner, made once."""
@@ -116,6 +128,7 @@ class Subject:
         words = words_of_graph(self.graph, options)
         with written_with(options.digits):
             scene = with_failure(build_scene(words, direction=self.look.direction), self.graph)
+            scene = with_remarks(scene, remarks_at_boxes(self.graph), role="note")
             scene = with_remarks(with_remarks(scene, self.remarks), self.curves)
             scene = with_paths(scene, self.explained) if self.explained is not None else scene
             scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
@@ -266,12 +279,6 @@ def roles_of_gradless(boxes: Sequence[Box]) -> Iterator[str]:
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 
 
-def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
-    """The scene with a note of what is missing, if anything is."""
-    parts = "; ".join(dict.fromkeys(missing))
-    return replace(scene, notes=(*scene.notes, f"Left out to fit: {parts}.")) if missing else scene
-
-
 def has_grids(scene: Scene) -> bool:
     """Whether elements of some tensor are drawn in a scene."""
     lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
@@ -287,7 +294,9 @@ def texts_in(scene: Scene) -> list[str]:
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
     """A graph, simplified as it was asked for, with what is told of it."""
     graph = with_unread_parameters(graph) if look.depth is None else graph
-    shown = look.simplified(graph, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
+    shown = look.simplified(
+        with_updates(graph), steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output)
+    )
     explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
     forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
     return Subject(shown, look, asked, remarks, explained, forward)

@@ -15,7 +15,7 @@ from graphviz_ad._internal.graph.box_facts import neighbours_in
 from graphviz_ad._internal.graph.fold_tree import is_given
 from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, Notice, notice, unread_parameters
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PASSES_DRAWN, Notice, notice, unread_parameters
 from graphviz_ad._internal.graph.ragged import numel_of_shape
 from graphviz_ad._internal.graph.repeats import GIVEN, NOTHING, Copies
 
@@ -31,7 +31,9 @@ def notice_of_all(graph: Graph, boxes: Sequence[Node] = ()) -> Notice | None:
         tensor = node.ports[0].tensor
         parameters.setdefault(node.key if tensor is None else tensor, []).append(node)
     count = sum(numel_of_shape(first.ports[0].shape or ()) for first, *_ in parameters.values())
-    without = [uses[0].name for uses in parameters.values() if all(use.grad is None for use in uses)]
+    elsewhere = {tensor for note in graph.notes if note.kind == PASSES_DRAWN for tensor in note["reached"]}
+    reached = [key in elsewhere or any(use.grad is not None for use in uses) for key, uses in parameters.items()]
+    without = [uses[0].name for uses, is_reached in zip(parameters.values(), reached, strict=True) if not is_reached]
     snaps = [snap for node in graph.node_list for port in node.ports for snap in (port.value, port.grad)]
     wrong = [has_nonfinite(port.value) or has_nonfinite(port.grad) for node in graph.node_list for port in node.ports]
     finite = all(is_known_to_be_finite(port) for node in graph.node_list for port in node.ports)

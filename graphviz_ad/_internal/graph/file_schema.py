@@ -135,7 +135,7 @@ CALL = pair(COUNT, TEXT, maybe(TEXT), maybe(COUNT), TYPES, TYPES)
 FACTS: Mapping[str, Mapping[str, Schema]] = {
     "no backward pass": {"blind": TRUTH},
     SEVERAL_PASSES: {"count": COUNT},
-    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS},
+    PASSES_DRAWN: {"count": COUNT, "numbers": COUNTS, "sources": some(maybe(TEXT)), "reached": COUNTS},
     "started from one output alone": {"others": TEXTS},
     "returned several times": {"times": COUNT},
     "not started from": {"types": TEXTS},
@@ -150,6 +150,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
+    "unused": {"where": some(pair(TEXT, TEXT, COUNT))},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
     "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH, "first": TRUTH},
@@ -364,6 +365,9 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "parts": some(ref("part")),
     "not_finite": maybe(NOT_FINITE),
     "parameter_names": TEXTS,
+    "updates": TEXTS,
+    "in_passes": COUNTS,
+    "bounds": some(pair(TEXT, COUNT, COUNT, TRUTH)),
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}

@@ -31,6 +31,7 @@ from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
+from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
 from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
 from graphviz_ad._internal.operations.rules import rule
 
@@ -139,7 +140,16 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, op
         clicks=opens in graph.class_of_module and not first,
         first=first,
     )
+    if tree is not None:
+        result = with_bounds(result, tree, shown)
     return renumbered(result).saying(parts, *([whole] if whole else []))
+
+
+def with_bounds(graph: Graph, tree: Fold, shown: Sequence[Fold]) -> Graph:
+    """The graph whose boxes say where copies that are open begin and end."""
+    bounds = bounds_of_open_copies(tree, shown)
+    nodes = [replace(node, bounds=bounds[node.key]) if node.key in bounds else node for node in graph.node_list]
+    return replace(graph, node_list=tuple(nodes)) if bounds else graph
 
 
 def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) -> Graph:

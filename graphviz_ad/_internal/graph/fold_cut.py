@@ -46,6 +46,14 @@ def named_folds(tree: Fold, name: str) -> list[Fold]:
     return found if len(found) <= MOST_COPIES else found[:1]
 
 
+def numbered_name(name: str) -> tuple[str, int | None]:
+    """A name as pictures write it, as what it is of: "step()" of "step", "step() 2" of the second time of it."""
+    called, _, number = name.rpartition(" ")
+    if called and number.isdecimal():
+        return called.removesuffix("()"), int(number)
+    return name.removesuffix("()"), None
+
+
 def folds_called(tree: Fold, name: str) -> list[Fold]:
     """The folds that are called so, in full or by the end of their name, or that are in a module that is."""
     every = list(tree.walk())
@@ -59,6 +67,13 @@ def folds_called(tree: Fold, name: str) -> list[Fold]:
         chosen = outermost(found)
         if chosen:
             return chosen
+    called, number = numbered_name(name)
+    if called not in ("", name):
+        copies = folds_called(tree, called)
+        if number is None:
+            return copies
+        if 1 <= number <= len(copies):
+            return copies[number - 1 : number]
     known = {each for fold in every if fold.kind != NODE for each in fold.names if each}
     raise UnknownNameError("part of the graph", name, known, "Modules, functions and results have names.")
 
@@ -93,10 +108,15 @@ class Cutting:
         self.wide: list[Span] = []
         self.open([self.tree])
         for name in self.wish.expand:  # each as if it were a picture of its own: nothing is closed for it
-            self.wide = [(f.first, f.end) for f in named_folds(self.tree, name)]
+            self.wide = [(f.first, f.end) for f in self.closed(name)]
             self.shown = 1
             self.open([fold for fold in self.remaining() if self.must(fold)])
         return list(self.remaining())
+
+    def closed(self, name: str) -> list[Fold]:
+        """The folds of that name; of many that are built alike the first that is not open."""
+        found = folds_called(self.tree, name)
+        return found if len(found) <= MOST_COPIES else [next((f for f in found if id(f) not in self.parts), found[0])]
 
     def open(self, folds: Iterable[Fold]) -> None:
         """Open these folds, and what is in them, as far as there is room."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, named_folds
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import Fold
+from graphviz_ad._internal.graph.open_copies import numbers_of_calls, title_of_copy
 
 TRIED = 8  # of the largest boxes
 MOST_SHOWN = 120  # boxes, more of which are no answer
@@ -19,11 +20,11 @@ def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold]) -> str:
     """
     worth = [fold for fold in shown if fold.children and fold.operations >= WORTH_OPENING]
     closed = sorted(worth, key=lambda fold: -fold.operations)[:TRIED]
-    return next((name for fold in closed for name in names_of(fold) if opens(tree, wish, shown, fold, name)), "")
+    return next((name for fold in closed for name in names_of(tree, fold) if opens(tree, wish, shown, fold, name)), "")
 
 
-def names_of(box: Fold) -> Iterator[str]:
-    """The names by which a box, or the first of the copies in it, may be asked for."""
+def names_of(tree: Fold, box: Fold) -> Iterator[str]:
+    """The names by which a box, or the first of the copies in it, may be asked for; that of many by its number, too."""
     fold = box.loop.children[0] if box.loop is not None else box
     for each in (fold, box):
         if each.kind in (MODULE, FUNCTION):
@@ -31,6 +32,10 @@ def names_of(box: Fold) -> Iterator[str]:
     if fold.kind == LINE:  # by the variable that stands on it
         *_, last = fold.leaves()
         yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
+    if fold.kind in (MODULE, FUNCTION) and fold is not box:
+        number = numbers_of_calls(tree, fold.name).get((fold.first, fold.end))
+        if number is not None:
+            yield f"{title_of_copy(fold)} {number}"
 
 
 def opens(tree: Fold, wish: Wish, shown: Sequence[Fold], box: Fold, name: str) -> bool:

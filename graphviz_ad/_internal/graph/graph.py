@@ -125,7 +125,10 @@ class Node:
     what a line or a call of the program is made of; ``switched_off`` is what the program called so that autograd
     recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12"); ``copies``
     says how often what stands in one box ran, and how the times differ; ``parts`` are the modules that a box holds,
-    ``not_finite`` is what in it is NaN or infinite, ``parameter_names`` are those of the parameters that it holds.
+    ``not_finite`` is what in it is NaN or infinite, ``parameter_names`` are those of the parameters that it holds;
+    ``updates`` are the names of the parameters that a step of an optimizer changes. Where a picture shows several
+    backward passes, ``in_passes`` are the numbers of those whose gradients a node has. ``bounds``: which copies of what
+    is repeated begin or end with a box, see `graphviz_ad._internal.graph.open_copies`.
     """
 
     key: str
@@ -158,6 +161,9 @@ class Node:
     parts: tuple[Part, ...] = ()
     not_finite: NotFinite | None = None
     parameter_names: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
+    in_passes: tuple[int, ...] = ()
+    bounds: tuple[tuple[str, int, int, bool], ...] = ()
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ Only sentences are cut short; the notice goes on knowing everything.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any
@@ -17,11 +17,13 @@ from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
     FILE_ENDED,
+    IN_ALL_BOXES,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    PARTS_IN_BOXES,
     PASSES_DRAWN,
     RAISED,
     RAISED_AT,
@@ -175,10 +177,17 @@ def these_parameters(note: Notice) -> str:
 
 
 def passes_drawn(note: Notice) -> str:
-    """ "3 backward passes were recorded, each in graph.passes; shown are pass 2, from errD, and pass 3, from errG." """
-    each = [f"pass {number}, from {name}" for number, name in zip(note["numbers"], note.subjects, strict=True)]
+    """ "3 backward passes were recorded, each in graph.passes; shown are pass 1, from errD (gan.py:9), and …" """
+    each = [f"pass {number}, from {name}" for number, name in zip(note["numbers"], places(note), strict=True)]
     shown = f"{', '.join(each[:-1])}, and {each[-1]}"
     return f"{note['count']} backward passes were recorded, each in graph.passes; shown are {shown}."
+
+
+def line_of_passes(note: Notice) -> str:
+    """ "Gradients: pass 1 starts from errD (gan.py:9), pass 2 from errG (gan.py:14)." """
+    first, *others = zip(note["numbers"], places(note), strict=True)
+    each = [f"pass {first[0]} starts from {first[1]}", *(f"pass {number} from {name}" for number, name in others)]
+    return f"Gradients: {', '.join(each)}."
 
 
 def with_types(note: Notice) -> str:
@@ -200,13 +209,28 @@ def with_insides(note: Notice) -> str:
     """ "with 2,005 operations inside: plot(expand="layers.1") opens layers.1." """
     operations = note["operations"]
     inside = counted_noun(operations, "operation") if operations else counted_noun(note["inside"], "more node")
+    return f"with {inside} inside" + (f": {line_that_opens(note)}" if note["opens"] else ".")
+
+
+def line_that_opens(note: Notice) -> str:
+    """ "plot(expand="layers.1") opens layers.1."; "" where no name opens a box."""
     name, click = note["opens"], ", or a click in a page," if note["clicks"] else ""
     whose = f"the first {name}" if note["first"] else name
-    return f"with {inside} inside" + (f': plot(expand="{name}"){click} opens {whose}.' if name else ".")
+    return f'plot(expand="{name}"){click} opens {whose}.' if name else ""
 
 
 def in_all_boxes(note: Notice) -> str:
+    """What is true of all that boxes hold, and how gradients differ."""
+    return " ".join(filter(None, (counts_of_parameters(note), spans_of_gradients(note), what_is_not_finite(note))))
+
+
+def counts_of_all(note: Notice) -> str:
     """What is true of all that boxes hold: "In all: 1,200 parameters; each gets a gradient. Nothing is NaN or ∞." """
+    return " ".join(filter(None, (counts_of_parameters(note), what_is_not_finite(note))))
+
+
+def counts_of_parameters(note: Notice) -> str:
+    """ "In all: 1,200 parameters; each gets a gradient." """
     read = " that something reads" if note["unread"] else ""
     said = [f"In all: {counted_noun(note['parameters'], 'parameter')}{read}"] if note["parameters"] else []
     if note["gradients"] and note["parameters"]:
@@ -216,21 +240,47 @@ def in_all_boxes(note: Notice) -> str:
             *([f"{counted_noun(note['nameless'], 'parameter')} without a name"] if note["nameless"] else []),
         ]
         said.append(f"no gradient comes to {' and '.join(without)}" if without else "each gets a gradient")
-    text = f"{'; '.join(said)}." if said else ""
+    return f"{'; '.join(said)}." if said else ""
+
+
+def what_is_not_finite(note: Notice) -> str:
+    """ "Nothing is NaN or ∞."; "" where that is not known."""
     far = "" if note["spreads"] else " goes no further: to no output, and to no gradient"
     wrong = f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['wrong'], 'result')}{far}." if note["wrong"] else ""
-    finite = "Nothing is NaN or ∞." if note["finite"] else wrong
-    return " ".join(part for part in (text, spans_of_gradients(note), finite) if part)
+    return "Nothing is NaN or ∞." if note["finite"] else wrong
 
 
 def spans_of_gradients(note: Notice) -> str:
     """ "‖grad of params‖ of 291 single layers: least 0.002 (head), most 6 (embed); of whole parts, 32 × Block: least
     1.4 (layers.27), most 8.7 (layers.0)."
     """
-    spans = [(PARAMETERS, counted_noun(count, "single layer"), *span) for count, *span in note["modules"]]
-    whole = "whole parts, " if spans else ""
+    return said_of_spans([*spans_of_modules(note), *spans_of_copies(note)])
+
+
+def line_of_span(note: Notice) -> str:
+    """The same of single layers alone, if there are any; of what differs too much first."""
+    spans = [*spans_of_modules(note), *spans_of_copies(note)]
+    return said_of_spans(sorted(spans, key=lambda span: not span[-1])[:1])
+
+
+Span = tuple[str, str, str, float, str, float, bool]  # what is measured of what, the least and the most, and a finding
+
+
+def spans_of_modules(note: Notice) -> Iterator[Span]:
+    """How gradients of single layers differ."""
+    for count, least, low, most, high, uneven in note["modules"]:
+        yield PARAMETERS, counted_noun(count, "single layer"), least, low, most, high, uneven
+
+
+def spans_of_copies(note: Notice) -> Iterator[Span]:
+    """How they differ from copy to copy."""
     for count, called, measure, *span in note["copies"]:
-        spans.append((measure, f"{whole if measure == PARAMETERS else ''}{count:,} × {called}", *span))
+        whole = "whole parts, " if note["modules"] and measure == PARAMETERS else ""
+        yield (measure, f"{whole}{count:,} × {called}", *span)
+
+
+def said_of_spans(spans: Sequence[Span]) -> str:
+    """These in words."""
     groups = ((measure, [*group]) for measure, group in groupby(spans, key=lambda span: span[0]))
     said = [
         f"‖grad of {SHORT[measure]}‖ of {'; of '.join(span_of(*each[1:]) for each in group)}"
@@ -261,9 +311,32 @@ def two_digits(number: float) -> str:
 def started_alone(note: Notice) -> str:
     """From which of several outputs gradients start."""
     was = "was" if len(note["others"]) == 1 else "were"
+    loss, others = note.subjects[0], note["others"]
     return (
-        f"Gradients start from {note.subjects[0]} alone; {names_in_short(note['others'])} {was} returned, too:"
-        " trace(…, output=…) takes another."
+        f"All gradients are those of {loss}. {names_in_short(others)} {was} returned, too: trace(…,"
+        f" output={others[0]!r}) shows the gradients of {others[0]} instead."
+    )
+
+
+def unused(note: Notice) -> str:
+    """Which operations are not drawn, and why."""
+    where = [f"{count:,} in {function}() ({line})" for function, line, count in note["where"]]
+    which = names_in_short(where or note.subjects)
+    return (
+        f"{counted_subjects(len(note.subjects), 'operation')} not drawn, since nothing that is drawn is computed from"
+        f" {'it' if len(note.subjects) == 1 else 'them'}: {which}."
+    )
+
+
+def flows_inside(note: Notice) -> str:
+    """Why arrows do not add up to a gradient: "h is also used inside of its own box, by tanh (net.py:4): what comes
+    back from there is a part of its gradient, but on no arrow."
+    """
+    many = len(note.subjects) > 1
+    return (
+        f"{names_in_short(note.subjects)} {'are also used inside of their' if many else 'is also used inside of its'}"
+        f" own box, by {names_in_short(note['users'])}: what comes back from there is a part of"
+        f" {'their gradients' if many else 'its gradient'}, but on no arrow."
     )
 
 
@@ -430,18 +503,15 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "module hook changed": lambda note: (
         f"A hook of a module changed the gradient on its way back through {names_in_short(note.subjects)}."
     ),
-    "flows inside": lambda note: (
-        f"Arrows bring only a part of the gradient of {names_in_short(note.subjects)}: the rest comes from inside of"
-        f" the same box, from {names_in_short(note['users'])}."
-    ),
+    "flows inside": flows_inside,
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (
         f"{counted_subjects(len(note.subjects), 'module')} folded, with"
         f" {counted_noun(note['inside'], 'more node')} inside."
     ),
     "parts folded": lambda note: f"{boxes_for_parts(note)}, with {counted_noun(note['inside'], 'more node')} inside.",
-    "parts in boxes": lambda note: f"{boxes_for_parts(note)}, {with_insides(note)}",
-    "in all boxes": lambda note: in_all_boxes(note),
+    PARTS_IN_BOXES: lambda note: f"{boxes_for_parts(note)}, {with_insides(note)}",
+    IN_ALL_BOXES: in_all_boxes,
     "left out": lambda note: (
         f"{counted_noun(note['count'], 'node')} {'are' if note['count'] != 1 else 'is'} left out, as was asked for."
     ),
@@ -456,10 +526,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "told by line": lambda _: (
         "Each line of the program is one box, so that the whole can be read at once; detail='op' shows its operations."
     ),
-    "unused": lambda note: (
-        f"{counted_subjects(len(note.subjects), 'operation')} not drawn: no recorded path leads from there to the"
-        " output."
-    ),
+    "unused": unused,
     # several ranks
     "uneven passes": lambda note: (
         f"The ranks recorded different numbers of backward passes ({', '.join(map(str, note['passes']))}); shown is the"

@@ -21,7 +21,7 @@ WITHOUT_GRADIENT = "without gradient in the pass before"
 RAISED, FAILED = "raised", "backward pass failed"
 # of the program around a recording, for those who ask
 MODEL, BACKWARD_CALLS = "model", "backward calls"
-IN_ALL_BOXES = "in all boxes"
+PARTS_IN_BOXES, IN_ALL_BOXES = "parts in boxes", "in all boxes"
 SEVERAL_PASSES, PASSES_DRAWN = "several passes", "passes drawn"
 OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
 RAISED_AT = "raised at"

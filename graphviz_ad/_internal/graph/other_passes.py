@@ -29,11 +29,16 @@ def with_other_passes(graph: Graph) -> Graph:
             nodes[key] = replace(as_in_pass(there[key], number), key=key)
             edges |= edges_as_in_pass(graph, other, key, there)
     numbers = {**others, len(graph.passes): graph}
-    starts = [(number, node.name or node.op or "") for number, each in numbers.items() for node in starts_of(each)]
-    for node in starts_of(graph):
-        nodes[node.key] = beginning(nodes[node.key], len(graph.passes))
+    starts = [(number, node) for number, each in numbers.items() for node in starts_of(each)]
+    for node in filter(has_gradient, graph.node_list):
+        nodes[node.key] = beginning(replace(node, in_passes=(len(graph.passes),)), len(graph.passes))
     told = notice(
-        PASSES_DRAWN, [name for _, name in starts], count=len(graph.passes), numbers=tuple(i for i, _ in starts)
+        PASSES_DRAWN,
+        [node.name or node.op or "" for _, node in starts],
+        count=len(graph.passes),
+        numbers=tuple(i for i, _ in starts),
+        sources=tuple(node.source for _, node in starts),
+        reached=tuple(dict.fromkeys(tensor for other in others.values() for tensor in reached_in(other))),
     )
     notes = [told if note.kind == SEVERAL_PASSES else note for note in graph.notes]
     return replace(graph, node_list=tuple(nodes.values()), edges=tuple(edges.values()), notes=tuple(notes))
@@ -82,6 +87,13 @@ def edges_as_in_pass(graph: Graph, other: Graph, key: str, there: Mapping[str, N
     }
 
 
+def reached_in(graph: Graph) -> Iterator[int]:
+    """The numbers of the tensors of leaves that a gradient came to."""
+    for node in graph.node_list:
+        if node.kind == "leaf":
+            yield from (port.tensor for port in node.ports if port.tensor is not None and port.grad is not None)
+
+
 def starts_of(graph: Graph) -> list[Node]:
     """What the gradients of a pass start from."""
     return [node for node in graph.node_list if any(port.upstream is not None for port in node.ports)]
@@ -100,7 +112,8 @@ def has_gradient(node: Node) -> bool:
 def as_in_pass(node: Node, number: int) -> Node:
     """A node with the gradients of a pass, which begins there, where it does; it is no output of the last."""
     begun = beginning(node, number)
-    return replace(begun, ports=tuple([replace(port, upstream=None, is_output=False) for port in begun.ports]))
+    ports = tuple([replace(port, upstream=None, is_output=False) for port in begun.ports])
+    return replace(begun, ports=ports, in_passes=(number,))
 
 
 def beginning(node: Node, number: int) -> Node:

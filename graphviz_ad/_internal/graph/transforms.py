@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from graphviz_ad._internal.graph import notices
 from graphviz_ad._internal.graph.calls import merge_calls
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, fold_to_size
 from graphviz_ad._internal.graph.folding import collapse_modules, fold_blocks
-from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.pattern_transforms import (
     drop_views,
     fold,
@@ -24,6 +24,7 @@ from graphviz_ad._internal.graph.pattern_transforms import (
     prune_branch,
     rename,
 )
+from graphviz_ad._internal.graph.statements import called_as
 from graphviz_ad._internal.graph.subgraphs import keep_only
 
 __all__ = [
@@ -92,5 +93,17 @@ def hide_all_but(
     hidden = [node for node in graph.node_list if node.key not in needed]
     if not hidden:
         return graph
-    names = [node.name or node.op or node.key for node in hidden if node.kind == "op"]
-    return keep_only(graph, needed, notices.notice("unused", names) if names else "")
+    unused = [node for node in hidden if node.kind == "op"]
+    names = [node.name or node.op or node.key for node in unused]
+    return keep_only(graph, needed, notices.notice("unused", names, where=functions_of(graph, unused)) if names else "")
+
+
+def functions_of(graph: Graph, nodes: Iterable[Node]) -> tuple[tuple[str, str, int], ...]:
+    """The functions of the program that these operations stand in, in order: the name of each, the first line of these
+    operations in it, and how many there are; nothing of those whose place is not known.
+    """
+    lines: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.statement is not None and node.source is not None:
+            lines.setdefault(called_as(graph.statements[node.statement].function), []).append(node.source)
+    return tuple((function, each[0], len(each)) for function, each in lines.items())

@@ -5,7 +5,7 @@ far too long.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -33,8 +33,8 @@ class Overlaps:
     matter least.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, turned: Collection[str] = ()) -> None:
+        self.scene, self.turned = scene, turned
         self.courses = [course(arrow) for arrow in scene.arrows if arrow.path]
         self.pieces = Pieces(self.courses)
 
@@ -63,8 +63,9 @@ class Overlaps:
 
     @cached_property
     def longest(self) -> float:
-        """The length of the longest arrow."""
-        return max((sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in self.courses), default=0.0)
+        """The length of the longest arrow, but for those that turn between rows."""
+        straight = (each.line for each in self.courses if each.arrow.key not in self.turned)
+        return max((sum(math.dist(a, b) for a, b in pairwise(line)) for line in straight), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class Course:
     around: Frame
 
 
-def overlaps(scene: Scene) -> Overlaps:
-    """What is in the way of what in a placed scene."""
-    return Overlaps(scene)
+def overlaps(scene: Scene, turned: Collection[str] = ()) -> Overlaps:
+    """What is in the way of what in a placed scene; no arrow whose key is in ``turned`` is too long."""
+    return Overlaps(scene, turned)
 
 
 class Pieces:

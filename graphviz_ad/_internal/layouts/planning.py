@@ -216,7 +216,7 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
     for trial in sorted(found, key=lambda trial: -trial.hope):
         if trial.hope <= score:
             break
-        now = ease(trial, place, overlaps(trial.rows.settled()))
+        now = ease(trial, place, overlaps(trial.rows.settled(), trial.rows.turned))
         if now >= easy and trial.hope * now > score:
             best, score = trial, trial.hope * now
     return best
@@ -236,8 +236,8 @@ class Bench:
         key = level, manner
         if key not in self.sheets:
             scene = self.builds[level](manner)
-            bare = replace(scene, notes=())
-            same = next((each for each in self.sheets.values() if replace(each.scene, notes=()) == bare), None)
+            bare = replace(scene, notes=(), more=())
+            same = next((each for each in self.sheets.values() if replace(each.scene, notes=(), more=()) == bare), None)
             self.sheets[key] = same or Sheet(scene, self, level, manner)
         return self.sheets[key]
 

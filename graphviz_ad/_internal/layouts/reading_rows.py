@@ -1,8 +1,9 @@
 """Scene -> the same in rows as text is read: each box stands behind the one before it, and what it needs of others
 stands beside it as a small box with the name.
 
-Any graph without frames can be drawn so, in as little room as its boxes take, and nothing crosses anything. ``u`` runs
-along the rows, ``v`` across them.
+Any graph without frames can be drawn so, in as little room as its boxes take, and nothing crosses anything. Where the
+last box of a row leads to the first of the next, its arrow turns between the rows. ``u`` runs along the rows, ``v``
+across them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import pairwise
 
 from graphviz_ad._internal.layouts.columns import forward_pairs, topological
 from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
-from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between
+from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between, rounded_way
 from graphviz_ad._internal.layouts.satellites import Cluster, Orbit, cluster, in_operand_order, orbits
 from graphviz_ad._internal.scene.leaf_copies import copy_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
@@ -24,21 +25,31 @@ from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 LEAST_WAY, HEAD = 24.0, 14.0  # points of an arrow between two boxes; of those, without words beside it
 APART, BETWEEN = 10.0, 13.0  # points between two boxes with what is beside them, and between two rows
 BESIDE = 4.0  # points between an arrow and its words
+# points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
+# two rows where it runs
+AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
 TWO = 2  # arrows side by side from one box to the next
 TRIES = 8  # of how long rows may be
 
 
 @dataclass(frozen=True)
 class Part:
-    """A box with what stands beside it, and the arrows that come from the box before it, by their numbers; ``abreast``:
-    its grids stand side by side; ``reach``: how far all that and the words on the arrows reach across from its middle.
+    """A box with what stands beside it, and the arrows that come from the box before it, by their numbers; ``first``
+    of its row, it has the one that turns there from the row before; ``abreast``: its grids stand side by side;
+    ``reach``: how far all that and the words on the arrows reach across from its middle.
     """
 
     box: int
+    first: bool
     abreast: int
     made: Cluster
     links: tuple[int, ...]
     reach: Point
+
+    @property
+    def is_turned_to(self) -> bool:
+        """Whether an arrow comes to it that turns between the rows."""
+        return self.first and bool(self.links)
 
 
 def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False) -> Rows | None:
@@ -61,7 +72,8 @@ def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, lea
         by_length = scale(text.noted, text.turn((size[0], 1.0)))
         least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
     made, places = text.placed(best)
-    return Rows(replace(made, engine="layered"), size_of(made, places), len(best), places)
+    turned = tuple([scene.arrows[row[0].links[0]].key for row in best if row[0].is_turned_to])
+    return Rows(replace(made, engine="layered"), size_of(made, places), len(best), places, turned=turned)
 
 
 def leads_back(scene: Scene) -> bool:
@@ -128,9 +140,9 @@ class ReadingOrder:
         before it.
         """
         box, entering, full = self.order[place], self.entering.get(self.order[place], []), self.full[abreast]
-        before = self.order[place - 1] if place and not first else -1
+        before = self.order[place - 1] if place else -1
         links = [arrow for arrow in entering if self.pairs[arrow][0] == before]
-        links = links if self.have_room(before, box, links) else []
+        links = links if len(links) == 1 or (not first and self.have_room(before, box, links)) else []
         again: dict[int, list[int]] = {}
         for arrow in entering:
             if arrow not in links:
@@ -139,12 +151,10 @@ class ReadingOrder:
         satellites = [*zip(own.satellites, own.arrows, strict=True), *((tag, tuple(a)) for tag, a in again.items())]
         orbit = in_operand_order(full, box, satellites)
         made = cluster(full, orbit) if satellites else alone(full.boxes[box])
-        return Part(box, abreast, made, tuple(links), self.reach(made, links))
+        return Part(box, first, abreast, made, tuple(links), self.reach(made, links))
 
     def have_room(self, before: int, box: int, links: Sequence[int]) -> bool:
         """Whether arrows from one box to the next have room side by side."""
-        if len(links) < TWO:
-            return True
         faces = [self.turn((each.width, each.height))[1] for each in map(self.scene.boxes.__getitem__, (before, box))]
         return len(links) == TWO and apart(self.breadth(links[1])) + 2 * BESIDE <= min(faces)
 
@@ -179,23 +189,25 @@ class ReadingOrder:
     def size(self, rows: Sequence[Sequence[Part]]) -> Point:
         """How long and broad they are, with the margins of a picture."""
         lengths, breadth = [], -BETWEEN
-        for row in rows:
-            lengths.append(self.length(row[0]) + sum(self.step(a, b) for a, b in pairwise(row)))
-            breadth += max(part.reach[0] for part in row) + max(part.reach[1] for part in row) + BETWEEN
+        for row, below in zip(rows, [*rows[1:], ()], strict=True):
+            out = AROUND if below and below[0].is_turned_to else 0.0
+            lengths.append(self.length(row[0]) + sum(self.step(a, b) for a, b in pairwise(row)) + out)
+            breadth += max(part.reach[0] for part in row) + max(part.reach[1] for part in row) + between(row[0])
         return max(lengths) + 2 * MARGIN, breadth + 2 * MARGIN
 
     def rows_from(self, first: int, most: float, abreast: int) -> Iterator[tuple[int, float]]:
         """The rows that may begin with a box: the last box of each, and how broad it is."""
         begin = self.part(first, True, abreast)
-        run, (low, high) = self.length(begin), begin.reach
-        yield first, low + high + BETWEEN
+        run, (low, high), room = self.length(begin), begin.reach, between(begin)
+        yield first, low + high + room
         for place in range(first + 1, len(self.order)):
             longer, above, below = self.stretch(place, place == first + 1, abreast)
             run += longer
             if run > most:
                 return
             low, high = above if above > low else low, below if below > high else high
-            yield place, low + high + BETWEEN
+            if run + AROUND <= most or not self.turns_before(place + 1):
+                yield place, low + high + room
 
     def stretch(self, place: int, second: bool, abreast: int) -> tuple[float, float, float]:
         """How much longer a row gets by a box, the ``second`` of its row or further on, and how far that reaches."""
@@ -225,8 +237,23 @@ class ReadingOrder:
             yield arrow, at, (at - BESIDE - breadth, at) if self.flat else (at, at + BESIDE + breadth)
 
     def length(self, part: Part) -> float:
-        """How long a box is with what is beside it."""
-        return self.turn(part.made.size)[0]
+        """How long a box is with what is beside it, and with what an arrow needs that turns to it."""
+        ahead = max(self.approach(part) - self.ahead(part), 0.0) if part.is_turned_to else 0.0
+        return ahead + self.turn(part.made.size)[0]
+
+    def ahead(self, part: Part) -> float:
+        """How far what is beside a box stands before it."""
+        return self.turn(part.made.center)[0] - self.turn(part.made.box)[0] / 2
+
+    def approach(self, part: Part) -> float:
+        """How far before a box an arrow that turns to it comes into its row: where it would cross what stands beside
+        the box, before that.
+        """
+        return max(self.way(part.links), 0.0 if self.flat else self.ahead(part) + CLEAR)
+
+    def turns_before(self, place: int) -> bool:
+        """Whether an arrow turns at the end of a row behind which comes the box at this place of the order."""
+        return place < len(self.order) and self.part(place, True).is_turned_to
 
     def way(self, links: Sequence[int]) -> float:
         """How far two boxes are apart so that there is room for the words on the arrows between them."""
@@ -235,19 +262,23 @@ class ReadingOrder:
 
     def step(self, before: Part, part: Part) -> float:
         """How much longer a row gets by a box behind another."""
-        a, b = before.made, part.made
+        a = before.made
         behind = self.turn(a.size)[0] - self.turn(a.center)[0] - self.turn(a.box)[0] / 2
-        ahead = self.turn(b.center)[0] - self.turn(b.box)[0] / 2
-        room = max(APART, self.way(part.links) - behind - ahead) if part.links else APART
+        room = max(APART, self.way(part.links) - behind - self.ahead(part)) if part.links else APART
         return room + self.length(part)
 
     def placed(self, rows: Sequence[Sequence[Part]]) -> tuple[Scene, Places]:
         """Only the boxes that are drawn, and where everything is."""
         placing = Placing(self)
-        top = 0.0
+        bottom = 0.0
         for row in rows:
-            top = placing.add(row, top)
+            bottom = placing.add(row, bottom)
         return placing.scene(), placing.places()
+
+
+def between(first: Part) -> float:
+    """How much room is before a row that begins so."""
+    return BETWEEN + (GUTTER if first.is_turned_to else 0.0)
 
 
 def apart(breadth: float) -> float:
@@ -278,19 +309,24 @@ class Placing:
         self.paths: dict[int, Path] = {}
         self.labels: dict[int, Point] = {}
         self.tails: dict[int, int] = {}  # arrows that come from a box that is drawn again
+        self.last: tuple[Part, float] | None = None  # of the row before, and where that ends
 
-    def add(self, row: Sequence[Part], top: float) -> float:
-        """A row below ``top``; where the next may begin."""
+    def add(self, row: Sequence[Part], bottom: float) -> float:
+        """A row below that which ends at ``bottom``; where it ends."""
         turn = self.text.turn
         low, high = max(part.reach[0] for part in row), max(part.reach[1] for part in row)
+        top = bottom + between(row[0])
         run, before = 0.0, None
         for part in row:
             run += self.text.step(before, part) if before is not None else self.text.length(part)
-            corner = run - self.text.length(part), top + low - turn(part.made.center)[1]
+            corner = run - turn(part.made.size)[0], top + low - turn(part.made.center)[1]
             self.put(part, corner)
             self.join(before, part)
             before = part
-        return top + low + high + BETWEEN
+        if self.last is not None and row[0].is_turned_to:
+            self.turn_to(*self.last, row[0], (bottom + top) / 2)
+        self.last = row[-1], run
+        return top + low + high
 
     def put(self, part: Part, corner: Point) -> None:
         """A box with what stands beside it."""
@@ -313,14 +349,38 @@ class Placing:
         if before is None:
             return
         turn = self.text.turn
-        (a, v), (b, _) = turn(self.centers[before.box]), turn(self.centers[part.box])
-        first, last = a + turn(before.made.box)[0] / 2, b - turn(part.made.box)[0] / 2
-        for arrow, at, (low, high) in self.text.lanes(part.links):
+        first, v = self.end_of(before)
+        last, _ = self.begin_of(part)
+        for arrow, at, _ in self.text.lanes(part.links):
             self.paths[arrow] = tuple(turn(point) for point in line_between((first, v + at), (last, v + at)))
+        self.put_words(part, first)
+
+    def turn_to(self, before: Part, end: float, part: Part, lane: float) -> None:
+        """The arrow from the last box of a row, which ends there, to the first of the next, in a lane between them."""
+        (a, v), (b, w) = self.end_of(before), self.begin_of(part)
+        out, back = end + AROUND, b - self.text.approach(part)
+        way = rounded_way([(a, v), (out, v), (out, lane), (back, lane), (back, w), (b, w)])
+        self.paths[part.links[0]] = tuple([self.text.turn(point) for point in way])
+        self.put_words(part, b - self.text.way(part.links))
+
+    def end_of(self, part: Part) -> Point:
+        """Where arrows leave a box along its row."""
+        u, v = self.text.turn(self.centers[part.box])
+        return u + self.text.turn(part.made.box)[0] / 2, v
+
+    def begin_of(self, part: Part) -> Point:
+        """Where they come to it."""
+        u, v = self.text.turn(self.centers[part.box])
+        return u - self.text.turn(part.made.box)[0] / 2, v
+
+    def put_words(self, part: Part, first: float) -> None:
+        """The words on the arrows to a box, which have room from there on."""
+        last, v = self.begin_of(part)
+        for arrow, at, (low, high) in self.text.lanes(part.links):
             if high - low > BESIDE:
                 side = low if self.text.flat else high
                 middle = v + (at + side) / 2 + (-BESIDE / 2 if self.text.flat else BESIDE / 2)
-                self.labels[arrow] = turn(((first + last - HEAD) / 2 + 1, middle))
+                self.labels[arrow] = self.text.turn(((first + last - HEAD) / 2 + 1, middle))
 
     def scene(self) -> Scene:
         """The scene with the boxes that are drawn."""

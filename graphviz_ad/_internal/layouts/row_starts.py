@@ -1,5 +1,5 @@
-"""A strip + cuts -> rows that no arrow connects: what a row needs of the rows above is drawn again at its begin, as a
-small box with the name, so that no arrow runs all the way back.
+"""A strip + cuts -> rows of which each begins with what it needs of the rows above, drawn again as a small box with the
+name, so that no arrow runs all the way back; only that from the last box of a row to the next turns between the two.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from graphviz_ad._internal.layouts.margins import Path, Places
-from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, line_between, split
+from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, line_between, rounded_way, split
 from graphviz_ad._internal.scene.leaf_copies import copy_of
 from graphviz_ad._internal.scene.scene import Box, Point, Scene
 
 BETWEEN = 13.0  # points between two rows
 APART = 5.0  # points between two things at the begin of a row, and around words
 BEND = 26.0  # points in which an arrow changes from where it begins to where it was cut
+# points between the end of a row and an arrow that turns there, and more between two rows and before one where it runs
+AROUND, GUTTER, AHEAD = 6.0, 9.0, 12.0
 SHORTEST = 10.0  # points from the begin of a row to where its arrows were cut
 
 
@@ -25,12 +27,12 @@ SHORTEST = 10.0  # points from the begin of a row to where its arrows were cut
 class Start:
     """A box that a row begins with, and the arrow from it: its path from the cut on, the row, how long it is before
     the cut, and where along v it begins; ``words`` are the length and breadth of those that move there with it, or
-    (0, 0).
+    (0, 0). There is no box where the arrow comes from the row before.
     """
 
     arrow: int
     row: int
-    box: Box
+    box: Box | None
     size: Point
     rest: Path
     way: float
@@ -43,14 +45,32 @@ class Start:
         return v - (max(half, aside) if label_side < 0 else half), v + (max(half, aside) if label_side > 0 else half)
 
 
-def rows_with_starts(strip: Strip, cuts: Sequence[Cut]) -> tuple[Scene, Places]:
-    """The scene in rows, and where everything is."""
-    begun = [start(strip, cuts, number, i) for i, number in enumerate(torn(cuts))]
+def rows_with_starts(strip: Strip, cuts: Sequence[Cut]) -> tuple[Scene, Places, Sequence[int]]:
+    """The scene in rows, where everything is, and which arrows turn between them."""
+    turned = turned_arrows(strip, cuts)
+    begun = [start(strip, cuts, number, i, again=number not in turned) for i, number in enumerate(torn(cuts))]
     rows = (
         sorted((each for each in begun if each.row == row), key=lambda each: each.v) for row in range(len(cuts) + 1)
     )
     found = [each for row in rows for each in apart(row, side(strip))]
-    return with_starts(strip.scene, found), Placing(strip, cuts, found).places()
+    return with_starts(strip.scene, found), Placing(strip, cuts, found).places(), turned
+
+
+def turned_arrows(strip: Strip, cuts: Sequence[Cut]) -> list[int]:
+    """The arrow at each cut, if there is one, from the last box of a row to the next row; of several, the first."""
+    ends = [cut.u for cut in cuts]
+    sides = {
+        box.key: (strip.turn(box.center)[0], strip.turn((box.width, box.height))[0] / 2)
+        for box in strip.scene.boxes
+        if box.center is not None
+    }
+    rows = {key: bisect_left(ends, middle) for key, (middle, _) in sides.items()}
+    found = []
+    for row, cut in enumerate(cuts):
+        last = max((key for key in rows if rows[key] == row), key=lambda key: sum(sides[key]), default=None)
+        leading = ((i, strip.scene.arrows[i]) for i in cut.arrows)
+        found += [i for i, arrow in leading if arrow.tail == last and rows[arrow.head] == row + 1][:1]
+    return found
 
 
 def apart(row: Sequence[Start], label_side: int) -> list[Start]:
@@ -75,12 +95,14 @@ def torn(cuts: Sequence[Cut]) -> list[int]:
     return list(dict.fromkeys(arrow for cut in cuts for arrow in cut.arrows))
 
 
-def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int) -> Start:
-    """What an arrow begins with in the row of its head."""
+def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int, *, again: bool) -> Start:
+    """What an arrow begins with in the row of its head: what it comes from, drawn ``again``, or nothing."""
     arrow, rest, row = strip.scene.arrows[number], strip.paths[number], 0
     for index, cut in enumerate(cuts):
         if number in cut.arrows:
             rest, row = (split(rest, cut.u) if row else strip.split(number, cut.u))[1], index + 1
+    if not again:
+        return Start(number, row, None, (0.0, 0.0), rest, SHORTEST, rest[0][1], (0.0, 0.0))
     box = copy_of(strip.scene.box_by_key[arrow.tail], f"row{count}")
     moves = arrow.label_center is not None and strip.turn(arrow.label_center)[0] < cuts[row - 1].u
     words = strip.turn((arrow.width, arrow.height)) if moves else (0.0, 0.0)
@@ -90,12 +112,13 @@ def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int) -> Start:
 
 def with_starts(scene: Scene, found: Sequence[Start]) -> Scene:
     """The scene with the boxes that rows begin with."""
-    tails = {each.arrow: each.box.key for each in found}
+    again = [(each.arrow, each.box) for each in found if each.box is not None]
     arrows = list(scene.arrows)
-    for i, tail in tails.items():
-        arrows[i] = replace(arrows[i], tail=tail)
-    legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
-    return replace(scene, boxes=(*scene.boxes, *(each.box for each in found)), arrows=tuple(arrows), legend=legend)
+    for i, box in again:
+        arrows[i] = replace(arrows[i], tail=box.key)
+    told = not again or not scene.legend or "copy" in scene.legend
+    legend = scene.legend if told else (*scene.legend, "copy")
+    return replace(scene, boxes=(*scene.boxes, *(box for _, box in again)), arrows=tuple(arrows), legend=legend)
 
 
 class Placing:
@@ -105,6 +128,7 @@ class Placing:
         self.strip, self.ends, self.found = strip, [cut.u for cut in cuts], {each.arrow: each for each in found}
         edges = [0.0, *self.ends, strip.length]
         self.shifts: list[Point] = []
+        self.lanes: dict[int, Point] = {}  # of what turns to a row, where it comes down to it, and between which rows
         reach = 0.0
         for row, (first, last) in enumerate(pairwise(edges)):
             here = [each for each in found if each.row == row]
@@ -113,6 +137,9 @@ class Placing:
             low, high = min([low, *(span[0] for span in spans)]), max([high, *(span[1] for span in spans)])
             begin = first if row else min(extent[0] for extent in strip.extents)
             room = max((each.size[0] + each.way for each in here), default=0.0)
+            if any(each.box is None for each in here):
+                self.lanes[row] = 0.0, reach + (GUTTER - BETWEEN) / 2
+                reach, room = reach + GUTTER, room + AHEAD
             self.shifts.append((room - begin, reach - low))
             reach += high - low + BETWEEN
 
@@ -137,7 +164,10 @@ class Placing:
         """Where everything is."""
         scene = self.strip.scene
         return Places(
-            [*(self.moved(box.center) for box in scene.boxes if box.center), *map(self.middle, self.found.values())],
+            [
+                *(self.moved(box.center) for box in scene.boxes if box.center),
+                *(self.middle(each) for each in self.found.values() if each.box is not None),
+            ],
             [self.path(i) for i in range(len(scene.arrows))],
             [self.label(i, arrow.label_center) for i, arrow in enumerate(scene.arrows)],
             [
@@ -159,7 +189,20 @@ class Placing:
             path = self.strip.paths[number]
             row = self.row(path[0][0]) if path else 0
             return tuple([self.into(row, point) for point in path])
-        return tuple([self.into(each.row, point) for point in (*begin_of_arrow(each), *each.rest[1:])])
+        begin = tuple([self.into(each.row, point) for point in (*begin_of_arrow(each), *each.rest[1:])])
+        return begin if each.box is not None else (*self.turned(each, begin[0]), *begin[1:])
+
+    def turned(self, each: Start, goal: Point) -> Path:
+        """The way of an arrow through the end of the row before, and between the rows, to where it comes into its
+        own.
+        """
+        cut, turn = self.ends[each.row - 1], self.strip.turn
+        piece, _ = split(self.strip.paths[each.arrow], cut)
+        here = [turn(self.into(each.row - 1, point)) for point in piece]
+        (end, v), (back, lane), (_, w) = here[-1], self.lanes[each.row], turn(goal)
+        corners = [(end, v), (end + AROUND, v), (end + AROUND, lane), (back, lane), (back, w), turn(goal)]
+        way = rounded_way(corners)
+        return tuple([turn(point) for point in (*here, *way[1:])])
 
     def label(self, number: int, center: Point | None) -> Point | None:
         """The middle of the words on an arrow, if it has any."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,7 +42,9 @@ class Cut:
 @dataclass(frozen=True)
 class Rows:
     """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and
-    all stays where it was. ``tangle`` counts the arrows that lead from row to row beyond one at each cut.
+    all stays where it was. ``tangle`` counts the arrows that lead from row to row beyond one at each cut; ``turned``
+    are the keys of those that lead alone from the last box of a row to the first of the next, which are followed
+    easily however long they are.
     """
 
     scene: Scene
@@ -49,6 +52,7 @@ class Rows:
     count: int = 1
     places: Places | None = None
     tangle: int = 0
+    turned: tuple[str, ...] = ()
 
     def settled(self) -> Scene:
         """The scene in these rows."""
@@ -77,14 +81,21 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
-        made = (scene, strip.folded(cuts)) if fold is None else fold(strip, cuts)
+        *made, turned = (scene, strip.folded(cuts), alone_at_a_cut(cuts)) if fold is None else fold(strip, cuts)
         size = size_of(*made)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
-            best, score = Rows(made[0], size, rows, made[1], tangle), now
+            keys = tuple([scene.arrows[number].key for number in turned])
+            best, score = Rows(made[0], size, rows, made[1], tangle, keys), now
         elif now < 0.8 * score:
             break
     return best
+
+
+def alone_at_a_cut(cuts: Sequence[Cut]) -> list[int]:
+    """The arrows that lead but from one row to the next, and that no other accompanies."""
+    times = Counter(number for cut in cuts for number in cut.arrows)
+    return [cut.arrows[0] for cut in cuts if len(cut.arrows) == 1 == times[cut.arrows[0]]]
 
 
 def no_longer_than(length: float, *, flat: bool) -> Callable[[Point], float]:
@@ -92,7 +103,8 @@ def no_longer_than(length: float, *, flat: bool) -> Callable[[Point], float]:
     return lambda size: min(length / max(size[0] if flat else size[1], 1.0), 1.0)
 
 
-Fold = Callable[["Strip", Sequence[Cut]], tuple[Scene, Places]]
+# what is drawn, where it is, and which arrows turn at the end of a row to go on in the next
+Fold = Callable[["Strip", Sequence[Cut]], tuple[Scene, Places, Sequence[int]]]
 
 
 class Strip:
@@ -292,7 +304,7 @@ class _Rows:
         # what leaves highest goes around the others
         out, back = start[0] + LANE * (count - place), end[0] - LANE * (place + 1)
         lane = self.lanes[index] + LANE * (count - 1 - place)
-        return _rounded_way([start, (out, start[1]), (out, lane), (back, lane), (back, end[1]), end])
+        return rounded_way([start, (out, start[1]), (out, lane), (back, lane), (back, end[1]), end])
 
 
 def _frames(scene: Scene) -> Iterator[tuple[Frame, bool]]:
@@ -406,7 +418,7 @@ def line_between(start: Point, end: Point) -> Path:
     )
 
 
-def _rounded_way(corners: Sequence[Point]) -> Path:
+def rounded_way(corners: Sequence[Point]) -> Path:
     """A way around corners as a chain of Béziers."""
     path: Path = (corners[0],)
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):

@@ -8,31 +8,35 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph, Node
-from graphviz_ad._internal.graph.notice_sentences import error_text, texts
+from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import FAILED
 from graphviz_ad._internal.graph.rank_messages import is_of
+from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.scene.paint import box_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Line, Scene
-from graphviz_ad._internal.scene.words.box_lines import gradient_label, numbered
+from graphviz_ad._internal.scene.words.box_lines import gradient_label
 from graphviz_ad._internal.scene.words.in_place_text import is_partial_write
 from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 STOPPED, RAISED_HERE, WROTE = "⚠ stopped here", "⚠ raised here", "⚠ wrote over what {} read or made"
 
 
-def with_remarks(scene: Scene, remarks: Mapping[str, Sequence[str]], *, marked: Collection[str] = ()) -> Scene:
+def with_remarks(
+    scene: Scene, remarks: Mapping[str, Sequence[str]], *, marked: Collection[str] = (), role: str = "remark"
+) -> Scene:
     """The scene, not placed yet, with more lines in the boxes of these keys; those that are ``marked`` stand out."""
-    boxes = [remarked(box, remarks.get(box.key, ()), marked=box.key in marked) for box in scene.boxes]
+    boxes = [remarked(box, remarks.get(box.key, ()), marked=box.key in marked, role=role) for box in scene.boxes]
     return replace(scene, boxes=tuple(boxes))
 
 
-def remarked(box: Box, texts: Sequence[str], *, marked: bool = False) -> Box:
+def remarked(box: Box, texts: Sequence[str], *, marked: bool = False, role: str = "remark") -> Box:
     """A box with more lines, and wide enough for them."""
     if not texts and not marked:
         return box
-    lines = (*box.lines, *numbered("remark", texts))
+    before = sum(line.role == role for line in box.lines)
+    lines = (*box.lines, *(Line(role, text, number=before + i) for i, text in enumerate(texts)))
     width, height = box_size(lines, box.badge, box.double)
     emphasis = "active" if marked else box.emphasis
     hover = (*box.hover, *(Fact("", text) for text in texts))
@@ -55,7 +59,7 @@ def with_failure(scene: Scene, graph: Graph) -> Scene:
     if not told:
         return scene
     stopped = stopped_at(graph)
-    others = texts(note for note in graph.notes if note.failure is None)
+    others, more = small_print([note for note in graph.notes if note.failure is None])
     boxes = [corrected(box, graph, stopped) for box in scene.boxes]
     arrows = [uncut(arrow, graph, stopped) for arrow in scene.arrows]
     legend = tuple(
@@ -63,8 +67,8 @@ def with_failure(scene: Scene, graph: Graph) -> Scene:
     )
     names = ", ".join(str(node.name or node.op) for node in stopped)
     alt = f"{scene.alt} It stopped at {names}: {told}" if names else f"{scene.alt} {told}"
-    notes = (f"⚠ {told}", *others, *scene.notes[len(graph.notices) :])
-    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), notes=notes, legend=legend, alt=alt)
+    notes = (f"⚠ {told}", *others)
+    return replace(scene, boxes=tuple(boxes), arrows=tuple(arrows), notes=notes, more=more, legend=legend, alt=alt)
 
 
 def corrected(box: Box, graph: Graph, stopped: Collection[Node]) -> Box:

@@ -225,7 +225,8 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
     for text in wrapped_notes(scene, width):
         height += NOTE_ROW
         marks.append(Label(MARGIN, height, text, SMALL, "muted", italic=True, anchor="start", part="note"))
-    return Canvas(width, height + (10 if scene.notes or rows or scene.ramp else 0), tuple(marks), scene.alt, background)
+    described = " ".join(text for text in (scene.alt, *scene.more) if text)
+    return Canvas(width, height + (10 if scene.notes or rows or scene.ramp else 0), tuple(marks), described, background)
 
 
 def foot_height(scene: Scene, width: float) -> float:

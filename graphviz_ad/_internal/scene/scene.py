@@ -253,8 +253,8 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it; ``alt`` describes it in a
-    sentence; ``ramp`` says what fills mean.
+    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it, ``more`` is for those who
+    ask; ``alt`` describes it in a sentence; ``ramp`` says what fills mean.
     """
 
     boxes: tuple[Box, ...]
@@ -269,6 +269,7 @@ class Scene:
     ramp: Ramp | None = None
     size: Point | None = None
     engine: str = ""
+    more: tuple[str, ...] = ()
 
     @cached_property
     def box_by_key(self) -> Mapping[str, Box]:

@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.grids import grid_size
@@ -37,7 +38,8 @@ def build_scene(words: Words, *, direction: str = "LR", changes: Iterable[Change
     arrows = tuple([arrow(words, edge) for edge in graph.edges])
     shown = tuple(roles_legend(boxes, arrows, values=words.options.values))
     frames, title = tuple(module_frames(words)), title_of(graph)
-    return Scene(boxes, arrows, frames, direction, title, words.alt, graph.notices, shown)
+    below, more = small_print(graph.notes)
+    return Scene(boxes, arrows, frames, direction, title, words.alt, below, shown, more=more)
 
 
 def texts_of(changes: Iterable[Change]) -> dict[str, dict[str, list[str]]]:

@@ -283,7 +283,17 @@ def page_legend(scene: Scene) -> str:
     notes = "".join(f"<li><em>{escaped_xml(prose(note))}</em></li>" for note in scene.notes)
     items = "".join(f"<li>{trail_sample(trail)}{escaped_xml(prose(trail.said))}</li>" for trail in scene.trails) + items
     items = ramp_item(scene.ramp) + items
-    return f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
+    shown = f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
+    return shown + (details_of(scene.more) if scene.more else "")
+
+
+MORE = "order: 1; color: var(--muted); font-size: 14px"  # looks of it
+
+
+def details_of(sentences: Sequence[str]) -> str:
+    """What a page says of its picture to those who ask."""
+    items = "".join(f"<li>{escaped_xml(prose(text))}</li>" for text in sentences)
+    return f'<details style="{MORE}"><summary>More about this picture</summary><ul>{items}</ul></details>\n'
 
 
 def ramp_item(ramp: Ramp | None) -> str:

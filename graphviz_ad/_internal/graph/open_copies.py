@@ -1,0 +1,50 @@
+"""Tree of folds + the cut that is shown -> where copies of one name begin and end that are open among others, so that
+a picture can say which of them what stands there is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+from graphviz_ad._internal.graph.fold_cut import folds_called
+from graphviz_ad._internal.graph.fold_scopes import FUNCTION, MODULE
+from graphviz_ad._internal.graph.fold_tree import REPEAT, Fold
+
+Bound = tuple[str, int, int, bool]  # what is repeated, which copy it is, of how many, and whether it ends here
+
+
+def bounds_of_open_copies(tree: Fold, shown: Sequence[Fold]) -> Mapping[str, tuple[Bound, ...]]:
+    """Key of the last node of a fold that is shown -> the copies of which it is the first or the last that computes
+    something.
+    """
+    computing = [fold for fold in shown if fold.operations]
+    firsts = [fold.first for fold in computing]
+    found: dict[str, tuple[Bound, ...]] = {}
+    for repeat in tree.walk():
+        if repeat.kind != REPEAT or not are_told_apart_by_number(repeat.children):
+            continue
+        every = numbers_of_calls(tree, repeat.children[0].name)
+        for copy in repeat.children:
+            inside = computing[bisect_left(firsts, copy.first) : bisect_left(firsts, copy.end)]
+            if len(inside) > 1 and (copy.first, copy.end) in every:
+                bound = title_of_copy(copy), every[copy.first, copy.end], len(every)
+                for fold, ends in ((inside[0], False), (inside[-1], True)):
+                    key = fold.keys()[-1]
+                    found[key] = (*found.get(key, ()), (*bound, ends))
+    return found
+
+
+def numbers_of_calls(tree: Fold, name: str) -> Mapping[tuple[int, int], int]:
+    """Where each of the folds of a name begins and ends -> its number, by which it can be opened."""
+    return {(fold.first, fold.end): number for number, fold in enumerate(folds_called(tree, name), 1)}
+
+
+def are_told_apart_by_number(copies: Sequence[Fold]) -> bool:
+    """Whether copies are calls of one function or module, so that no name tells them apart."""
+    return copies[0].kind in (FUNCTION, MODULE) and len({copy.name for copy in copies}) == 1
+
+
+def title_of_copy(copy: Fold) -> str:
+    """What a copy is called: "step()", "cell"."""
+    return f"{copy.name}()" if copy.kind == FUNCTION else copy.name

@@ -1,0 +1,52 @@
+"""Notices of a graph -> the few short lines that stand below its picture, most important first, and what is said to
+those who ask.
+
+Of a graph that is drawn whole, each notice is a line. Of one that is folded there are many, and nobody reads them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from graphviz_ad._internal.graph.notice_sentences import (
+    counts_of_all,
+    line_of_passes,
+    line_of_span,
+    line_that_opens,
+    sentence,
+    texts,
+)
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, Notice
+
+MOST_LINES = 3
+# what the picture shows, or its legend: where gradients start, and which name a parameter has at its box
+SHOWN = (IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, "started from one output alone")
+LAST = ("unused", "flows inside")  # of what else there is to say
+
+
+Said = tuple[str, Notice | None]  # a line, and the notice of which it is all that there is to say
+
+
+def small_print(notes: Sequence[Notice]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lines below the picture of a graph, and the sentences of all notices of which they do not say all."""
+    if not any(note.kind == PARTS_IN_BOXES for note in notes):
+        return texts(notes), ()
+    said = [*lines_of_folds(notes)][:MOST_LINES]
+    return tuple(line for line, _ in said), texts(note for note in notes if not any(note is whole for _, whole in said))
+
+
+def lines_of_folds(notes: Sequence[Notice]) -> Iterator[Said]:
+    """What there is to say below a picture of folds, most important first."""
+    whole = next((note for note in notes if note.kind == IN_ALL_BOXES), None)
+    parts = next(note for note in notes if note.kind == PARTS_IN_BOXES)
+    yield from ((sentence(note), note) for note in notes if note.shown and note.kind not in (*SHOWN, *LAST))
+    yield from ((line_of_passes(note), None) for note in notes if note.kind == PASSES_DRAWN)
+    ends = [counts_of_all(whole) if whole is not None else "", line_that_opens(parts)]
+    lines = [line_of_span(whole) if whole is not None else "", " ".join(filter(None, ends))]
+    yield from ((line, None) for line in (lines if whole is None or not is_finding(whole) else lines[::-1]) if line)
+    yield from ((sentence(note), note) for kind in LAST for note in notes if note.kind == kind)
+
+
+def is_finding(whole: Notice) -> bool:
+    """Whether something that all boxes hold is not as it should be."""
+    return bool(whole.subjects) or bool(whole["nameless"]) or bool(whole["spreads"])

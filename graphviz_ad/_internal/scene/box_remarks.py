@@ -1,0 +1,52 @@
+"""Graph -> what boxes of its picture say beside what they are and hold: where an open copy begins and ends, of which
+backward pass the gradients are, which parameters an optimizer changes, and which other names a parameter has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES, first_names
+
+MOST_NAMES = 2
+
+
+def remarks_at_boxes(graph: Graph) -> Mapping[str, Sequence[str]]:
+    """Key of a box -> further lines in it."""
+    folded = any(note.kind == PARTS_IN_BOXES for note in graph.notes)
+    also: dict[str, list[str]] = {}
+    for name, first in first_names(graph.notes).items() if folded else ():
+        also.setdefault(first, []).append(name)
+    found = {node.key: [*lines_of(node, also.get(node.name or "", []))] for node in graph.node_list}
+    return {key: lines for key, lines in found.items() if lines}
+
+
+def lines_of(node: Node, also: Sequence[str]) -> Iterator[str]:
+    """The lines of one box; ``also`` are other names of the parameter that it is."""
+    if node.kind == "leaf" and also:
+        yield f"= {in_short(also)}"
+    if node.is_of_steps and node.updates:
+        yield f"changes {in_short(modules_of(node.updates))}"
+    begun = tuple(port.begins for port in node.ports if port.begins)
+    if node.in_passes and node.in_passes != begun:
+        yield f"gradients of {'pass' if len(node.in_passes) == 1 else 'passes'} {and_joined(node.in_passes)}"
+    for called, number, count, ends in node.bounds:
+        yield f"{called} {number:,} of {count:,} {'ends' if ends else 'begins'} here"
+
+
+def modules_of(parameters: Sequence[str]) -> list[str]:
+    """The modules that parameters are of, each once, and the names of those that are of none."""
+    return list(dict.fromkeys(name.rpartition(".")[0] or name for name in parameters))
+
+
+def in_short(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMES])} and {more} more"
+
+
+def and_joined(numbers: Sequence[int]) -> str:
+    """ "1, 2 and 3"."""
+    *before, last = map(str, numbers)
+    return f"{', '.join(before)} and {last}" if before else last
