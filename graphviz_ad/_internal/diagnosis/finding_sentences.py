@@ -104,9 +104,8 @@ def step(e: Mapping[str, Any]) -> str:
 
 
 def what_comes_of_it(e: Mapping[str, Any]) -> str:
-    """The findings that come of steps that are too large."""
-    kinds = e.get("explains", ())
-    return f"; before the first step all is well, and of the steps comes: {', '.join(kinds)}" if kinds else ""
+    """That something comes of steps that are too large, which is told below."""
+    return "; before the first step all is well" if e.get("explains") else ""
 
 
 def why_not_finite(e: Mapping[str, Any]) -> str:
@@ -247,8 +246,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Compute it outside of inference_mode() where it is to be trained.",
     ),
     "not-differentiable": (
-        lambda e: f"{e['at']} has no derivative, {nothing_comes(e)}.",
-        "Use a function with a derivative in its place, such as softmax for argmax, or an estimator that lets the"
+        lambda e: f"{'only the indices go on of ' + e['at'] + ', and those have' if e.get('indices') else e['at'] + ' has'}"
+        f" no derivative, {nothing_comes(e)}.",
+        lambda e: "Use the values, the first of its two results, or an estimator that lets the gradient through."
+        if e.get("indices")
+        else "Use a function with a derivative in its place, such as softmax for argmax, or an estimator that lets the"
         " gradient through.",
     ),
     "sampled": (
@@ -410,7 +412,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "hook-changed": (
         lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
             f" of norm"
-        f" {factor(e['after'])} of one of {factor(e['before'])}.",
+        f" {factor(e['after'])} of one of {factor(e['before'])}"
+        + (f", and so on {counted_noun(e['others'], 'other')}." if e["others"] else "."),
         "Remove the hook, or let it return what is meant.",
     ),
     # the loop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from graphviz_ad._internal.explain.zeros import known_array
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
@@ -168,22 +169,51 @@ def nothing_to_go_back_from(course: Course, root: Node) -> Iterator[Finding]:
     """Why a result that backward() was called on has no graph, once for each place."""
     names = tuple(p.name for p in course.trainable)
     places: dict[tuple[str, str | None], Stop] = {}
-    for stop in cut_sources_of(course.graph, root) if names else ():
+    for stop in _of_what_is_trained(course, cut_sources_of(course.graph, root)) if names else ():
         if stop.node.ports[0].tensor is None or not is_write(stop.node):  # else it is how a parameter was filled
             places.setdefault((kind_of(course, stop), stop.node.source), stop)
     for (kind, _), stop in places.items():
         yield _finding(course, kind, stop, names, ERROR, root=course.described(root))
 
 
+def _of_what_is_trained(course: Course, stops: Sequence[Stop]) -> Sequence[Stop]:
+    """Those behind which something is that an optimizer holds, if any are: not a target network, which is computed
+    without a graph on purpose.
+    """
+    held = {p.name for p in course.trainable if p.held_by}
+    behind = [
+        stop
+        for stop in stops
+        if any(course.graph.nodes[key].name in held for key in feeding(course.graph, [stop.node.key]))
+    ]
+    return behind or stops
+
+
 def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
-    """The end of the way that tells most: a cut by the program before one that merely led nowhere."""
+    """The end of the way that tells most: a cut by the program before one that merely led nowhere, and a cut on the way
+    to the loss before one where numbers were written into another tensor, as into a moving average.
+    """
     found = [stop for done in course.passes[::-1] for stop in stops_of(done, _same(done.nodes, parameter.nodes[0]))]
-    for wanted in (CUT_BY_THE_PROGRAM | {TAKEN, "none-gradient"}, None):
-        for stop in found:
-            matters = stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)
-            if wanted is None or (stop.cut in wanted and matters):
-                return stop
-    return None
+    cut = [stop for stop in found if stop.cut in CUT_BY_THE_PROGRAM | {TAKEN, "none-gradient"}]
+    cut = [stop for stop in cut if stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)]
+    computed = (stop for stop in cut if stop.cut == TAKEN or _is_computed_with(course, stop.node))
+    found = [stop for stop in found if stop.cut != NOT_ASKED or not course.graph.failures]  # it was to ask for all
+    return next(computed, next(iter(cut), next(iter(found), None)))
+
+
+def _is_computed_with(course: Course, node: Node) -> bool:
+    """Whether a loss is computed from it without it being written into something that was there before."""
+    roots, seen, waiting = {root.key for root in course.roots}, {node.key}, [node.key]
+    while waiting:
+        key = waiting.pop()
+        if key in roots:
+            return True
+        for edge in course.graph.out_edges(key):
+            head = course.graph.nodes[edge.head]
+            if head.key not in seen and (head.requires_grad or not is_write(head)):
+                seen.add(head.key)
+                waiting.append(head.key)
+    return False
 
 
 def _same(nodes: Mapping[str, Node], node: Node) -> Node:
@@ -242,11 +272,18 @@ def _finding(
             "of": len(course.trainable),
             "names": names,
             "root": root,
+            **({"indices": True} if kind == "not-differentiable" and _is_of_indices(stop) else {}),
         },
         names,
         weight=course.share(names) + (10 if kind in OWN_FAULT else 0),
         key=stop.node.key,
     )
+
+
+def _is_of_indices(stop: Stop) -> bool:
+    """Whether it is only what an operation returns beside its values, as max does along a dimension."""
+    types = [port.dtype for port in stop.node.ports]
+    return len(types) > 1 and any(each is not None and each.startswith(("float", "bfloat")) for each in types)
 
 
 def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:

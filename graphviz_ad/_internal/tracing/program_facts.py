@@ -29,6 +29,7 @@ from graphviz_ad._internal.graph.notices import (
     Notice,
     notice,
 )
+from graphviz_ad._internal.graph.places import place_of
 from graphviz_ad._internal.tracing.tape.stack import INSTALLED, STANDARD_LIBRARY
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER
@@ -214,7 +215,13 @@ def _lines_in(text: str, file: str) -> tuple[tuple[Written, tuple[tuple[str, int
             begins = tuple((node.name, line) for line in lines)
         inside = loop or isinstance(node, ast.For | ast.While | ast.AsyncFor)
         waiting += [(child, function, inside, begins) for child in reversed(list(ast.iter_child_nodes(node)))]
-    return tuple(sorted(found, key=lambda each: int(each[0][2].rpartition(":")[2])))
+    return tuple(sorted(found, key=lambda each: number_of_line(each[0][2])))
+
+
+def number_of_line(source: str) -> int:
+    """Which line of its file it is."""
+    place = place_of(source)
+    return place.number if place is not None else 0
 
 
 def _told(node: ast.AST) -> tuple[str, str] | None:
@@ -223,7 +230,7 @@ def _told(node: ast.AST) -> tuple[str, str] | None:
         for target in node.targets:
             if isinstance(target, ast.Attribute):
                 if target.attr == "requires_grad":
-                    return FREEZES, f"{short(target.value)} = {short(node.value)}"
+                    return FREEZES, f"{short(target)} = {short(node.value)}"
                 if isinstance(target.value, ast.Name) and target.value.id == "self":
                     return SETS, target.attr
     if not isinstance(node, ast.Call):
