@@ -15,6 +15,7 @@ from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, GradHist
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
+    HELD,
     MODEL,
     OPTIMIZERS,
     RAISED_AT,
@@ -24,6 +25,7 @@ from graphviz_ad._internal.graph.notices import (
 )
 from graphviz_ad._internal.graph.places import Place, place_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.operations.training import MOVES
 from graphviz_ad._internal.scene.annotations import is_write
 from graphviz_ad._internal.scene.words.names import Names, graph_names, numbered_nodes
@@ -161,6 +163,12 @@ class Course:
     def called_at(self) -> tuple[Place, ...]:
         """The lines of these calls, those that are known."""
         return tuple(place for source, *_ in self.calls if (place := place_of(source)) is not None)
+
+    @cached_property
+    def held(self) -> tuple[tuple[str | None, HeldGraphs], ...]:
+        """What made results of earlier passes that live on, and who holds them."""
+        note = self._facts.get(HELD)
+        return tuple((made, HeldGraphs(*held)) for made, *held in note["held"]) if note is not None else ()
 
     @cached_property
     def of_model(self) -> frozenset[str]:
@@ -324,12 +332,27 @@ class Course:
         return tuple(node for done in self.graph.passes for node in done.node_list if is_root(node))
 
     def line_that_made(self, module: str) -> str | None:
-        """Where the program sets the layer of this name, if it does so in one place."""
-        for part in reversed(module.split(".")):
-            found = [line.source for line in self.lines_that("sets") if line.of == part]
-            if len(found) == 1:
-                return found[0]
+        """Where the program sets the layer of this name, or one that it is in, if it does so in one place."""
+        parts = module.split(".")
+        for i in reversed(range(len(parts))):
+            found = [line for line in self.lines_that("sets") if line.of == parts[i]]
+            owner = self.modules.get(".".join(parts[:i]), ("", False))[0]
+            own = [line for line in found if line.function.partition(".")[0] == owner] or found
+            if len(own) == 1:
+                return own[0].source
         return None
+
+    def line_that_built(self) -> str | None:
+        """Where the program puts the model into a variable, if it does so in one place."""
+        kinds = {self.modules[name][0] for name in self.modules if "." not in name}
+        found = [line for line in self.lines_that("builds") if line.of in kinds]
+        return found[0].source if len(found) == 1 else None
+
+    def forward_of(self, module: str) -> str | None:
+        """Where the class of the module that holds this one says what it computes."""
+        parent = self.modules.get(module.rpartition(".")[0] if module else "", ("", False))[0]
+        found = [line.source for line in self.lines_that("forward") if line.of == parent]
+        return found[0] if len(found) == 1 else None
 
     def operand(self, node: Node, slot: int = 0) -> Node | None:
         """What a node was given there."""

@@ -9,11 +9,10 @@ from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.causes import causes_first
 from graphviz_ad._internal.diagnosis.course import Course, Parameter
+from graphviz_ad._internal.diagnosis.diagnosis_text import NO_COPIES, PIECES
 from graphviz_ad._internal.diagnosis.findings import (
     ERROR,
-    NO_COPIES,
     NOTE,
-    PIECES,
     Diagnosis,
     Finding,
     Looked,
@@ -118,7 +117,8 @@ def _not_compared(courses: Sequence[Course]) -> str | None:
 
 def _step_called(course: Course) -> str | None:
     """Where the program calls step() of an optimizer, as far as its lines tell."""
-    lines = course.in_the_loop("step") if course.optimizers or course.lines_that("optimizer") else []
+    known = not course.graph.failures and (course.optimizers or course.lines_that("optimizer"))
+    lines = course.in_the_loop("step") if known else []  # of a program that raised, it may not have come so far
     return lines[0].source if lines else None
 
 

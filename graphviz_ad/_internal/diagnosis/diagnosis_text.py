@@ -39,10 +39,12 @@ def unseen(looked: Looked) -> list[str]:
     if not looked.passes:
         missing.append("no gradients")
     if not looked.steps:
-        called = (
-            f" that changed a parameter, although step() is called at {looked.step_line}" if looked.step_line else ""
+        line = looked.step_line
+        missing.append(
+            f"no step that changed a parameter, although step() is called at {line}"
+            if line
+            else "no step of an optimizer"
         )
-        missing.append(f"no step of an optimizer{called}")
     if not looked.model_known:
         missing.append("no model was named, so that parameters without any use are not known")
     if not looked.program_known:
@@ -54,10 +56,11 @@ def unseen(looked: Looked) -> list[str]:
     return missing
 
 
+PIECES, NO_COPIES = "pieces", "no copies"  # of a model on several ranks, of one model
 LEFT_ALONE: Mapping[str, str] = {
-    "pieces": "whether ranks agree, since they hold pieces or stages of a model (FSDP, pipelines): what one rank has of"
+    PIECES: "whether ranks agree, since they hold pieces or stages of a model (FSDP, pipelines): what one rank has of"
     " a parameter is looked at as if it were all",
-    "no copies": "whether ranks agree, since nothing says that they hold copies of one model",
+    NO_COPIES: "whether ranks agree, since nothing says that they hold copies of one model",
 }
 
 
@@ -116,6 +119,7 @@ OWN = frozenset(
         "step",
         "each",
         "every",
+        "only",
         "clipping",
         "a",
         "on",

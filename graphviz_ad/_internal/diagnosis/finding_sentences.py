@@ -139,6 +139,16 @@ def shape(numbers: Sequence[int]) -> str:
     return str(tuple(numbers))
 
 
+def held_in_a_container(e: Mapping[str, Any]) -> str:
+    """ "losses holds results of 5 passes with their graphs (made at train.py:12): …"."""
+    made = f" (made at {e['made']})" if e.get("made") else ""
+    nodes = "very many" if e["nodes"] is None else e["nodes"]
+    return (
+        f"{e['holder'] or 'something'} holds results of {e['passes']} passes with their graphs{made}: {nodes} autograd"
+        f" nodes and {counted_noun(e['bytes'], 'byte')} so far, some {e['each_step']} more in each step."
+    )
+
+
 def these_ranks(ranks: Sequence[int]) -> str:
     """ "rank 1", "ranks 0, 1", "ranks 0–6, 9"."""
     rows: list[list[int]] = []
@@ -246,8 +256,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Compute it outside of inference_mode() where it is to be trained.",
     ),
     "not-differentiable": (
-        lambda e: f"{'only the indices go on of ' + e['at'] + ', and those have' if e.get('indices') else e['at'] + ' has'}"
-        f" no derivative, {nothing_comes(e)}.",
+        lambda e: (f"only the indices go on of {e['at']}, and those have" if e.get("indices") else f"{e['at']} has")
+        + f" no derivative, {nothing_comes(e)}.",
         lambda e: "Use the values, the first of its two results, or an estimator that lets the gradient through."
         if e.get("indices")
         else "Use a function with a derivative in its place, such as softmax for argmax, or an estimator that lets the"
@@ -293,12 +303,17 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Use the result in the loss, or leave out the layer.",
     ),
     "never-read": (
-        lambda e: f"no operation read {so_many(e)}.",
+        lambda e: f"no operation read {so_many(e)}"
+        + (f"; forward() stands at {e['forward']}." if e.get("forward") else "."),
         "Call the layer in forward(), or take it out of the model.",
     ),
     "not-registered": (
-        lambda e: f"{e['at']} reads weights that get gradients and are no parameters of the model, as those of layers"
-        f" in a plain list: {counted_noun(e['count'], 'tensor')}.",
+        lambda e: (
+            f"{e['at']} gets gradients, nothing updates it, and it is no parameter of a model"
+            if e.get("made")
+            else f"{e['at']} reads weights that get gradients and are no parameters of the model"
+        )
+        + f", as those in a plain list: {counted_noun(e['count'], 'tensor')}.",
         "Hold layers in nn.ModuleList or nn.ModuleDict, and weights in nn.Parameter or nn.ParameterList.",
     ),
     "frozen": (
@@ -466,9 +481,14 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Detach what is carried over from step to step.",
     ),
     "graph-held": (
-        lambda e: f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none"
-            f" of them can be freed.",
-        "Add up loss.item() or loss.detach().",
+        lambda e: (
+            f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none of them can"
+            f" be freed."
+            if "at" in e
+            else held_in_a_container(e)
+        ),
+        lambda e: "Add up loss.item() or loss.detach()." if "at" in e
+        else "Keep loss.item() or loss.detach() in place of the result itself.",
     ),
     "retained-without-need": (
         lambda e: f"backward(retain_graph=True) keeps the graph of pass {e['pass']}, and no later pass goes through"

@@ -22,8 +22,6 @@ WARNING: Severity = "warning"
 NOTE: Severity = "note"
 SEVERITIES: tuple[Severity, ...] = (ERROR, WARNING, NOTE)
 Confidence = Literal["certain", "likely", "possible"]
-PIECES = "pieces"  # of a model, on several ranks
-NO_COPIES = "no copies"  # of one model, which could be compared
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Looked:
     ranks: int = 0  # of whose records it was made
     summaries: bool = False  # and no graphs
     step_line: str | None = None  # where the program calls step()
-    left_alone: str | None = None  # what is not looked into: `PIECES`, `NO_COPIES`
+    left_alone: str | None = None  # what is not looked into: a key of `diagnosis_text.LEFT_ALONE`
 
     @property
     def nothing(self) -> bool:

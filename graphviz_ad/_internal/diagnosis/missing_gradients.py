@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from graphviz_ad._internal.explain.zeros import known_array
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.maths.chain_rule import feeding
+from graphviz_ad._internal.graph.precision import UNITS
 from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
@@ -136,6 +136,13 @@ def _not_registered(course: Course) -> Iterator[Finding]:
         for edge in course.passes[-1].out_edges(leaf.key)[:1]
     ]  # fmt: skip
     graph = course.passes[-1]
+    own = [leaf for leaf in graph.node_list if _is_of_an_object(course, leaf, known)]
+    if own and course.stepped and len(course.passes) > 1:
+        yield Finding(
+            "not-registered", WARNING, own[0].name, None, own[0].source,
+            {"count": len(own), "at": course.described(own[0]), "lines": (own[0].source,), "made": True}, weight=43,
+            key=own[0].key,
+        )  # fmt: skip
     weights = [(leaf, graph.nodes[edge.head]) for leaf, edge in found if _is_weight(graph.nodes[edge.head], edge)]
     if weights:
         lines = tuple(dict.fromkeys(head.source for _, head in weights))
@@ -144,6 +151,16 @@ def _not_registered(course: Course) -> Iterator[Finding]:
             "not-registered", ERROR if course.stepped else WARNING, leaf.name, module_of(head), head.source,
             {"count": len(weights), "at": course.described(head), "lines": lines}, weight=43, key=head.key,
         )  # fmt: skip
+
+
+def _is_of_an_object(course: Course, leaf: Node, known: Collection[str]) -> bool:
+    """Whether it gets gradients in every pass, was made where an object is made, and nothing updates it."""
+    statement = course.graph.statements[leaf.statement] if leaf.statement is not None else None
+    if leaf.kind != "leaf" or not leaf.requires_grad or leaf.grad is None or leaf.name in known or statement is None:
+        return False
+    again = all(any(one.key == leaf.key and one.grad is not None for one in done.node_list) for done in course.passes)
+    in_init = statement.function.rpartition(".")[2] == "__init__"
+    return in_init and again and not _is_stepped(course, leaf)
 
 
 def _is_weight(head: Node, edge: Edge) -> bool:
@@ -181,12 +198,23 @@ def _of_what_is_trained(course: Course, stops: Sequence[Stop]) -> Sequence[Stop]
     without a graph on purpose.
     """
     held = {p.name for p in course.trainable if p.held_by}
-    behind = [
-        stop
-        for stop in stops
-        if any(course.graph.nodes[key].name in held for key in feeding(course.graph, [stop.node.key]))
-    ]
-    return behind or stops
+    return [stop for stop in stops if not held.isdisjoint(_parameters_before(course, stop.node))] or stops
+
+
+def _parameters_before(course: Course, node: Node) -> set[str]:
+    """The parameters that something was computed from; not those that these were copied from before."""
+    names = {p.name for p in course.parameters}
+    found: set[str] = set()
+    seen, waiting = {node.key}, [node]
+    while waiting:
+        for edge in course.graph.in_edges(waiting.pop().key):
+            tail = course.graph.nodes[edge.tail]
+            if tail.name in names:
+                found.add(tail.name)
+            elif tail.key not in seen:
+                seen.add(tail.key)
+                waiting.append(tail)
+    return found
 
 
 def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
@@ -283,7 +311,7 @@ def _finding(
 def _is_of_indices(stop: Stop) -> bool:
     """Whether it is only what an operation returns beside its values, as max does along a dimension."""
     types = [port.dtype for port in stop.node.ports]
-    return len(types) > 1 and any(each is not None and each.startswith(("float", "bfloat")) for each in types)
+    return len(types) > 1 and any(each in UNITS for each in types)
 
 
 def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
@@ -306,8 +334,14 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
             WARNING if idle and made is not None else NOTE,
             names[0] if len(names) == 1 else module,
             module or None,
-            made,
-            {"parameters": len(names), "of": len(course.trainable), "names": names, "module": module or None},
+            made or course.line_that_built() or course.forward_of(module),
+            {
+                "parameters": len(names),
+                "of": len(course.trainable),
+                "names": names,
+                "module": module or None,
+                "forward": course.forward_of(module),
+            },
             names,
             weight=1 + course.share(names),
         )

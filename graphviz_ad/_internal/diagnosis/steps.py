@@ -12,6 +12,7 @@ from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
 from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, UPDATED, WRITTEN, GradEvent
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.operations.training import ADDS_UP, SCALES
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
@@ -314,6 +315,7 @@ def kept_graphs(course: Course) -> Iterator[Finding]:
     grows = list(_grows(course))
     yield from grows
     yield from _held(course)
+    yield from _in_containers(course)
     if not grows:
         yield from _retained(course)
 
@@ -361,6 +363,22 @@ def _held(course: Course) -> Iterator[Finding]:
             "graph-held", WARNING if len(found) > 1 else NOTE, found[-1].name, None, source,
             {"at": course.described(found[-1]), "times": len(found)}, weight=21, key=found[-1].key,
         )  # fmt: skip
+
+
+def _in_containers(course: Course) -> Iterator[Finding]:
+    """Results of many passes in a list, each with its graph."""
+    for made, held in course.held:
+        yield Finding(
+            "graph-held", WARNING, None, None, held.source or made, {"made": made, **facts_of_held(held)}, weight=21
+        )
+
+
+def facts_of_held(held: HeldGraphs) -> dict[str, object]:
+    """What a finding says of it."""
+    return {
+        "holder": held.holder, "passes": held.passes, "nodes": held.nodes, "bytes": held.bytes,
+        "each_step": held.bytes // max(held.passes, 1),
+    }  # fmt: skip
 
 
 def _of_which(course: Course, node: Node) -> set[str]:
