@@ -248,12 +248,12 @@ class Fault:
         return any(one.kind in self.kinds and one.line in lines for one in findings[:3])
 
 
-def run(text: str) -> Diagnosis:
+def run(text: str, passes: int = PASSES) -> Diagnosis:
     """A script, as the command line diagnoses it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.py"
         path.write_text(text)
-        done = run_script(path, (), PASSES, Capture(whole=4096))
+        done = run_script(path, (), passes, Capture(whole=4096))
     return diagnose(done.graph, stopped_early=done.stopped)
 
 

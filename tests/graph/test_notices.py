@@ -28,10 +28,14 @@ from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
     FILE_ENDED,
+    FILE_OF_RANK,
+    HELD,
     IN_ALL_BOXES,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
+    NOT_WATCHED,
+    OTHER_THREAD,
     NOTHING_REQUIRES,
     OPTIMIZERS,
     PASSES_DRAWN,
@@ -90,7 +94,8 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
                     for part in ast.walk(node.args[0])
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
-    made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT, IN_ALL_BOXES, PASSES_DRAWN}
+    made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT, IN_ALL_BOXES, PASSES_DRAWN, HELD}
+    made |= {OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

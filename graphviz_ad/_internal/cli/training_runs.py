@@ -47,7 +47,12 @@ def diagnosed(target: str, arguments: Sequence[str], passes: int | None, budget:
         raise TargetError(f"{target!r} is neither FILE.py nor FILE.py:FUNCTION nor MODULE:FUNCTION")
     if done.error is not None:
         print(f"graphviz-ad: the program raised {type(done.error).__name__}: {done.error}", file=sys.stderr)
-    return diagnose(done.graph, budget, stopped_early=done.stopped)
+    return diagnose(done.graph, budget, stopped_early=done.stopped, title=program_title(target))
+
+
+def program_title(target: str) -> str:
+    """What a report of a program is headed: its file, as lines name it, and the function that was called."""
+    return Path(target).name
 
 
 def written(target: str, others: Sequence[str]) -> list[Path]:

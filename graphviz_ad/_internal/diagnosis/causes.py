@@ -1,41 +1,41 @@
-"""Findings -> the same, what explains others before them: steps that are too large, of which later passes explode."""
+"""Findings -> the same, what comes of others put with it: a table of which kinds explain which, and by what facts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.diagnosis.course import Course
 from graphviz_ad._internal.diagnosis.findings import NOTE, SEVERITIES, Finding
-from graphviz_ad._internal.diagnosis.magnitudes import LEAPS, TOO_FAR
+from graphviz_ad._internal.diagnosis.magnitudes import FAR, LEAPS, TOO_FAR, first_ratio
 from graphviz_ad._internal.graph.graph import Node
+
+Test = Callable[[Course, Finding, Finding], bool]  # of a cause, and of what may come of it
+
+
+@dataclass(frozen=True)
+class Explains:
+    """Findings of the kinds ``causes`` explain those of the kinds ``effects`` of which ``by`` holds."""
+
+    causes: tuple[str, ...]
+    effects: tuple[str, ...]
+    by: Test
+
 
 COMES_OF_LEAPS = ("infinite-value", "nan-value", "infinite-gradient", "nan-gradient", "half-overflow")
 COMES_OF_STEPS = ("exploding", "vanishing", "saturated", "dead-units", "diverging")
+# what keeps gradients away from parameters, or steps from using them
+KEEPS_AWAY = (
+    *("detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled", "taken-as-number"),
+    *("none-from-backward", "reentrant-checkpoint", "written-over", "result-unused", "never-read", "not-asked"),
+    *("cut-between-ranks", "frozen", "zero-gradient", "hook-changed", "cleared-before-step", "not-registered"),
+)
 
 
-def causes_first(course: Course, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings with steps that are too large before what came of them in later passes, and as heavy as that."""
-    step = next((one for one in findings if one.kind == "step-too-large"), None)
-    if step is None or not step.evidence["ratio"] > TOO_FAR:
-        return tuple(findings)
-    explained = [one for one in findings if one is not step and _comes_of(course, step, one)]
-    if not explained:
-        return tuple(findings)
-    heaviest = min((one.severity for one in explained), key=SEVERITIES.index)
-    cause = replace(
-        step,
-        severity=min(heaviest, step.severity, key=SEVERITIES.index),
-        evidence={**step.evidence, "explains": tuple(dict.fromkeys(one.kind for one in explained))},
-        weight=max(one.weight for one in (step, *explained)) + 0.5,
-    )
-    return tuple(cause if one is step else one for one in findings)
-
-
-def _comes_of(course: Course, step: Finding, one: Finding) -> bool:
-    """Whether a finding is of what came only after a step, and nothing but steps that large are needed for it."""
-    leaps = step.evidence["ratio"] > LEAPS
-    if one.severity == NOTE or one.kind not in (*COMES_OF_STEPS, *(COMES_OF_LEAPS if leaps else ())):
+def of_later_passes(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether steps that are too large came before, and nothing but steps that large are needed for it."""
+    ratio = cause.evidence["ratio"]
+    if one.severity == NOTE or not ratio > TOO_FAR or (one.kind in COMES_OF_LEAPS and not ratio > LEAPS):
         return False
     if one.kind == "diverging":
         return True
@@ -44,6 +44,123 @@ def _comes_of(course: Course, step: Finding, one: Finding) -> bool:
         return bool(number > 1)
     node = course.graph.nodes.get(one.key or "")
     return node is not None and course.order[node.key] > _first_step(course)
+
+
+def began_small(course: Course, _: Finding, __: Finding) -> bool:
+    """Whether the first step, before gradients of several had added up, was of no such size."""
+    ratio = first_ratio(course)
+    return ratio is not None and ratio <= FAR
+
+
+def twice_as_far(_: Course, cause: Finding, one: Finding) -> bool:
+    """Whether one of two steps on each gradient would not have gone so far."""
+    return one.evidence["ratio"] / 2 <= FAR and one.evidence["largest"] in cause.names
+
+
+def of_these_parameters(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether all parameters that it is about are among those of the cause."""
+    names = set(one.names) or {p.name for p in course.trainable}
+    return bool(names) and names <= set(cause.names)
+
+
+def ends_there(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether what was computed goes on to where the cause is, in this pass or another."""
+    at = course.graph.nodes.get(cause.key or "")
+    there = {node.key for node in course.graph.node_list if at and (node.source, node.op) == (at.source, at.op)}
+    waiting, seen = [one.key or ""], {one.key}
+    while waiting:
+        key = waiting.pop()
+        if key in there:
+            return True
+        if key in course.graph.nodes:
+            heads = [edge.head for edge in course.graph.out_edges(key) if edge.head not in seen]
+            seen.update(heads)
+            waiting += heads
+    return False
+
+
+def at_the_same(_: Course, cause: Finding, one: Finding) -> bool:
+    """Whether both are about one result."""
+    return cause.key is not None and cause.key == one.key
+
+
+def by_a_hook(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether a hook made it 0."""
+    return one.evidence["why"] == "hook" and of_these_parameters(course, cause, one)
+
+
+def by_underflow(_: Course, __: Finding, one: Finding) -> bool:
+    """Whether it became 0 for want of small numbers."""
+    return bool(one.evidence["why"] == "underflow")
+
+
+def clipped_to_nothing(_: Course, cause: Finding, __: Finding) -> bool:
+    """Whether clipping left nothing."""
+    return bool(cause.evidence["largest"] == 0)
+
+
+def all_frozen(course: Course, _: Finding, __: Finding) -> bool:
+    """Whether nothing is left that is trained."""
+    return not course.trainable
+
+
+def in_one_line(_: Course, cause: Finding, one: Finding) -> bool:
+    """Whether both are about one line of the program."""
+    return cause.source is not None and cause.source == one.source
+
+
+# a cause stands before what comes of it in all rows
+TABLE: tuple[Explains, ...] = (
+    Explains(("not-cleared",), ("step-too-large", "diverging", "exploding"), began_small),
+    Explains(("in-two-optimizers",), ("step-too-large",), twice_as_far),
+    Explains(("step-too-large",), (*COMES_OF_STEPS, *COMES_OF_LEAPS), of_later_passes),
+    Explains(("frozen",), ("nothing-requires-grad",), all_frozen),
+    Explains(("hook-changed",), ("zero-gradient",), by_a_hook),
+    Explains(("dead-units", "softmax-of-one", "saturated"), ("zero-gradient",), at_the_same),
+    Explains(("half-underflow",), ("zero-gradient",), by_underflow),
+    Explains(("log-of-softmax", "row-masked-altogether"), ("infinite-value", "nan-value"), at_the_same),
+    Explains(KEEPS_AWAY, ("optimizer-holds-others", "never-stepped", "step-too-small"), of_these_parameters),
+    Explains(KEEPS_AWAY, ("wasted-computation",), ends_there),
+    Explains(("clips-always",), ("step-too-small", "update-lost"), clipped_to_nothing),
+    Explains(("graph-grows",), ("graph-held",), in_one_line),
+)
+
+
+def causes_first(course: Course, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The causes, each as heavy as what comes of it, which is kept with it and is no finding of its own."""
+    comes_of: dict[int, int] = {}
+    for row in TABLE:
+        for i, cause in enumerate(findings):
+            if cause.kind in row.causes:
+                for j, one in enumerate(findings):
+                    if i != j and j not in comes_of and one.kind in row.effects and row.by(course, cause, one):
+                        comes_of[j] = i
+    effects: dict[int, list[Finding]] = {}
+    for j in sorted(comes_of):
+        effects.setdefault(_root(comes_of, j), []).append(findings[j])
+    return tuple(_with(one, effects.get(i, [])) for i, one in enumerate(findings) if i not in comes_of)
+
+
+def _root(comes_of: dict[int, int], place: int) -> int:
+    """The cause that has no cause."""
+    seen = {place}
+    while place in comes_of and comes_of[place] not in seen:
+        place = comes_of[place]
+        seen.add(place)
+    return place
+
+
+def _with(cause: Finding, effects: Sequence[Finding]) -> Finding:
+    if not effects:
+        return cause
+    together = (cause, *effects)
+    return replace(
+        cause,
+        severity=min((one.severity for one in together), key=SEVERITIES.index),
+        evidence={**cause.evidence, "explains": tuple(dict.fromkeys(one.kind for one in effects))},
+        weight=max(one.weight for one in together) + 0.5,
+        consequences=tuple(effects),
+    )
 
 
 def _first_step(course: Course) -> int:

@@ -8,12 +8,14 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
+from graphviz_ad._internal.diagnosis.quoted import quoted
 from graphviz_ad._internal.explain.consequences import is_root, is_update
 from graphviz_ad._internal.explain.zeros import is_zero
-from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, GradHistory
+from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, GradHistory, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
+    HELD,
     MODEL,
     OPTIMIZERS,
     RAISED_AT,
@@ -21,10 +23,12 @@ from graphviz_ad._internal.graph.notices import (
     first_names,
     unread_parameters,
 )
+from graphviz_ad._internal.graph.places import Place, place_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
+from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.operations.training import MOVES
 from graphviz_ad._internal.scene.annotations import is_write
-from graphviz_ad._internal.scene.words.names import Names, graph_names
+from graphviz_ad._internal.scene.words.names import Names, graph_names, numbered_nodes
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,20 @@ class WrittenLine:
     function: str
     in_loop: bool
 
+    @cached_property
+    def place(self) -> Place:
+        """Where it stands."""
+        return place_of(self.source) or Place(self.source, 0)
+
     @property
     def file(self) -> str:
         """The file that it stands in."""
-        return self.source.rpartition(":")[0]
+        return self.place.file
 
     @property
     def number(self) -> int:
         """Which line of it; 0 where that is not said."""
-        number = self.source.rpartition(":")[2]
-        return int(number) if number.isdigit() else 0
+        return self.place.number
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,17 @@ class Course:
         return tuple((source, retain, create) for source, retain, create in note["calls"]) if note is not None else ()
 
     @cached_property
+    def called_at(self) -> tuple[Place, ...]:
+        """The lines of these calls, those that are known."""
+        return tuple(place for source, *_ in self.calls if (place := place_of(source)) is not None)
+
+    @cached_property
+    def held(self) -> tuple[tuple[str | None, HeldGraphs], ...]:
+        """What made results of earlier passes that live on, and who holds them."""
+        note = self._facts.get(HELD)
+        return tuple((made, HeldGraphs(*held)) for made, *held in note["held"]) if note is not None else ()
+
+    @cached_property
     def of_model(self) -> frozenset[str]:
         """The names of the parameters that the model has."""
         note = self._facts.get(MODEL)
@@ -185,12 +204,13 @@ class Course:
         return tuple(self._parameters())
 
     def _parameters(self) -> Iterator[Parameter]:
-        leaves: dict[str, list[Node]] = {}
-        for node in self.graph.node_list:
-            if node.name and (node.kind == "leaf" or node.ports[0].tensor is not None):
-                leaves.setdefault(node.name, []).append(node)
+        leaves = self._values_by_name()
         came = self._came()
         histories = {one.name: one for one in self.graph.grad_histories if one.name}
+        for name, nodes in leaves.items():
+            known = history_of(self.graph, nodes[0].ports[0].tensor)
+            if known is not None:
+                histories.setdefault(name, known)
         note, unread = self._facts.get(MODEL), unread_parameters(self.graph.notes)
         tied = first_names(self.graph.notes)
         told: dict[str, tuple[tuple[int, ...], bool]] = {}
@@ -212,6 +232,17 @@ class Course:
                 name, shape, wanted, tuple(values[first:]), histories.get(name), held, tuple(came.get(name, ())),
                 by_hand=any(self.is_write_between(node) for node in values[first:]),
             )  # fmt: skip
+
+    def _values_by_name(self) -> dict[str, list[Node]]:
+        """The values of leaves; one that has several names, as in a loop over all, has the first of them."""
+        leaves: dict[str, list[Node]] = {}
+        first: dict[int, str] = {}
+        for node in self.graph.node_list:
+            tensor = node.ports[0].tensor
+            if node.name and (node.kind == "leaf" or tensor is not None):
+                name = first.setdefault(tensor, node.name) if tensor is not None else node.name
+                leaves.setdefault(name, []).append(node)
+        return leaves
 
     def is_read(self, node: Node) -> bool:
         """Whether anything but its own next value is computed from a value of a parameter."""
@@ -301,12 +332,27 @@ class Course:
         return tuple(node for done in self.graph.passes for node in done.node_list if is_root(node))
 
     def line_that_made(self, module: str) -> str | None:
-        """Where the program sets the layer of this name, if it does so in one place."""
-        for part in reversed(module.split(".")):
-            found = [line.source for line in self.lines_that("sets") if line.of == part]
-            if len(found) == 1:
-                return found[0]
+        """Where the program sets the layer of this name, or one that it is in, if it does so in one place."""
+        parts = module.split(".")
+        for i in reversed(range(len(parts))):
+            found = [line for line in self.lines_that("sets") if line.of == parts[i]]
+            owner = self.modules.get(".".join(parts[:i]), ("", False))[0]
+            own = [line for line in found if line.function.partition(".")[0] == owner] or found
+            if len(own) == 1:
+                return own[0].source
         return None
+
+    def line_that_built(self) -> str | None:
+        """Where the program puts the model into a variable, if it does so in one place."""
+        kinds = {self.modules[name][0] for name in self.modules if "." not in name}
+        found = [line for line in self.lines_that("builds") if line.of in kinds]
+        return found[0].source if len(found) == 1 else None
+
+    def forward_of(self, module: str) -> str | None:
+        """Where the class of the module that holds this one says what it computes."""
+        parent = self.modules.get(module.rpartition(".")[0] if module else "", ("", False))[0]
+        found = [line.source for line in self.lines_that("forward") if line.of == parent]
+        return found[0] if len(found) == 1 else None
 
     def operand(self, node: Node, slot: int = 0) -> Node | None:
         """What a node was given there."""
@@ -332,9 +378,27 @@ class Course:
         yield from (node for node in self.graph.node_list if node.kind == "op" and operation(node) in ops)
 
     def described(self, node: Node) -> str:
-        """ "h (relu, train.py:12)"."""
+        """ "h (relu, train.py:12)"; of what has no name, the line as it is written: "`loss = f(x - y)` (sub, …)"."""
         facts = [fact for fact in (operation(node), node.source) if fact]
-        return self.names.of[node.key] + (f" ({', '.join(facts)})" if facts else "")
+        if node.name and (node.is_step or node.kind == "leaf"):  # not by which step wrote it
+            return node.name if node.name in self._of_all else f"{node.name} ({node.source})" if facts else node.name
+        written = quoted(self.graph, node) if node.key in self._numbered else None
+        called = self.names.of[node.key] if written is None else f"`{written}`"
+        return called + (f" ({', '.join(facts)})" if facts else "")
+
+    def operand_name(self, node: Node) -> str:
+        """What is said of a node beside another that is told whole: its name, else what computed it."""
+        what = f"the result of {operation(node)}" if operation(node) else "a number"
+        return what if node.key in self._numbered else self.names.of[node.key]
+
+    @cached_property
+    def _of_all(self) -> frozenset[str]:
+        return frozenset(p.name for p in self.parameters)
+
+    @cached_property
+    def _numbered(self) -> frozenset[str]:
+        """The nodes that the program has no name for."""
+        return frozenset(node.key for node in numbered_nodes(self.graph))
 
     def leads_on(self, node: Node) -> bool:
         """Whether a gradient went through it in some pass; a call may be one node in one, and several in another."""

@@ -9,13 +9,22 @@ from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.causes import causes_first
 from graphviz_ad._internal.diagnosis.course import Course, Parameter
-from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, Diagnosis, Finding, Looked, in_order
+from graphviz_ad._internal.diagnosis.diagnosis_text import NO_COPIES, PIECES
+from graphviz_ad._internal.diagnosis.findings import (
+    ERROR,
+    NOTE,
+    Diagnosis,
+    Finding,
+    Looked,
+    in_order,
+)
 from graphviz_ad._internal.diagnosis.layers import layers
 from graphviz_ad._internal.diagnosis.losses import losses
 from graphviz_ad._internal.diagnosis.magnitudes import lost_in_half, sizes_along_depth, step_sizes
 from graphviz_ad._internal.diagnosis.missing_gradients import missing_gradients
 from graphviz_ad._internal.diagnosis.non_finite import not_finite
 from graphviz_ad._internal.diagnosis.of_ranks import findings_of_ranks
+from graphviz_ad._internal.diagnosis.replicas_apart import Replicas, is_in_pieces
 from graphviz_ad._internal.diagnosis.steps import kept_graphs, training_steps
 from graphviz_ad._internal.diagnosis.stopped import stopped
 from graphviz_ad._internal.diagnosis.units import changed_by_hooks, idle_units, zero_gradients
@@ -38,8 +47,10 @@ LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
 )
 
 
-def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = False) -> Diagnosis:
-    """What is wrong with the program that was recorded; see `graphviz_ad.Graph.diagnose`."""
+def diagnose(
+    graph: Graph, budget: int | None = None, *, stopped_early: bool = False, title: str | None = None
+) -> Diagnosis:
+    """What is wrong with the program that was recorded, which is called ``title``; see `graphviz_ad.Graph.diagnose`."""
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
         raise OptionError(
             f"budget={budget!r} is how many tokens the text may have; give a whole number from 1 on, or None"
@@ -48,7 +59,7 @@ def diagnose(graph: Graph, budget: int | None = None, *, stopped_early: bool = F
         return _of_ranks(graph, budget)
     course = Course(graph, stopped_early=stopped_early)
     found = _found(course, chain(_looks(course), waits_alone(course)))
-    return Diagnosis(graph, found, looked(course), budget)
+    return Diagnosis(graph, found, looked(course), budget, title)
 
 
 def _looks(course: Course) -> Iterator[Finding]:
@@ -93,8 +104,22 @@ def looked(course: Course) -> Looked:
     seen = sum(was_seen(course, p) for p in course.parameters)
     return Looked(
         seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped, course.model_known,
-        bool(course.lines), course.stopped_early, len(course.calls),
+        bool(course.lines), course.stopped_early, len(course.calls), step_line=_step_called(course),
+        left_alone=PIECES if is_in_pieces(course) else None,
     )  # fmt: skip
+
+
+def _not_compared(courses: Sequence[Course]) -> str | None:
+    """Why ranks are not held against each other, where they are not."""
+    copies = Replicas(dict(enumerate(courses)))
+    return PIECES if copies.in_pieces else None if copies.are_copies else NO_COPIES
+
+
+def _step_called(course: Course) -> str | None:
+    """Where the program calls step() of an optimizer, as far as its lines tell."""
+    known = not course.graph.failures and (course.optimizers or course.lines_that("optimizer"))
+    lines = course.in_the_loop("step") if known else []  # of a program that raised, it may not have come so far
+    return lines[0].source if lines else None
 
 
 def was_seen(course: Course, p: Parameter) -> bool:
@@ -110,5 +135,5 @@ def looked_together(courses: Sequence[Course]) -> Looked:
     return Looked(
         len(names - missing), len(names), sum(one.results for one in each), sum(one.without_values for one in each),
         min(one.passes for one in each), all(one.steps for one in each), all(one.model_known for one in each),
-        all(one.program_known for one in each), ranks=len(each),
+        all(one.program_known for one in each), ranks=len(each), left_alone=_not_compared(courses),
     )  # fmt: skip

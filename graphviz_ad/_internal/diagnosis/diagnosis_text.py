@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.diagnosis.finding_sentences import these_ranks
+from graphviz_ad._internal.scene.words.names import title_of
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding, Looked
@@ -38,14 +39,29 @@ def unseen(looked: Looked) -> list[str]:
     if not looked.passes:
         missing.append("no gradients")
     if not looked.steps:
-        missing.append("no step of an optimizer")
+        line = looked.step_line
+        missing.append(
+            f"no step that changed a parameter, although step() is called at {line}"
+            if line
+            else "no step of an optimizer"
+        )
     if not looked.model_known:
         missing.append("no model was named, so that parameters without any use are not known")
     if not looked.program_known:
         missing.append("the lines of the program could not be read")
+    if looked.left_alone is not None:
+        missing.append(LEFT_ALONE[looked.left_alone])
     if looked.stopped_early:
         missing.append(f"what comes after pass {looked.calls}, where the program was stopped (--passes N goes further)")
     return missing
+
+
+PIECES, NO_COPIES = "pieces", "no copies"  # of a model on several ranks, of one model
+LEFT_ALONE: Mapping[str, str] = {
+    PIECES: "whether ranks agree, since they hold pieces or stages of a model (FSDP, pipelines): what one rank has of"
+    " a parameter is looked at as if it were all",
+    NO_COPIES: "whether ranks agree, since nothing says that they hold copies of one model",
+}
 
 
 def nothing_found(looked: Looked) -> str:
@@ -63,18 +79,24 @@ def headline(diagnosis: Diagnosis) -> str:
         for severity in ("error", "warning", "note")
     ]
     told = ", ".join(counted_noun(count, noun) for count, noun in counts if count)
-    return f"{diagnosis.graph.name}: {told or nothing_found(diagnosis.looked)}."
+    return f"{diagnosis.title or title_of(diagnosis.graph)}: {told or nothing_found(diagnosis.looked)}."
 
 
-def finding_lines(number: int, finding: Finding, *, short: bool = False) -> Iterator[str]:
-    """A finding as lines: what and where, how it comes about, what to do."""
+def finding_lines(number: int, finding: Finding) -> Iterator[str]:
+    """A finding as lines: what and where, how it comes about, what to do, and what comes of it."""
     where = f" at {finding.source}" if finding.source else ""
     whose = f" on {these_ranks(finding.ranks)}" if finding.ranks else ""
     doubt = "" if finding.confidence == "certain" else f" ({finding.confidence})"
     yield f"{number}. {finding.severity}: {finding.kind}{where}{whose}{doubt}"
     yield f"   {capital(finding.cause)}"
-    if not short:
-        yield f"   → {finding.remedy}"
+    yield f"   → {finding.remedy}"
+    for one in finding.consequences:
+        yield f"   + {consequence_line(one)}"
+
+
+def consequence_line(one: Finding) -> str:
+    """What comes of a finding, in a line: "step-too-large at train.py:12: SGD changes …"."""
+    return f"{one.kind}{f' at {one.source}' if one.source else ''}: {one.cause}"
 
 
 def capital(text: str) -> str:
@@ -97,6 +119,7 @@ OWN = frozenset(
         "step",
         "each",
         "every",
+        "only",
         "clipping",
         "a",
         "on",
@@ -118,21 +141,36 @@ def plain_text(diagnosis: Diagnosis) -> str:
 
 
 def within(diagnosis: Diagnosis, before: list[str], blocks: list[str], after: list[str]) -> list[str]:
-    """The parts that the budget has room for; the first findings always."""
+    """The parts that the budget has room for: what and where the first findings are, always; then cause and remedy
+    of the first, of the second and of the third; then what was looked at, and the others by weight.
+    """
     if diagnosis.budget is None:
         return [*before, *blocks, *after]
-    room = diagnosis.budget * CHARACTERS_A_TOKEN - sum(len(text) + 1 for text in (*before, *after)) - 40
-    kept: list[str] = []
-    for i, block in enumerate(blocks):
-        if len(block) > room and i < NEVER_LEFT_OUT:
-            block = "\n".join(finding_lines(i + 1, diagnosis.findings[i], short=True))
-            block = block if len(block) <= max(room, 0) + 200 else block.splitlines()[0]
-        elif len(block) > room:
+    first = [block.split("\n") for block in blocks[:NEVER_LEFT_OUT]]
+    room = diagnosis.budget * CHARACTERS_A_TOKEN - size([*before, *(lines[0] for lines in first)]) - 40
+    kept = [lines[:1] for lines in first]
+    after_all: list[str] = []
+    rest = [(kept[i], line) for i, lines in enumerate(first) for line in lines[1:]]
+    rest += [(after_all, line) for line in after]
+    for part, line in rest:
+        if len(line) + 1 > room:
             break
-        kept.append(block)
-        room -= len(block) + 1
+        part.append(line)
+        room -= len(line) + 1
+    else:
+        for block in blocks[NEVER_LEFT_OUT:]:
+            if len(block) + 1 > room:
+                break
+            kept.append([block])
+            room -= len(block) + 1
     more = len(blocks) - len(kept)
-    return [*before, *kept, *([f"… and {counted_noun(more, 'more finding')}."] if more else []), *after]
+    told = ["\n".join(lines) for lines in kept]
+    return [*before, *told, *([f"… and {counted_noun(more, 'more finding')}."] if more else []), *after_all]
+
+
+def size(texts: Sequence[str]) -> int:
+    """How many characters lines take."""
+    return sum(len(text) + 1 for text in texts)
 
 
 def record(finding: Finding) -> dict[str, Any]:
@@ -150,6 +188,7 @@ def record(finding: Finding) -> dict[str, Any]:
         "remedy": finding.remedy,
         "confidence": finding.confidence,
         "evidence": plain(finding.evidence),
+        "consequences": [record(one) for one in finding.consequences],
     }
 
 
@@ -170,6 +209,7 @@ def json_text(diagnosis: Diagnosis) -> str:
         "format": "graphviz_ad diagnosis",
         "version": 1,
         "graph": diagnosis.graph.name,
+        "program": diagnosis.title,
         "ok": diagnosis.ok,
         "findings": [record(finding) for finding in diagnosis.findings],
         "looked_at": plain({name: getattr(diagnosis.looked, name) for name in diagnosis.looked.__dataclass_fields__}),
@@ -187,6 +227,7 @@ def markdown_text(diagnosis: Diagnosis) -> str:
             f"{i}. **{one.severity}: {one.kind}**{where}  ",
             f"   {escaped(capital(one.cause))}  ",
             f"   *{escaped(one.remedy)}*",
+            *(f"   - {escaped(consequence_line(each))}" for each in one.consequences),
         ]
     return "\n".join([*lines, "", escaped(looked_text(diagnosis.looked))])
 

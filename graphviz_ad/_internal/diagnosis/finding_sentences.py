@@ -104,9 +104,8 @@ def step(e: Mapping[str, Any]) -> str:
 
 
 def what_comes_of_it(e: Mapping[str, Any]) -> str:
-    """The findings that come of steps that are too large."""
-    kinds = e.get("explains", ())
-    return f"; before the first step all is well, and of the steps comes: {', '.join(kinds)}" if kinds else ""
+    """That something comes of steps that are too large, which is told below."""
+    return "; before the first step all is well" if e.get("explains") else ""
 
 
 def why_not_finite(e: Mapping[str, Any]) -> str:
@@ -138,6 +137,16 @@ def zero_reason(e: Mapping[str, Any]) -> str:
 def shape(numbers: Sequence[int]) -> str:
     """ "(32, 1)"."""
     return str(tuple(numbers))
+
+
+def held_in_a_container(e: Mapping[str, Any]) -> str:
+    """ "losses holds results of 5 passes with their graphs (made at train.py:12): …"."""
+    made = f" (made at {e['made']})" if e.get("made") else ""
+    nodes = "very many" if e["nodes"] is None else e["nodes"]
+    return (
+        f"{e['holder'] or 'something'} holds results of {e['passes']} passes with their graphs{made}: {nodes} autograd"
+        f" nodes and {counted_noun(e['bytes'], 'byte')} so far, some {e['each_step']} more in each step."
+    )
 
 
 def these_ranks(ranks: Sequence[int]) -> str:
@@ -247,8 +256,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Compute it outside of inference_mode() where it is to be trained.",
     ),
     "not-differentiable": (
-        lambda e: f"{e['at']} has no derivative, {nothing_comes(e)}.",
-        "Use a function with a derivative in its place, such as softmax for argmax, or an estimator that lets the"
+        lambda e: (f"only the indices go on of {e['at']}, and those have" if e.get("indices") else f"{e['at']} has")
+        + f" no derivative, {nothing_comes(e)}.",
+        lambda e: "Use the values, the first of its two results, or an estimator that lets the gradient through."
+        if e.get("indices")
+        else "Use a function with a derivative in its place, such as softmax for argmax, or an estimator that lets the"
         " gradient through.",
     ),
     "sampled": (
@@ -291,12 +303,17 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Use the result in the loss, or leave out the layer.",
     ),
     "never-read": (
-        lambda e: f"no operation read {so_many(e)}.",
+        lambda e: f"no operation read {so_many(e)}"
+        + (f"; forward() stands at {e['forward']}." if e.get("forward") else "."),
         "Call the layer in forward(), or take it out of the model.",
     ),
     "not-registered": (
-        lambda e: f"{e['at']} reads weights that get gradients and are no parameters of the model, as those of layers"
-        f" in a plain list: {counted_noun(e['count'], 'tensor')}.",
+        lambda e: (
+            f"{e['at']} gets gradients, nothing updates it, and it is no parameter of a model"
+            if e.get("made")
+            else f"{e['at']} reads weights that get gradients and are no parameters of the model"
+        )
+        + f", as those in a plain list: {counted_noun(e['count'], 'tensor')}.",
         "Hold layers in nn.ModuleList or nn.ModuleDict, and weights in nn.Parameter or nn.ParameterList.",
     ),
     "frozen": (
@@ -410,7 +427,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "hook-changed": (
         lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
             f" of norm"
-        f" {factor(e['after'])} of one of {factor(e['before'])}.",
+        f" {factor(e['after'])} of one of {factor(e['before'])}"
+        + (f", and so on {counted_noun(e['others'], 'other')}." if e["others"] else "."),
         "Remove the hook, or let it return what is meant.",
     ),
     # the loop
@@ -463,9 +481,14 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Detach what is carried over from step to step.",
     ),
     "graph-held": (
-        lambda e: f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none"
-            f" of them can be freed.",
-        "Add up loss.item() or loss.detach().",
+        lambda e: (
+            f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none of them can"
+            f" be freed."
+            if "at" in e
+            else held_in_a_container(e)
+        ),
+        lambda e: "Add up loss.item() or loss.detach()." if "at" in e
+        else "Keep loss.item() or loss.detach() in place of the result itself.",
     ),
     "retained-without-need": (
         lambda e: f"backward(retain_graph=True) keeps the graph of pass {e['pass']}, and no later pass goes through"

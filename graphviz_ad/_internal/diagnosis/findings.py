@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphviz_ad._internal.diagnosis.finding_sentences import cause_of, remedy_of
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.places import place_of
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.api.api import Picture
@@ -29,8 +30,8 @@ class Finding:
 
     ``kind`` is one of a fixed list, ``severity`` "error", "warning" or "note"; ``name`` is the parameter or result that
     it is about, None where it is about no single one, ``names`` are all of them; ``evidence`` are numbers and names
-    under stable keys; ``ranks`` are those of a job of several processes that it is about. ``cause`` and ``remedy`` are
-    sentences made of these.
+    under stable keys; ``ranks`` are those of a job of several processes that it is about; ``consequences`` are findings
+    that come of this one, and are none of their own. ``cause`` and ``remedy`` are sentences made of these.
     """
 
     kind: str
@@ -44,16 +45,19 @@ class Finding:
     weight: float = 0.0
     key: str | None = None  # of the node that is marked on a picture
     ranks: tuple[int, ...] = ()
+    consequences: tuple[Finding, ...] = ()
 
     @property
     def file(self) -> str | None:
         """The file of the program that it is about; None where that is not known."""
-        return self.source.rpartition(":")[0] if self.source else None
+        place = place_of(self.source)
+        return place.file if place is not None else None
 
     @property
     def line(self) -> int | None:
         """The line of that file."""
-        return int(self.source.rpartition(":")[2]) if self.source else None
+        place = place_of(self.source)
+        return place.number if place is not None else None
 
     @property
     def cause(self) -> str:
@@ -89,6 +93,8 @@ class Looked:
     calls: int = 0  # of backward passes, with those of which nothing is known
     ranks: int = 0  # of whose records it was made
     summaries: bool = False  # and no graphs
+    step_line: str | None = None  # where the program calls step()
+    left_alone: str | None = None  # what is not looked into: a key of `diagnosis_text.LEFT_ALONE`
 
     @property
     def nothing(self) -> bool:
@@ -106,6 +112,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     looked: Looked
     budget: int | None = None
+    title: str | None = None  # of the program; else the graph has a name
 
     @property
     def ok(self) -> bool | None:

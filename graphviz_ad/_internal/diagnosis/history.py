@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, overload
@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.text_table import table_lines
 from graphviz_ad._internal.diagnosis.course import Course
 from graphviz_ad._internal.diagnosis.findings import ERROR, WARNING, Finding, Severity
 from graphviz_ad._internal.diagnosis.parameter_table import norm_of
+from graphviz_ad._internal.diagnosis.steps import facts_of_held
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice
@@ -32,6 +33,11 @@ TOO_FAR = 0.9  # of a parameter, in one step
 USUAL = 20  # steps that say what is usual
 NOTABLE = 3.0  # times as large or as small as usual
 MOST_CHANGES = 5  # that are written out
+NAMES_ITS_LINE = ("graph-held",)
+RECORD_WHOLE = (
+    "To see where it comes up, record three steps whole, {}: with gad.record(model) as rec: …, then"
+    " print(rec.graph.diagnose()). If it is so at every step by now, do that now."
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class History(Sequence[TrainingStep]):
 
     steps: tuple[TrainingStep, ...]
     notes: tuple[Notice, ...] = ()
+    whole: bool = False  # made of a recording of everything
 
     @overload
     def __getitem__(self, index: int) -> TrainingStep: ...
@@ -92,22 +99,44 @@ class History(Sequence[TrainingStep]):
 
     @property
     def first_bad(self) -> TrainingStep | None:
-        """The first step at which something was found; None where nothing was."""
-        return next((step for step in self.steps if step.findings), None)
+        """The first step at which something was found; None where nothing was. That graphs are held is no matter of one
+        step, and counts where there is nothing else.
+        """
+        found = [step for step in self.steps if step.findings]
+        return next((step for step in found if not _names_its_line(step)), found[0] if found else None)
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What changed before the first bad step, and most: of each parameter, and of the loss, what was no longer as
         usual at that step or the one before; the earliest first.
         """
-        place = next((i for i, step in enumerate(self.steps) if step.findings), None)
+        bad = self.first_bad
+        place = self.steps.index(bad) if bad is not None and not _names_its_line(bad) else None
         return tuple(changes_before(self.steps[: place + 1])) if place is not None else ()
 
     def __str__(self) -> str:
         """A line for each step, with the kinds of what was found; below, what changed before the first bad one."""
         head = ("step", "loss", "gradient", "update", "weight", "found")
         lines = table_lines([head, *(tuple(cells(step)) for step in self.steps)])
-        return "\n".join([*lines, *map(str, self.changes[:MOST_CHANGES]), *self.notices])
+        told = [self.advice] if self.advice else []
+        return "\n".join([*lines, *map(str, self.changes[:MOST_CHANGES]), *told, *self.notices])
+
+    @property
+    def advice(self) -> str:
+        """How more could be known of the first bad step; empty where there is none, or its finding names its line."""
+        bad = self.first_bad
+        if bad is None or _names_its_line(bad):
+            return ""
+        if self.whole:
+            return f"All of step {bad.number} was recorded: print(rec.graph.diagnose()) says where it comes up."
+        before = max((step.number for step in self.steps if step.number < bad.number), default=0)
+        if bad.number - before > 1:
+            return (
+                f"It came up after step {before}, at step {bad.number} at the latest: record(model, every=1) from step"
+                f" {before} on says when. {RECORD_WHOLE.format('where that is')}"
+            )
+        first = max(before, 1)
+        return RECORD_WHOLE.format(f"steps {first} to {first + 2}")
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -120,6 +149,11 @@ class History(Sequence[TrainingStep]):
         def plot(self, asked: ThemeOptions) -> Chart:
             """Loss, gradient and update as curves over the steps."""
             ...
+
+
+def _names_its_line(step: TrainingStep) -> bool:
+    """Whether no more is to be known of what was found."""
+    return all(one.kind in NAMES_ITS_LINE for one in step.findings)
 
 
 def cells(step: TrainingStep) -> Iterator[str]:
@@ -200,6 +234,9 @@ def judged(step: StepSummary, before: Sequence[TrainingStep]) -> Iterator[Findin
     if step.loss is not None and first is not None and isfinite(step.loss) and step.loss > GROWTH * abs(first) > 0:
         yield _found("loss-grew", WARNING, step, (), loss=step.loss, first=first)
     moved = {name: p for name, p in step.parameters.items() if p.update is not None and isfinite(p.update)}
+    if step.held is not None:
+        held = facts_of_held(step.held)
+        yield replace(_found("graph-held", WARNING, step, (), **held), source=step.held.source or step.source)
     far = tuple(name for name, p in moved.items() if (p.update or 0.0) > TOO_FAR * p.weight > 0)
     if far and len(far) * 2 >= len(step.parameters):
         yield _found("updates-too-large", WARNING, step, far)
@@ -223,7 +260,7 @@ def history_of_graph(graph: Graph) -> History:
         parameters = dict(_of_pass(course, number, held[number - 1], held[number] if number < len(held) else {}))
         number_of_loss = float(loss) if isinstance(loss, float | int) else None
         steps.append(StepSummary(number, number_of_loss, roots[0].source if roots else None, parameters))
-    return history_of_steps(steps)
+    return replace(history_of_steps(steps), whole=True)
 
 
 def held_at(done: Graph) -> dict[str, Snapshot]:

@@ -32,6 +32,7 @@ EXPLODES, EXPLODED = 1e3, 1e6  # times that
 ENORMOUS = 1e6  # norm of a gradient for each unit of the norm of a weight
 LEAPS, TOO_FAR, FAR, TOO_SHORT = 5, 0.9, 0.3, 1e-8  # of a weight, in one step
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")
+GROWTH = 10  # times what a loss was
 SMALLEST_HALF = 6.1e-5  # the smallest normal number of float16
 
 
@@ -275,17 +276,36 @@ def step_ratio(course: Course, parameter: Parameter) -> float | None:
     """How far the largest step took a parameter, as a part of what it was; None where that is not known."""
     if not parameter.did(STEP):
         return None
+    found = _ratios(parameter)
+    if found is None:
+        return _estimated(course, parameter)
+    return max(found) / _steps_of_each(parameter, found) if found else None
+
+
+def first_ratio(course: Course) -> float | None:
+    """How far the first step took the usual weight, as a part of what it was."""
+    known = [(p, _ratios(p)) for p in course.trainable if len(p.shape) >= 2 and p.did(STEP)]
+    found = [
+        ratios[0] / _steps_of_each(p, ratios) if ratios else _estimated(course, p) if ratios is None else None
+        for p, ratios in known
+    ]
+    return median(ratio for ratio in found if ratio is not None) if any(one is not None for one in found) else None
+
+
+def _ratios(parameter: Parameter) -> list[float] | None:
+    """How far it went from each of its values to the next, as a part of that; None where values are not known."""
     values = [node.ports[0].value for node in parameter.nodes]
     known = [value.array for value in values if value is not None and value.array is not None]
-    if len(known) >= 2 and len(known) == len(values):
-        found = []
-        for before, after in itertools.pairwise(known):
-            size, step = norm(before), distance(before, after)
-            if size and isfinite(step):
-                found.append(step / size)
-        steps = sum(event.what == STEP for event in parameter.history.events) if parameter.history is not None else 1
-        return max(found) / max(1, round(steps / len(found))) if found else None
-    return _estimated(course, parameter)
+    if len(known) < 2 or len(known) != len(values):
+        return None
+    pairs = [(norm(before), distance(before, after)) for before, after in itertools.pairwise(known)]
+    return [step / size for size, step in pairs if size and isfinite(step)]
+
+
+def _steps_of_each(parameter: Parameter, ratios: Sequence[float]) -> int:
+    """How many steps lie between one value that is known and the next."""
+    steps = sum(event.what == STEP for event in parameter.history.events) if parameter.history is not None else 1
+    return max(1, round(steps / len(ratios)))
 
 
 def distance(before: Array, after: Array) -> float:
@@ -313,10 +333,22 @@ def _growing_loss(course: Course, facts: Mapping[str, object], line: str | None)
         if isinstance(number, float):
             by_line.setdefault((root.source, root.op), []).append(number)
     for losses in by_line.values():
-        if len(losses) >= 3 and isfinite(losses[-1]) and losses[-1] > 10 * max(abs(losses[0]), 1e-6) and course.stepped:
+        if course.stepped and grows(losses):
             yield Finding("diverging", ERROR if losses[-1] > 1e3 * abs(losses[0]) else WARNING, None, None, line,
                           {"losses": tuple(losses), **facts}, weight=27)  # fmt: skip
             return
+
+
+def grows(losses: Sequence[float]) -> bool:
+    """Whether a loss is no longer what it was; one that goes through 0 has no size of its own, and is to grow all the
+    way, far beyond all that it was.
+    """
+    if len(losses) < 3 or not isfinite(losses[-1]):
+        return False
+    if min(losses) >= 0:
+        return losses[-1] > GROWTH * max(losses[0], 1e-6)
+    steady = all(after > before for before, after in itertools.pairwise(losses))
+    return steady and len(losses) > 3 and losses[-1] > GROWTH * max(abs(loss) for loss in losses[: len(losses) // 2])
 
 
 # --- half types

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from graphviz_ad._internal.explain.zeros import known_array
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.precision import UNITS
 from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
 from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
@@ -135,6 +136,13 @@ def _not_registered(course: Course) -> Iterator[Finding]:
         for edge in course.passes[-1].out_edges(leaf.key)[:1]
     ]  # fmt: skip
     graph = course.passes[-1]
+    own = [leaf for leaf in graph.node_list if _is_of_an_object(course, leaf, known)]
+    if own and course.stepped and len(course.passes) > 1:
+        yield Finding(
+            "not-registered", WARNING, own[0].name, None, own[0].source,
+            {"count": len(own), "at": course.described(own[0]), "lines": (own[0].source,), "made": True}, weight=43,
+            key=own[0].key,
+        )  # fmt: skip
     weights = [(leaf, graph.nodes[edge.head]) for leaf, edge in found if _is_weight(graph.nodes[edge.head], edge)]
     if weights:
         lines = tuple(dict.fromkeys(head.source for _, head in weights))
@@ -143,6 +151,16 @@ def _not_registered(course: Course) -> Iterator[Finding]:
             "not-registered", ERROR if course.stepped else WARNING, leaf.name, module_of(head), head.source,
             {"count": len(weights), "at": course.described(head), "lines": lines}, weight=43, key=head.key,
         )  # fmt: skip
+
+
+def _is_of_an_object(course: Course, leaf: Node, known: Collection[str]) -> bool:
+    """Whether it gets gradients in every pass, was made where an object is made, and nothing updates it."""
+    statement = course.graph.statements[leaf.statement] if leaf.statement is not None else None
+    if leaf.kind != "leaf" or not leaf.requires_grad or leaf.grad is None or leaf.name in known or statement is None:
+        return False
+    again = all(any(one.key == leaf.key and one.grad is not None for one in done.node_list) for done in course.passes)
+    in_init = statement.function.rpartition(".")[2] == "__init__"
+    return in_init and again and not _is_stepped(course, leaf)
 
 
 def _is_weight(head: Node, edge: Edge) -> bool:
@@ -168,22 +186,62 @@ def nothing_to_go_back_from(course: Course, root: Node) -> Iterator[Finding]:
     """Why a result that backward() was called on has no graph, once for each place."""
     names = tuple(p.name for p in course.trainable)
     places: dict[tuple[str, str | None], Stop] = {}
-    for stop in cut_sources_of(course.graph, root) if names else ():
+    for stop in _of_what_is_trained(course, cut_sources_of(course.graph, root)) if names else ():
         if stop.node.ports[0].tensor is None or not is_write(stop.node):  # else it is how a parameter was filled
             places.setdefault((kind_of(course, stop), stop.node.source), stop)
     for (kind, _), stop in places.items():
         yield _finding(course, kind, stop, names, ERROR, root=course.described(root))
 
 
+def _of_what_is_trained(course: Course, stops: Sequence[Stop]) -> Sequence[Stop]:
+    """Those behind which something is that an optimizer holds, if any are: not a target network, which is computed
+    without a graph on purpose.
+    """
+    held = {p.name for p in course.trainable if p.held_by}
+    return [stop for stop in stops if not held.isdisjoint(_parameters_before(course, stop.node))] or stops
+
+
+def _parameters_before(course: Course, node: Node) -> set[str]:
+    """The parameters that something was computed from; not those that these were copied from before."""
+    names = {p.name for p in course.parameters}
+    found: set[str] = set()
+    seen, waiting = {node.key}, [node]
+    while waiting:
+        for edge in course.graph.in_edges(waiting.pop().key):
+            tail = course.graph.nodes[edge.tail]
+            if tail.name in names:
+                found.add(tail.name)
+            elif tail.key not in seen:
+                seen.add(tail.key)
+                waiting.append(tail)
+    return found
+
+
 def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
-    """The end of the way that tells most: a cut by the program before one that merely led nowhere."""
+    """The end of the way that tells most: a cut by the program before one that merely led nowhere, and a cut on the way
+    to the loss before one where numbers were written into another tensor, as into a moving average.
+    """
     found = [stop for done in course.passes[::-1] for stop in stops_of(done, _same(done.nodes, parameter.nodes[0]))]
-    for wanted in (CUT_BY_THE_PROGRAM | {TAKEN, "none-gradient"}, None):
-        for stop in found:
-            matters = stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)
-            if wanted is None or (stop.cut in wanted and matters):
-                return stop
-    return None
+    cut = [stop for stop in found if stop.cut in CUT_BY_THE_PROGRAM | {TAKEN, "none-gradient"}]
+    cut = [stop for stop in cut if stop.cut == TAKEN or may_lead_to_a_loss(course.graph, stop.node.key)]
+    computed = (stop for stop in cut if stop.cut == TAKEN or _is_computed_with(course, stop.node))
+    found = [stop for stop in found if stop.cut != NOT_ASKED or not course.graph.failures]  # it was to ask for all
+    return next(computed, next(iter(cut), next(iter(found), None)))
+
+
+def _is_computed_with(course: Course, node: Node) -> bool:
+    """Whether a loss is computed from it without it being written into something that was there before."""
+    roots, seen, waiting = {root.key for root in course.roots}, {node.key}, [node.key]
+    while waiting:
+        key = waiting.pop()
+        if key in roots:
+            return True
+        for edge in course.graph.out_edges(key):
+            head = course.graph.nodes[edge.head]
+            if head.key not in seen and (head.requires_grad or not is_write(head)):
+                seen.add(head.key)
+                waiting.append(head.key)
+    return False
 
 
 def _same(nodes: Mapping[str, Node], node: Node) -> Node:
@@ -242,11 +300,18 @@ def _finding(
             "of": len(course.trainable),
             "names": names,
             "root": root,
+            **({"indices": True} if kind == "not-differentiable" and _is_of_indices(stop) else {}),
         },
         names,
         weight=course.share(names) + (10 if kind in OWN_FAULT else 0),
         key=stop.node.key,
     )
+
+
+def _is_of_indices(stop: Stop) -> bool:
+    """Whether it is only what an operation returns beside its values, as max does along a dimension."""
+    types = [port.dtype for port in stop.node.ports]
+    return len(types) > 1 and any(each in UNITS for each in types)
 
 
 def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
@@ -269,8 +334,14 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
             WARNING if idle and made is not None else NOTE,
             names[0] if len(names) == 1 else module,
             module or None,
-            made,
-            {"parameters": len(names), "of": len(course.trainable), "names": names, "module": module or None},
+            made or course.line_that_built() or course.forward_of(module),
+            {
+                "parameters": len(names),
+                "of": len(course.trainable),
+                "names": names,
+                "module": module or None,
+                "forward": course.forward_of(module),
+            },
             names,
             weight=1 + course.share(names),
         )

@@ -209,9 +209,9 @@ def _operand_there(course: Course, node: Node, value: Snapshot) -> dict[str, Any
         if numbers is None or numbers.dtype.kind not in "fiu":
             continue
         if numbers.shape == array.shape and array.ndim:
-            found.append((course.names.of[edge.tail], float(numbers[~np.isfinite(array)][0])))
+            found.append((course.operand_name(tail), float(numbers[~np.isfinite(array)][0])))
         elif numbers.size == 1:
-            found.append((course.names.of[edge.tail], float(numbers.reshape(-1)[0])))
+            found.append((course.operand_name(tail), float(numbers.reshape(-1)[0])))
     return {"operands": tuple(found)} if found else {}
 
 
@@ -246,7 +246,7 @@ def _of_gradient(course: Course, done: Graph, rise: Rise, names: tuple[str, ...]
         node.source,
         {
             "at": course.described(node),
-            "operand": course.names.of[rise.edge.tail] if rise.edge is not None else None,
+            "operand": course.operand_name(done.nodes[rise.edge.tail]) if rise.edge is not None else None,
             "count": snap.nonfinite if snap is not None else None,
             "of": snap.numel if snap is not None else None,
             "why": why,

@@ -27,7 +27,7 @@ from graphviz_ad._internal.maths.agreement import runs_agree, tolerance_between_
 from graphviz_ad._internal.operations.traits import RANDOM
 
 DDP = "DistributedDataParallel"
-IN_PIECES = ("FullyShardedDataParallel",)
+IN_PIECES = ("FullyShardedDataParallel", "FSDP")  # beginnings of what torch calls modules that it cuts up
 INSIDE = "inside wrappers"
 MOST_APART = 0.5  # of the parameters may differ where most are the same
 
@@ -80,14 +80,7 @@ class Replicas:
     @cached_property
     def in_pieces(self) -> bool:
         """Whether ranks hold parts of a model."""
-        for course in self.courses.values():
-            kinds = {note.kind for note in course.graph.notes}
-            messages = (message_of(node) for node in course.graph.node_list if node.messages)
-            if kinds & {STOOD_FOR, INSIDE} or any(kind in IN_PIECES for kind, _ in course.modules.values()):
-                return True
-            if any(message is not None and message.kind in PAIRS for message in messages):
-                return True
-        return False
+        return any(map(is_in_pieces, self.courses.values()))
 
     @cached_property
     def unequal(self) -> tuple[str, ...]:
@@ -141,6 +134,18 @@ class Replicas:
     def stepped(self) -> bool:
         """Whether a step was taken on every rank."""
         return all(course.stepped for course in self.courses.values())
+
+
+def is_in_pieces(course: Course) -> bool:
+    """Whether a rank holds a part of a model: pieces of parameters, as of FSDP, or a stage that sends to others."""
+    kinds = {note.kind for note in course.graph.notes}
+    messages = (message_of(node) for node in course.graph.node_list if node.messages)
+    wrapped = any(kind.startswith(IN_PIECES) for kind, _ in course.modules.values())
+    return (
+        bool(kinds & {STOOD_FOR, INSIDE})
+        or wrapped
+        or any(message is not None and message.kind in PAIRS for message in messages)
+    )
 
 
 def start(course: Course, p: Parameter) -> Snapshot | None:

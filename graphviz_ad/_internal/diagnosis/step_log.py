@@ -31,18 +31,40 @@ class StepLog:
         self._first: StepSummary | None = None
         self._last: deque[StepSummary] = deque(maxlen=USUAL)
         self._failures = 0
+        self._histogram = histograms_of(logger)
+
+    @property
+    def wants_gradients(self) -> bool:
+        """Whether it takes histograms, and is told anything."""
+        return self._histogram is not None and self._failures < MOST_FAILURES
+
+    def tell_gradients(self, number: int, gradients: Mapping[str, Any]) -> Notice | None:
+        """Send elements of the gradients of each parameter, as histograms."""
+        return self._guarded(number, lambda: self._send(number, gradients))
+
+    def _send(self, number: int, gradients: Mapping[str, Any]) -> None:
+        for name, elements in gradients.items():
+            if self._histogram is not None:
+                self._histogram(f"{OF_EACH['gradient']}/{name}", elements, number)
 
     def tell(self, step: StepSummary) -> Notice | None:
         """Send a step; what the logger raised, as a notice, when it does so first and when it is given up."""
+        return self._guarded(step.number, lambda: self._tell(step))
+
+    def _tell(self, step: StepSummary) -> None:
+        judged = self._judged(step)
+        kinds = ", ".join(dict.fromkeys(one.kind for one in judged.findings))
+        self._sink(dict(numbers_of(judged)), step.number, kinds)
+
+    def _guarded(self, number: int, send: Callable[[], None]) -> Notice | None:
+        """A logger must not end a training."""
         if self._failures >= MOST_FAILURES:
             return None
         try:
-            judged = self._judged(step)
-            kinds = ", ".join(dict.fromkeys(one.kind for one in judged.findings))
-            self._sink(dict(numbers_of(judged)), step.number, kinds)
-        except Exception as error:  # a logger must not end a training
+            send()
+        except Exception as error:
             self._failures += 1
-            said = notice(LOG_FAILED, logger=self._name, step=step.number, ended=self._failures == MOST_FAILURES)
+            said = notice(LOG_FAILED, logger=self._name, step=number, ended=self._failures == MOST_FAILURES)
             return replace(said, failure=Failure(type(error).__name__, message_of(error)))
         self._failures = 0
         return None
@@ -137,6 +159,12 @@ WAYS: tuple[tuple[tuple[str, ...], Callable[[Any], Sink]], ...] = (
     (("log",), by_log),
     (("__call__",), by_call),
 )
+
+
+def histograms_of(logger: Any) -> Callable[[str, Any, int], None] | None:
+    """How a logger takes histograms, as TensorBoard's SummaryWriter does; None where it takes none."""
+    own = getattr(logger, "add_histogram", None)
+    return own if callable(own) and callable(getattr(logger, "add_scalar", None)) else None
 
 
 def sink_for(logger: Any) -> Sink:

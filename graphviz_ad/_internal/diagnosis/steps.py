@@ -10,8 +10,9 @@ from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Findi
 from graphviz_ad._internal.explain.consequences import is_root
 from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
-from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, WRITTEN, GradEvent
+from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, UPDATED, WRITTEN, GradEvent
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.operations.training import ADDS_UP, SCALES
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
@@ -43,10 +44,13 @@ def clears(event: GradEvent) -> bool:
 
 
 def _fate(p: Parameter) -> list[str]:
-    """What happened to its gradients, a letter each: p a pass, c cleared, s a step, f found, w clipped or written."""
+    """What happened to its gradients, a letter each: p a pass, c cleared, s a step, f found, w clipped or written; a
+    step is one of an optimizer, or by hand where none takes any.
+    """
     letters: list[str] = []
+    told = {PASS: "p", STEP if p.did(STEP) else UPDATED: "s", FOUND: "f", WRITTEN: "w"}
     for event in p.history.events if p.history is not None else ():
-        letter = "c" if clears(event) else {PASS: "p", STEP: "s", FOUND: "f", WRITTEN: "w"}.get(event.what)
+        letter = "c" if clears(event) else told.get(event.what)
         if letter is not None and not (letter in "sw" and letters[-1:] == [letter]):
             letters.append(letter)
     return letters
@@ -68,11 +72,9 @@ def nearest_first(course: Course, lines: Sequence[WrittenLine]) -> list[WrittenL
     """Lines that do the same, in the order in which they may have to do with what ran: a file may train twice. Those
     before a recorded backward call are nearer than those behind all of them.
     """
-    ran = [source.rpartition(":") for source, *_ in course.calls if source]
-    calls = [(file, int(number)) for file, _, number in ran if number.isdigit()]
 
     def far(line: WrittenLine) -> tuple[bool, float]:
-        gaps = [number - line.number for file, number in calls if file == line.file]
+        gaps = [call.number - line.number for call in course.called_at if call.file == line.file]
         ahead = [gap for gap in gaps if gap >= 0]
         makes = line.what == "optimizer"  # which is made before it is used; others may stand behind the call
         return (makes and not ahead, min(map(abs, ahead if makes and ahead else gaps), default=0))
@@ -145,14 +147,10 @@ def _between_backward_and_step(course: Course) -> Callable[[WrittenLine], bool]:
 
     def stands(line: WrittenLine) -> bool:
         here = (line.file, line.function)
-        before = any((one.file, one.function) == here and _number(one) <= _number(line) for one in back)
-        return before and any((one.file, one.function) == here and _number(line) < _number(one) for one in steps)
+        before = any((one.file, one.function) == here and one.number <= line.number for one in back)
+        return before and any((one.file, one.function) == here and line.number < one.number for one in steps)
 
     return stands
-
-
-def _number(line: WrittenLine) -> int:
-    return int(line.source.rpartition(":")[2])
 
 
 def _called(course: Course) -> str | None:
@@ -306,7 +304,7 @@ def _clipping(course: Course) -> Iterator[Finding]:
 def _written_after_step(course: Course, clip: WrittenLine) -> bool:
     steps = [line for line in course.lines_that("step") if line.function == clip.function]
     back = [line for line in course.lines_that("backward") if line.function == clip.function]
-    return any(_number(b) < _number(s) < _number(clip) for s in steps for b in back)
+    return any(b.number < s.number < clip.number for s in steps for b in back)
 
 
 # --- graphs that are kept
@@ -317,6 +315,7 @@ def kept_graphs(course: Course) -> Iterator[Finding]:
     grows = list(_grows(course))
     yield from grows
     yield from _held(course)
+    yield from _in_containers(course)
     if not grows:
         yield from _retained(course)
 
@@ -364,6 +363,22 @@ def _held(course: Course) -> Iterator[Finding]:
             "graph-held", WARNING if len(found) > 1 else NOTE, found[-1].name, None, source,
             {"at": course.described(found[-1]), "times": len(found)}, weight=21, key=found[-1].key,
         )  # fmt: skip
+
+
+def _in_containers(course: Course) -> Iterator[Finding]:
+    """Results of many passes in a list, each with its graph."""
+    for made, held in course.held:
+        yield Finding(
+            "graph-held", WARNING, None, None, held.source or made, {"made": made, **facts_of_held(held)}, weight=21
+        )
+
+
+def facts_of_held(held: HeldGraphs) -> dict[str, object]:
+    """What a finding says of it."""
+    return {
+        "holder": held.holder, "passes": held.passes, "nodes": held.nodes, "bytes": held.bytes,
+        "each_step": held.bytes // max(held.passes, 1),
+    }  # fmt: skip
 
 
 def _of_which(course: Course, node: Node) -> set[str]:

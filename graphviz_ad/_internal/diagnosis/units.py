@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, argument, module_of, operation
-from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.explain.not_finite import Rise
 from graphviz_ad._internal.explain.zeros import (
     chosen_for_certain,
@@ -253,24 +253,33 @@ def _why_zero(course: Course, fall: Rise) -> tuple[str, Node | None]:
 def changed_by_hooks(course: Course) -> Iterator[Finding]:
     """Gradients that a hook of the user's made something else of."""
     lines = course.lines_that(*HOOKS)
+    groups: dict[tuple[str | None, Severity, tuple[str, ...]], list[tuple[Node, float, float]]] = {}
     for done in course.passes[-1:]:
         for node in done.node_list:
             told = _change(course, node)
-            if told is None:
-                continue
-            before, after = told
-            ratio = after / before if before else None
-            extreme = ratio is not None and not 1e-2 <= ratio <= 1e2
-            yield Finding(
-                "hook-changed",
-                ERROR if ratio == 0 else WARNING if extreme else NOTE,
-                node.name,
-                module_of(node),
-                lines[0].source if len(lines) == 1 else node.source or (lines[0].source if lines else None),
-                {"at": course.described(node), "hooks": node.hooks, "before": before, "after": after, "ratio": ratio},
-                weight=40 if extreme else 12,
-                key=node.key,
-            )
+            if told is not None:
+                line = lines[0].source if len(lines) == 1 else node.source or (lines[0].source if lines else None)
+                groups.setdefault((line, _how_bad(*told), tuple(node.hooks)), []).append((node, *told))
+    for (line, severity, hooks), found in groups.items():
+        node, before, after = found[0]
+        yield Finding(
+            "hook-changed",
+            severity,
+            node.name if len(found) == 1 else None,
+            module_of(node) if len({module_of(one) for one, *_ in found}) == 1 else None,
+            line,
+            {"at": course.described(node), "hooks": hooks, "before": before, "after": after,
+             "ratio": after / before if before else None, "others": len(found) - 1},
+            tuple(one.name for one, *_ in found if one.name),
+            weight=12 if severity == NOTE else 40,
+            key=node.key,
+        )  # fmt: skip
+
+
+def _how_bad(before: float, after: float) -> Severity:
+    """Of what a hook makes of a gradient of this norm."""
+    ratio = after / before if before else None
+    return ERROR if ratio == 0 else NOTE if ratio is None or 1e-2 <= ratio <= 1e2 else WARNING
 
 
 def _change(course: Course, node: Node) -> tuple[float, float] | None:

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from graphviz_ad._internal.base.errors import GraphFormatError, SaveError
 from graphviz_ad._internal.graph.messages import IssuedCall, Message
-from graphviz_ad._internal.graph.notices import FILE_ENDED, Notice, notice
-from graphviz_ad._internal.graph.training_history import Ending, ParameterSummary, RunRecord, StepSummary
+from graphviz_ad._internal.graph.notices import FILE_ENDED, FILE_OF_RANK, Notice, notice
+from graphviz_ad._internal.graph.training_history import Ending, HeldGraphs, ParameterSummary, RunRecord, StepSummary
 
 FORMAT, VERSION = "graphviz_ad history", 1
 NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}  # which JSON has no numbers for
@@ -23,7 +23,7 @@ NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}  
 
 class HistoryFile:
     """A file to which each step is written when it is looked at; how far it took the parameters follows in a line of
-    its own, once that is known. What was in it before is gone.
+    its own, once that is known. What was in it before is gone, unless another rank wrote it: see `path_of_rank`.
     """
 
     def __init__(
@@ -32,7 +32,10 @@ class HistoryFile:
         """Begin the file, of a rank of so many if there are several; SaveError where it cannot be written. ``say`` is
         told where it ends before its time.
         """
-        self._path, self._say = path, say
+        self._path, self._say = path_of_rank(path, rank), say
+        if rank is not None and self._path != path:
+            say(notice(FILE_OF_RANK, file=str(self._path), rank=rank[0]))
+        path = self._path
         try:
             self._stream: IO[str] | None = path.open("w", encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -44,7 +47,8 @@ class HistoryFile:
     def write_step(self, step: StepSummary) -> None:
         """Norms of weights and gradients."""
         norms = {name: [told(p.weight), told(p.gradient)] for name, p in step.parameters.items()}
-        self._write({"step": step.number, "loss": told(step.loss), "source": step.source, "norms": norms})
+        held = {} if step.held is None else {"held": plain_fields(step.held)}
+        self._write({"step": step.number, "loss": told(step.loss), "source": step.source, "norms": norms, **held})
 
     def write_updates(self, number: int, updates: Mapping[str, float]) -> None:
         """How far the parameters went after a step."""
@@ -52,8 +56,7 @@ class HistoryFile:
 
     def write_call(self, call: IssuedCall) -> None:
         """What is about to be called of torch.distributed."""
-        message = {each.name: getattr(call.message, each.name) for each in fields(call.message)}
-        self._write({"call": message, "types": call.types, "source": call.source})
+        self._write({"call": plain_fields(call.message), "types": call.types, "source": call.source})
 
     def write_end(self, exception: str | None = None, source: str | None = None) -> None:
         """That the recording ended, perhaps by an exception; a process that was killed leaves no such line."""
@@ -80,6 +83,39 @@ class HistoryFile:
                 self._stream.close()
             except OSError as error:
                 self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
+
+
+def plain_fields(value: Any) -> dict[str, Any]:
+    """What a value has, by name."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
+
+
+def path_of_rank(path: Path, rank: tuple[int, int] | None) -> Path:
+    """Where a rank may write that was given a path as others may have been, too: there, unless another has begun that
+    file; then beside it, under a name with its number.
+    """
+    if rank is None:
+        return path
+    try:
+        with path.open("x"):
+            return path
+    except OSError:
+        if not path.is_file():
+            return path  # which says why it cannot be, when it is written to
+    owner = _rank_that_began(path)
+    if owner == rank[0] or (owner is None and rank[0] == 0):
+        return path
+    return path.with_name(f"{path.stem}.rank{rank[0]}{path.suffix}")
+
+
+def _rank_that_began(path: Path) -> int | None:
+    """Which rank a file says it is of; None where it says nothing of the kind."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            owner = json.loads(stream.readline())["rank"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return owner if isinstance(owner, int) else None
 
 
 def told(number: float | None) -> float | str | None:
@@ -145,7 +181,8 @@ def _read(record: Mapping[str, Any], found: dict[int, StepSummary]) -> None:
             norm = number_of(weight)
             parameters[name] = ParameterSummary(float("nan") if norm is None else norm, number_of(gradient))
         number = record["step"]
-        found[number] = StepSummary(number, number_of(record["loss"]), record["source"], parameters)
+        held = HeldGraphs(**record["held"]) if "held" in record else None
+        found[number] = StepSummary(number, number_of(record["loss"]), record["source"], parameters, held)
         return
     step = found[record["after"]]
     moved = {

@@ -17,12 +17,16 @@ from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
     FILE_ENDED,
+    FILE_OF_RANK,
+    HELD,
     IN_ALL_BOXES,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
+    NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
+    OTHER_THREAD,
     PARTS_IN_BOXES,
     PASSES_DRAWN,
     RAISED,
@@ -398,6 +402,17 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         " .history goes on."
     ),
     FILE_ENDED: lambda note: f"{note['file']} ends here: {note['problem']}; the recording goes on.",
+    OTHER_THREAD: lambda _: (
+        "A backward pass ran in another thread than the one that began to record: it is missing here, and all that"
+        " this thread runs."
+    ),
+    NOT_WATCHED: lambda note: (
+        f"{these_parameters(note).capitalize()} have no numbers of their own in this process, as pieces that FSDP"
+        f" gathers, and no norms here: {names_in_short(note.subjects)}."
+    ),
+    FILE_OF_RANK: lambda note: (
+        f"Another rank writes to the file that was named; that of rank {note['rank']} is {note['file']}."
+    ),
     WITHOUT_GRADIENT: lambda note: (
         f"The backward pass before brought no gradient to {these_parameters(note)}: {names_in_short(note.subjects)}."
         " DistributedDataParallel waits for one for each parameter that requires grad."
@@ -406,6 +421,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     MODEL: lambda note: f"The model has {counted_noun(len(note.subjects), 'parameter')}.",
     BACKWARD_CALLS: lambda note: f"{counted_noun(len(note['calls']), 'call')} of backward() began a pass.",
     OPTIMIZERS: lambda note: f"{counted_noun(len(note['optimizers']), 'optimizer')} lived at the end.",
+    HELD: lambda note: f"Results of earlier passes are held in {counted_noun(len(note['held']), 'place')}.",
     RAISED_AT: lambda note: f"The program raised at {note['source']}.",
     WRITTEN_LINES: lambda note: f"{counted_noun(len(note['lines']), 'line')} of the program matter to training.",
     # what it returned

@@ -27,6 +27,9 @@ OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
 RAISED_AT = "raised at"
 # of a training run that is watched
 LOOK_FAILED, LOG_FAILED, FILE_ENDED = "step not looked at", "logger failed", "history file ended"
+OTHER_THREAD, NOT_WATCHED = "pass in another thread", "parameters not watched"
+FILE_OF_RANK = "history file of a rank"
+HELD = "results held"  # of earlier passes, with their graphs
 
 
 @dataclass(frozen=True, slots=True)

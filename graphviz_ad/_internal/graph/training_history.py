@@ -23,6 +23,20 @@ class ParameterSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldGraphs:
+    """Results of earlier passes that still live, with their graphs: what holds them, as the program calls it, and the
+    line that puts them there, None where these are not known; of how many ``passes``; how many autograd ``nodes``
+    stand behind them, None of very many; and ``bytes``, of the results and of what these keep.
+    """
+
+    holder: str | None
+    source: str | None
+    passes: int
+    nodes: int | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepSummary:
     """One backward pass, counted from 1, with the loss that it began at, where that is one number."""
 
@@ -30,6 +44,7 @@ class StepSummary:
     loss: float | None
     source: str | None = None
     parameters: dict[str, ParameterSummary] = field(default_factory=dict)
+    held: HeldGraphs | None = None  # by the program, more from step to step
 
 
 @dataclass(frozen=True, slots=True)

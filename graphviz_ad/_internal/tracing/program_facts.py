@@ -9,7 +9,7 @@ import ast
 import gc
 import linecache
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
@@ -29,6 +29,7 @@ from graphviz_ad._internal.graph.notices import (
     Notice,
     notice,
 )
+from graphviz_ad._internal.graph.places import place_of
 from graphviz_ad._internal.tracing.tape.stack import INSTALLED, STANDARD_LIBRARY
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.torch_private import TORCH_FOLDER
@@ -48,7 +49,11 @@ CALLED_WHERE_IT_RAN = frozenset({"zero_grad", "step", "backward", "clip_grad_nor
 MODULE_LEVEL = (("<module>", 1), ("<module>", 0))
 OPTIMIZER = "optimizer"  # a line that makes one
 SETS = "sets"  # a line that sets an attribute of self, such as a layer
+BUILDS = "builds"  # a line that puts a model into a variable
+FORWARD = "forward"  # where a class of the model says what it computes
+REGISTERS = frozenset({"add_module", "register_module", "register_parameter", "register_buffer"})
 FREEZES = "freezes"  # a line that sets requires_grad
+OF_CLASSES = (BUILDS, FORWARD)
 Written = tuple[str, str, str, str, bool]  # what, of what, "file.py:12", in which function, whether in a loop
 
 
@@ -91,7 +96,8 @@ def facts_of_program(
     seen: Optimizers,
 ) -> list[Notice]:
     """All of them, those that are known."""
-    lines = tuple(written_lines([*tape.codes_of_program(), *codes]))
+    classes = {type(part).__name__ for _, module in modules for part in module.modules()}
+    lines = tuple(written_lines([*tape.codes_of_program(), *codes], classes))
     found = [about_model(modules)] if modules else []
     if calls:
         told = tuple((call.source, call.retain_graph, call.create_graph) for call in calls)
@@ -181,8 +187,10 @@ def living_optimizers() -> list[torch.optim.Optimizer]:
 # --- lines of the program
 
 
-def written_lines(codes: Iterable[CodeType]) -> Iterator[Written]:
-    """The lines of the program that matter to training, of the files that these codes are from."""
+def written_lines(codes: Iterable[CodeType], classes: Collection[str] = ()) -> Iterator[Written]:
+    """The lines of the program that matter to training, of the files that these codes are from; ``classes`` are those
+    of the modules of the model.
+    """
     own = [code for code in codes if not code.co_filename.startswith((TORCH_FOLDER, *STANDARD_LIBRARY, *INSTALLED))]
     for file in list(dict.fromkeys(code.co_filename for code in own))[:MOST_FILES]:
         text = linecache.getlines(file)
@@ -190,6 +198,8 @@ def written_lines(codes: Iterable[CodeType]) -> Iterator[Written]:
             continue
         ran = frozenset((code.co_name, code.co_firstlineno) for code in own if code.co_filename == file)
         for line, begins in _lines_in("".join(text), PurePath(file).name):
+            if line[0] in OF_CLASSES and line[1] not in classes:
+                continue
             if line[0] not in CALLED_WHERE_IT_RAN or not ran.isdisjoint(begins):
                 yield line
 
@@ -202,35 +212,51 @@ def _lines_in(text: str, file: str) -> tuple[tuple[Written, tuple[tuple[str, int
     except (SyntaxError, ValueError, RecursionError):
         return ()  # as a cell with a magic command in it
     found = []
-    waiting: list[tuple[ast.AST, str, bool, tuple[tuple[str, int], ...]]] = [(tree, "", False, MODULE_LEVEL)]
+    waiting: list[tuple[ast.AST, str, bool, tuple[tuple[str, int], ...], str]] = [(tree, "", False, MODULE_LEVEL, "")]
     while waiting:
-        node, function, loop, begins = waiting.pop()
-        told = _told(node)
+        node, function, loop, begins, owner = waiting.pop()
+        told = _told(node, owner)
         if told is not None:
             found.append(((*told, f"{file}:{getattr(node, 'lineno', 0)}", function, loop), begins))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            function, loop = node.name, False
+            function, loop, owner = f"{owner}.{node.name}" if owner else node.name, False, ""
             lines = (node.lineno, *(decorator.lineno for decorator in node.decorator_list))
             begins = tuple((node.name, line) for line in lines)
+        owner = node.name if isinstance(node, ast.ClassDef) else owner
         inside = loop or isinstance(node, ast.For | ast.While | ast.AsyncFor)
-        waiting += [(child, function, inside, begins) for child in reversed(list(ast.iter_child_nodes(node)))]
-    return tuple(sorted(found, key=lambda each: int(each[0][2].rpartition(":")[2])))
+        waiting += [(child, function, inside, begins, owner) for child in reversed(list(ast.iter_child_nodes(node)))]
+    return tuple(sorted(found, key=lambda each: number_of_line(each[0][2])))
 
 
-def _told(node: ast.AST) -> tuple[str, str] | None:
-    """What a statement or call does, and to what, if it is one of those that matter."""
+def number_of_line(source: str) -> int:
+    """Which line of its file it is."""
+    place = place_of(source)
+    return place.number if place is not None else 0
+
+
+def _told(node: ast.AST, owner: str) -> tuple[str, str] | None:
+    """What a statement or call does, and to what, if it is one of those that matter; ``owner`` is the class in which it
+    stands.
+    """
+    if isinstance(node, ast.FunctionDef) and node.name == FORWARD and owner:
+        return FORWARD, owner
     if isinstance(node, ast.Assign):
+        made = called_name(node.value)
+        if made is not None and made[:1].isupper() and isinstance(node.targets[0], ast.Name):
+            return BUILDS, made
         for target in node.targets:
             if isinstance(target, ast.Attribute):
                 if target.attr == "requires_grad":
-                    return FREEZES, f"{short(target.value)} = {short(node.value)}"
+                    return FREEZES, f"{short(target)} = {short(node.value)}"
                 if isinstance(target.value, ast.Name) and target.value.id == "self":
                     return SETS, target.attr
     if not isinstance(node, ast.Call):
         return None
-    name = getattr(node.func, "attr", getattr(node.func, "id", None))
-    if not isinstance(name, str):
+    name = called_name(node)
+    if name is None:
         return None
+    if name in REGISTERS and node.args and isinstance(node.args[0], ast.Constant):
+        return SETS, str(node.args[0].value)
     if isinstance(getattr(torch.optim, name, None), type) and name != "Optimizer":
         return OPTIMIZER, name
     if name not in CALLS:
@@ -238,6 +264,12 @@ def _told(node: ast.AST) -> tuple[str, str] | None:
     if isinstance(node.func, ast.Attribute):
         return name, short(node.func.value)
     return name, ""
+
+
+def called_name(node: ast.AST) -> str | None:
+    """The name under which something is called; None of what is no call."""
+    name = getattr(node.func, "attr", getattr(node.func, "id", None)) if isinstance(node, ast.Call) else None
+    return name if isinstance(name, str) else None
 
 
 def short(node: ast.AST) -> str:

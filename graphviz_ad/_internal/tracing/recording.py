@@ -28,6 +28,8 @@ from graphviz_ad._internal.graph.history_files import HistoryFile
 from graphviz_ad._internal.graph.messages import IssuedCall
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    HELD,
+    OTHER_THREAD,
     RAISED,
     WITHOUT_GRADIENT,
     Failure,
@@ -65,6 +67,7 @@ from graphviz_ad._internal.tracing.eager import (
     failure_of,
     modules_of,
 )
+from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.late_passes import NotedPass, graph_of_pass, program_of
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
@@ -90,7 +93,12 @@ from graphviz_ad._internal.tracing.tape.process_groups import own_rank
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
-from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    engine_entry,
+    hidden_from_modes,
+    passes_elsewhere,
+    unseen_by_functions,
+)
 from graphviz_ad._internal.tracing.tape.torch_version import refuse_older
 
 NOT_REDUCED = "Expected to have finished reduction in the prior iteration"  # in torch's own message
@@ -155,6 +163,8 @@ class Recording:
         self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
         self._codes: list[CodeType] = []
+        self._marks: list[int] = []  # how many operations had run when each call came
+        self._held: dict[str | None, tuple[Any, ...]] = {}
         self._path = file
         self._file: HistoryFile | None = None
         self._said: list[Notice] = []  # what went wrong with the file
@@ -202,6 +212,7 @@ class Recording:
         self._recorder.most = self._most_operations
         try:
             self._recorder.blind = not self._open.enter_context(engine_entry(self._engine))
+            self._open.enter_context(passes_elsewhere(self._elsewhere))
             self._open.enter_context(self._noted)
             if self._wants_gradients:
                 self._open.enter_context(self._steps)
@@ -349,6 +360,16 @@ class Recording:
             )
         with unseen_by_functions():
             self._look_at_gradients()
+            self._look_at_what_is_held()
+
+    def _look_at_what_is_held(self) -> None:
+        """Note results of earlier passes that somebody keeps; what a function holds is gone when that has ended."""
+        codes = [*self._tape.codes_of_program(), *self._codes]
+        try:
+            for source, held in held_of_tape(self._tape, self._marks, codes):
+                self._held[source] = (source, held.holder, held.source, held.passes, held.nodes, held.bytes)
+        except Exception as error:
+            self._failed(error)
 
     def _look_at_gradients(self) -> None:
         """Note what ``.grad`` holds of everything that is known to have one."""
@@ -363,6 +384,11 @@ class Recording:
             self._failed(error)
 
     # --- the user's backward passes
+
+    def _elsewhere(self, accumulates: bool) -> None:
+        """A pass ran in another thread; torch's own threads run parts of ours."""
+        if accumulates and self._running is None and all(one.kind != OTHER_THREAD for one in self._said):
+            self._said.append(notice(OTHER_THREAD))
 
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != self._thread or self._recorder.full:
@@ -423,8 +449,13 @@ class Recording:
             for i, word in ((1, "retain_graph"), (2, "create_graph"))
         )
         self._calls.append(BackwardCall(source, retain, create))
+        self._marks.append(len(self._tape.operations))
         if code is not None:
             self._codes.append(code)
+        count = len(self._calls)
+        if count >= FEWEST and not count & (count - 1):  # 4, 8, 16, …: each look goes through all that is recorded
+            with hidden_from_modes():
+                self._look_at_what_is_held()
 
     def _note_totals(self, noted: RecordedPass, *, whole: bool) -> None:
         """What a pass that ran in no other brought to each tensor."""
@@ -563,7 +594,8 @@ class Recording:
         )
         whole.is_packed = tape.is_packed
         whole.adopt(graphs)
-        notices = [*notices, *self._said]
+        held = [notice(HELD, shown=False, held=tuple(self._held.values()))] if self._held else []
+        notices = [*notices, *self._said, *held]
         if self._depths.went_too_deep:
             notices = [*notices, notice("too deep", reach=self._depths.reach)]
         if tape.of_other_tasks:

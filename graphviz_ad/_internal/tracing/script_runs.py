@@ -11,6 +11,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -95,13 +96,34 @@ def recorded_run(
     return ScriptRun(recording.graph, stopped, error)
 
 
+def attributes(thing: Any) -> Mapping[str, Any]:
+    """What an object has, read without running anything of its class."""
+    try:
+        found = object.__getattribute__(thing, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, or with a number where another has it."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
 def models_in(namespace: Mapping[str, Any], called: list[torch.nn.Module]) -> dict[str, torch.nn.Module]:
     """Name -> model: the modules with parameters among the variables of a program, and those that it called, but for
     what is a part of another.
     """
     found = {name: thing for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)}
+    for name, thing in namespace.items():
+        held = attributes(thing) if type(thing).__module__ == namespace.get("__name__") else {}
+        found |= {f"{name}.{part}": each for part, each in held.items() if isinstance(each, torch.nn.Module)}
+    known_already = {id(module) for module in found.values()}
     for module in called:
-        found.setdefault(type(module).__name__.lower(), module)
+        if id(module) not in known_already:
+            known_already.add(id(module))
+            found[free_name(type(module).__name__.lower(), found)] = module
     known: dict[int, str] = {}
     for name, module in found.items():
         if next(module.parameters(), None) is not None:

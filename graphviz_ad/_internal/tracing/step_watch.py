@@ -12,11 +12,11 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, Protocol
 
 import torch
@@ -28,16 +28,23 @@ from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import HistoryFile
 from graphviz_ad._internal.graph.notice_sentences import sentence
-from graphviz_ad._internal.graph.notices import LOOK_FAILED, Notice, notice
+from graphviz_ad._internal.graph.notices import LOOK_FAILED, NOT_WATCHED, OTHER_THREAD, Notice, notice
 from graphviz_ad._internal.graph.training_history import KeptSteps, ParameterSummary, StepSummary
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
 from graphviz_ad._internal.tracing.eager import described_exception, failure_of
+from graphviz_ad._internal.tracing.held_results import Roots
 from graphviz_ad._internal.tracing.passed_graph import graph_of_pass, walked_before
 from graphviz_ad._internal.tracing.program_facts import about_error, calling_line
 from graphviz_ad._internal.tracing.tape.process_groups import own_rank
-from graphviz_ad._internal.tracing.tape.torch_private import engine_entry, hidden_from_modes, unseen_by_functions
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    engine_entry,
+    hidden_from_modes,
+    passes_elsewhere,
+    unseen_by_functions,
+)
 
 Steps = Sequence[StepSummary]
+MOST_OF_A_HISTOGRAM = 10_000  # elements of a gradient
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,13 @@ class Judge:
 
 class Told(Protocol):
     """Who is told of each step, once it is known how far it went."""
+
+    @property
+    def wants_gradients(self) -> bool:
+        """Whether it takes elements of gradients."""
+
+    def tell_gradients(self, number: int, gradients: Mapping[str, Tensor]) -> Notice | None:
+        """Take these in."""
 
     def tell(self, step: StepSummary) -> Notice | None:
         """Take in a step; what went wrong with that, said once."""
@@ -81,6 +95,7 @@ class StepWatch:
         self._before: dict[str, Tensor] = {}
         self._spare: dict[str, Tensor] = {}  # a copy that has served, for the next one if that is made at once
         self._passes = self._depth = 0
+        self._roots = Roots()
         self._open = ExitStack()
         self._state = "new"
         self._graph: Graph | TraceError | None = None
@@ -115,6 +130,7 @@ class StepWatch:
             self._file = HistoryFile(self._path, type(self._model).__name__, self._every, self._say, own_rank())
         self._state, self._thread = "open", threading.get_ident()
         self._open.enter_context(engine_entry(self._engine))
+        self._open.enter_context(passes_elsewhere(self._elsewhere))
         return self
 
     def __exit__(
@@ -127,6 +143,11 @@ class StepWatch:
         self._spare = {}
         if self._file is not None:
             self._file.write_end(*ended_by(error))
+
+    def _elsewhere(self, accumulates: bool) -> None:
+        """A pass ran in another thread; torch's own threads run parts of ours."""
+        if accumulates and not self._depth:
+            self._say(notice(OTHER_THREAD))
 
     def _engine(self, real: Any, outputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
@@ -143,9 +164,9 @@ class StepWatch:
             self._depth -= 1
         self._passes += 1
         if looks:
-            source, _ = calling_line(sys._getframe(1), OUR_FOLDER)
+            source, code = calling_line(sys._getframe(1), OUR_FOLDER)
             with self._guarded():
-                self._look(outputs, source)
+                self._look(outputs, source, code)
             self._keep_graph(walked, outputs)
         self._spare = {}
         return result
@@ -190,15 +211,27 @@ class StepWatch:
         except Exception as error:  # a tracer must not break what it watches
             self._graph = TraceError(described_exception(error))
 
-    def _look(self, outputs: Sequence[Any], source: str | None) -> None:
-        """Note norms of weights and gradients."""
+    def _look(self, outputs: Sequence[Any], source: str | None, code: CodeType | None) -> None:
+        """Note norms of weights and gradients, and what the program still holds of earlier passes."""
         named = plain_parameters(self._model)
-        step = StepSummary(self._passes, loss_of(outputs), source, summaries_of(named))
+        self._say_what_is_not_watched(named)
+        held = self._roots.look(self._passes, outputs, code, source)
+        step = StepSummary(self._passes, loss_of(outputs), source, summaries_of(named), held)
         self._steps.add(step)
         self._untold = True
+        asking = [log for log in self._logs if log.wants_gradients] if is_first_rank() else []
+        elements = {name: some for name, p in named if asking and (some := some_elements(p.grad)) is not None}
+        self._tell(log.tell_gradients(self._passes, elements) for log in asking)
         if self._file is not None:
             self._file.write_step(step)
         self._before = {name: copy_of(p, self._spare.get(name)) for name, p in named}
+
+    def _say_what_is_not_watched(self, named: Sequence[tuple[str, Tensor]]) -> None:
+        """Parameters that are trained and no tensors of this process alone."""
+        known = {name for name, _ in named}
+        others = [name for name, p in self._model.named_parameters() if p.requires_grad and name not in known]
+        if others:
+            self._say(notice(NOT_WATCHED, others))
 
     def _note_update(self) -> None:
         """How far the parameters went since the pass that was looked at, of which all is known then."""
@@ -208,8 +241,10 @@ class StepWatch:
         with self._guarded():
             self._note_moves(before)
         self._spare = before
-        for log in self._logs if is_first_rank() else ():
-            said = log.tell(self._steps[-1])
+        self._tell(log.tell(self._steps[-1]) for log in (self._logs if is_first_rank() else ()))
+
+    def _tell(self, failures: Iterable[Notice | None]) -> None:
+        for said in failures:
             if said is not None:
                 self._say(said)
 
@@ -290,6 +325,16 @@ def wider(dtype: torch.dtype) -> torch.dtype:
     if dtype in (torch.float16, torch.bfloat16):
         return torch.float32
     return dtype
+
+
+def some_elements(gradient: Tensor | None) -> Tensor | None:
+    """Elements of a gradient for a histogram, evenly out of all; None where none is finite."""
+    if gradient is None or gradient.is_sparse:
+        return None
+    flat = gradient.detach().reshape(-1)
+    some = flat[:: -(-flat.numel() // MOST_OF_A_HISTOGRAM) or 1].float().cpu()
+    finite = some[some.isfinite()]
+    return finite if finite.numel() else None
 
 
 def loss_of(outputs: Sequence[Any]) -> float | None:

@@ -4,6 +4,7 @@ names that torch has for these.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -12,9 +13,11 @@ import torch
 def own_rank() -> tuple[int, int] | None:
     """The rank of this process and how many there are; None where it is alone."""
     distributed: Any = torch.distributed
-    if not distributed.is_available() or not distributed.is_initialized():
-        return None
-    return distributed.get_rank(), distributed.get_world_size()
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    told = [os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE")]  # as torchrun says, before they know another
+    rank, of = (int(each) if each.isdecimal() else 0 for each in told)
+    return (rank, of) if of > 1 else None
 
 
 def group_of(group: Any) -> Any:

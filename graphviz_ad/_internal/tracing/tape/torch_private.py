@@ -594,6 +594,19 @@ def engine_entry(around: Callable[..., Any]) -> Iterator[bool]:
             raise
 
 
+@contextmanager
+def passes_elsewhere(told: Callable[[bool], None]) -> Iterator[None]:
+    """While this is open and an `engine_entry` is, ``told`` hears of passes in threads of which nobody watches the
+    engine: whether each accumulates into leaves.
+    """
+    _tell_of_others.append(told)
+    try:
+        yield
+    finally:
+        _tell_of_others.remove(told)
+
+
+_tell_of_others: list[Callable[[bool], None]] = []
 _real_engine: list[Any] = [None, None]  # the two; None: it is in its place
 
 
@@ -634,6 +647,10 @@ def _wrap_engine() -> None:
     _real_engine[0] = real = getattr(torch.autograd, ENGINE)
 
     def entry(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() not in _watchers:
+            accumulates = bool(args[6] if len(args) > 6 else kwargs.get("accumulate_grad", False))
+            for told in [*_tell_of_others]:
+                told(accumulates)
         return _watched(real)(*args, **kwargs)
 
     setattr(torch.autograd, ENGINE, entry)

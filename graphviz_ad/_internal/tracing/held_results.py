@@ -1,0 +1,223 @@
+"""Results that outlive their step -> who holds them, on which line, and how much of the graphs behind them is kept.
+
+Only those that hold a graph count: a list of losses that nobody called item() on. Nothing of the program is called, and
+no variables of a function are read, which would keep them alive.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import linecache
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import PurePath
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+from weakref import ref
+
+from torch import Tensor
+
+from graphviz_ad._internal.base.errors import TraceError
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
+from graphviz_ad._internal.graph.training_history import HeldGraphs
+from graphviz_ad._internal.tracing.assembly.autograd_graph import node_of, walk
+from graphviz_ad._internal.tracing.tape.tape import Tape
+
+FEWEST = 3  # passes of which something is held, before it is no longer what a program has in its variables
+MOST = 0.6  # of all passes before the last
+MOST_WALKED = 2000  # autograd nodes that are counted
+MOST_ROOTS = 256  # results that are remembered, by a weak reference each
+CONTAINERS = (list, deque, dict, set, tuple)
+KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "setdefault"})
+
+
+class Roots:
+    """The results that backward passes began at, as far as they still live."""
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[int, ref[Tensor]]] = deque(maxlen=MOST_ROOTS)
+        self._counts: list[int] = []
+
+    def look(
+        self, number: int, outputs: Sequence[Any], code: CodeType | None, made: str | None = None
+    ) -> HeldGraphs | None:
+        """What is held of the passes before this one, where it is more than at each of the looks before; told of 2, 4,
+        8, … of them, since who holds them is asked of all objects there are.
+        """
+        living = {made: one for made, known in self._known if (one := known()) is not None and has_graph(one)}
+        self._counts.append(len(living))
+        for one in outputs:
+            if isinstance(one, Tensor) and has_graph(one):
+                self._known.append((number, ref(one)))
+        last = self._counts[-FEWEST:]
+        if len(living) < FEWEST - 1 or len(living) & (len(living) - 1) or not all(a < b for a, b in pairwise(last)):
+            return None
+        return held_graphs(list(living.values()), len(living), [code] if code is not None else [], made)
+
+
+def has_graph(tensor: Tensor) -> bool:
+    """Whether a tensor keeps the graph that it was computed by."""
+    return tensor.grad_fn is not None
+
+
+def held_of_tape(
+    tape: Tape, marks: Sequence[int], codes: Sequence[CodeType]
+) -> Iterator[tuple[str | None, HeldGraphs]]:
+    """The line that made results of several passes, and who holds them; ``marks`` are how many operations had run when
+    each pass began. What came of the last pass and after it is still in the variables of the program.
+    """
+    groups: dict[str | None, dict[int, Tensor]] = {}
+    for value in tape.values:
+        living = value.reference() if value.requires_grad and value.maker is not None else None
+        if living is None or living.is_leaf or not has_graph(living) or value.maker is None:
+            continue
+        number = sum(value.maker >= mark for mark in marks)
+        if number < len(marks) - 1:
+            groups.setdefault(line_of(tape, value.maker), {})[number] = living
+    for source, found in groups.items():
+        tensors = [*found.values()]
+        if len(found) >= max(FEWEST, MOST * (len(marks) - 1)) and containers_of(tensors):
+            yield source, held_graphs(tensors, len(found), codes, source)
+
+
+def line_of(tape: Tape, operation: int) -> str | None:
+    """The line of the program that an operation comes from."""
+    site = tape.operations[operation].place.user
+    return site.source if site is not None else None
+
+
+def held_graphs(
+    tensors: Sequence[Tensor], passes: int, codes: Sequence[CodeType], made: str | None = None
+) -> HeldGraphs:
+    """Who holds these results, which the line ``made`` computed, where the program puts them there, and what is kept
+    because of it.
+    """
+    holder = holder_of(tensors)
+    nodes, size = kept_behind(tensors)
+    line = keeping_line(codes, holder, made)
+    return HeldGraphs(holder or (line.holder if line else None), line.source if line else None, passes, nodes, size)
+
+
+def kept_behind(tensors: Sequence[Tensor]) -> tuple[int | None, int]:
+    """How many autograd nodes stand behind results, None where there are very many; and how many bytes these and the
+    results keep.
+    """
+    own = sum(each.numel() * each.element_size() for each in tensors)
+    try:
+        graph = walk([node_of(each) for each in tensors], limit=MOST_WALKED)
+    except TraceError:
+        return None, own
+    nodes, (saved, _) = len(graph.nodes), graph.kept
+    graph.release()
+    return nodes, own + saved
+
+
+def holder_of(tensors: Sequence[Tensor]) -> str | None:
+    """What the program calls the list, or the like, that most of the results are in; None where it has no such name."""
+    return next((name for each in containers_of(tensors) if (name := name_of(each)) is not None), None)
+
+
+def containers_of(tensors: Sequence[Tensor]) -> list[Any]:
+    """The lists, or the like, of the program that hold most of these."""
+    wanted = {id(each) for each in tensors}
+    around = [each for each in gc.get_referrers(tensors[0]) if isinstance(each, CONTAINERS) and each is not tensors]
+    return [
+        each
+        for each in around
+        if "__builtins__" not in each and sum(id(part) in wanted for part in parts_of(each)) >= max(2, len(wanted) // 2)
+    ]
+
+
+def parts_of(container: Any) -> Iterable[Any]:
+    """What a container holds."""
+    return list(container.values()) if isinstance(container, dict) else list(container)
+
+
+def name_of(container: Any) -> str | None:
+    """ "losses", or "History.losses" of an attribute."""
+    for each in gc.get_referrers(container):
+        held = each if isinstance(each, dict) else attributes_of(each)
+        names = [name for name, thing in held.items() if thing is container and isinstance(name, str)]
+        if not names:
+            continue
+        if not isinstance(each, dict):
+            return f"{type(each).__name__}.{names[0]}"
+        owner = next((one for one in gc.get_referrers(each) if attributes_of(one) is each), None)
+        if isinstance(owner, ModuleType) or "__builtins__" in each:
+            return names[0]
+        if owner is not None:
+            return f"{type(owner).__name__}.{names[0]}"
+    return None
+
+
+def attributes_of(thing: Any) -> dict[Any, Any]:
+    """What an object has, read without running anything of its class."""
+    if isinstance(thing, FrameType | type):
+        return {}
+    try:
+        found = object.__getattribute__(thing, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class KeepingLine:
+    """A line that puts something, computed of ``names``, into what the program calls ``holder``."""
+
+    source: str
+    holder: str
+    names: frozenset[str]
+
+
+def keeping_line(codes: Sequence[CodeType], holder: str | None, made: str | None) -> KeepingLine | None:
+    """Where the program puts results into what is called so; where that has no name, what the line ``made`` computed,
+    or went back from, into anything, if that is in one place.
+    """
+    files = {code.co_filename: "".join(linecache.getlines(code.co_filename)) for code in codes}
+    lines = [line for file, text in files.items() for line in keeping_lines(text, PurePath(file).name)]
+    if holder is not None:
+        name = holder.rpartition(".")[2]
+        return next((line for line in lines if line.holder.rpartition(".")[2] == name), None)
+    filled = {name for file, text in files.items() for name in filled_at(text, PurePath(file).name, made)}
+    found = [line for line in lines if line.source == made or line.names & filled]
+    return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=16)
+def keeping_lines(text: str, file: str) -> tuple[KeepingLine, ...]:
+    """The lines of a file that put a thing into a container."""
+    found = []
+    for node in nodes_of(text):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in KEEPING:
+            kept, parts = node.func.value, node.args
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            kept, parts = node.targets[0].value, [node.value]
+        else:
+            continue
+        names = frozenset(part.id for each in parts for part in ast.walk(each) if isinstance(part, ast.Name))
+        found.append(KeepingLine(f"{file}:{node.lineno}", ast.unparse(kept), names))
+    return tuple(found)
+
+
+def filled_at(text: str, file: str, source: str | None) -> Iterator[str]:
+    """The variables that a line fills, or goes back from."""
+    for node in nodes_of(text):
+        if f"{file}:{getattr(node, 'lineno', 0)}" != source:
+            continue
+        if isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.Attribute) and node.attr == "backward" and isinstance(node.value, ast.Name):
+            yield node.value.id
+
+
+def nodes_of(text: str) -> Iterator[ast.AST]:
+    """All of a program; nothing of what is none, as a cell with a magic command in it."""
+    try:
+        yield from ast.walk(syntax_tree(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return
