@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.film.memories import ROLE
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
@@ -35,6 +36,7 @@ from graphviz_ad._internal.scene.program_panel import OWNER
 from graphviz_ad._internal.scene.scene import restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
+from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 EXAMPLES = int(os.environ.get("FUZZ", "8"))  # each takes more than half a second; 220 were tried
 
@@ -76,6 +78,18 @@ class Seen:
     before: list[dict[str, float]] = field(default_factory=list)
     after: list[dict[str, tuple[float, float | None]]] = field(default_factory=list)
     end: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    memories: list[dict[str, list[float]]] = field(
+        default_factory=list
+    )  # of optimizers: after each pass, and at the end
+
+
+def memory(optimizers: Sequence[torch.optim.Optimizer], model: nn.ParameterDict) -> dict[str, list[float]]:
+    """What each parameter's optimizer remembers of it, but for how many steps it took."""
+    states = {name: optimizer.state.get(p, {}) for optimizer, (name, p) in zip(optimizers, model.items(), strict=True)}
+    return {
+        name: [known.item() for key, known in held.items() if key != "step" and known is not None]
+        for name, held in states.items()
+    }
 
 
 def state(model: nn.ParameterDict) -> dict[str, tuple[float, float | None]]:
@@ -93,6 +107,7 @@ def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequ
         loss.backward(**options)
         if seen is not None:
             seen.after.append(state(model))
+            seen.memories.append(memory(optimizers, model))
         return loss
 
     for action, n in program:
@@ -128,6 +143,7 @@ def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequ
             optimizers[0].step(closure)  # type: ignore[arg-type]
     if seen is not None:
         seen.end = state(model)
+        seen.memories.append(memory(optimizers, model))
 
 
 def fresh() -> nn.ParameterDict:
@@ -164,6 +180,19 @@ def shown(telling: Telling, moment: int) -> dict[str, tuple[str, str]]:
     return found
 
 
+def remembered(telling: Telling, moment: int) -> dict[str, list[str]]:
+    """Of each leaf, what its optimizer is said to remember; nothing of what is not there yet."""
+    changes = [
+        *telling.story.opening,
+        *(change for step in telling.story.steps[: moment + 1] for change in step.changes),
+    ]
+    return {
+        box.name: [number for line in box.lines if line.role == ROLE and (number := line.text.split(" ")[1]) != NOT_YET]
+        for box in restyle(telling.scene, changes).boxes
+        if box.kind == "leaf"
+    }
+
+
 def moments(telling: Telling) -> list[int]:
     """For each pass, the step in which it has brought all that it brings."""
     found: dict[str, int] = {}
@@ -198,11 +227,13 @@ def test_every_number_of_every_moment_is_torchs(program: list[tuple[str, int]], 
     telling = told(graph)
     ends = [*moments(telling), len(telling.story.steps) - 1]
     states = [{n: (b[n], a[n][1]) for n in b} for b, a in zip(seen.before, seen.after, strict=True)] + [seen.end]
-    for moment, state_then in zip(ends, states, strict=True):
+    for moment, state_then, memory_then in zip(ends, states, seen.memories, strict=True):
         for name, (value, grad) in shown(telling, moment).items():
             is_value, is_grad = state_then[name]
             assert value == value_text(is_value), (moment, name)
             assert grad.rpartition("= ")[2] == grad_text(is_grad), (moment, name)
+        for name, numbers in remembered(telling, moment).items():
+            assert numbers == [grad_text(number) for number in memory_then[name]], (moment, name)
     said = telling.story.steps[-1].caption[-1]
     for part in said.split(", "):
         name, _, grad = part.partition(".grad = ")
