@@ -83,7 +83,8 @@ def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:
         at_depth = replace(look, depth=depth)
         graphs = [at_depth.simplified(one.graph, ends=ends) for one in rounds]
         boxes = tuple(graphs[0].nodes)
-        fits = computed(graphs[0]) >= LEAST and len(boxes) <= MOST and boxes != before
+        modules = sum(node.kind == "module" for node in graphs[0].node_list)
+        fits = modules > 1 and modules + computed(graphs[0]) >= LEAST and len(boxes) <= MOST and boxes != before
         if fits and all(tuple(graph.nodes) == boxes for graph in graphs) and tried < MOST_TRIED:
             tried += 1
             yield at_depth
