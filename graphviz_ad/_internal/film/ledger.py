@@ -178,6 +178,8 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
     if chapter.what == EMPTIED:
         return (f".grad of {listed(chapter, words)} is None again", "")
     name = f"{by} writes to .grad" if by else "the program writes to .grad"
+    if chapter.what == REPLACED and all(deed.held is not None and deed.held.missing for deed in chapter.deeds):
+        return (f".grad of {listed(chapter, words)} is let go of", "nobody saw what took its place")
     if chapter.what == REPLACED:
         name = "another tensor was put into .grad"
     said = [

@@ -7,11 +7,11 @@ told in a step each way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.film.ledger import MOST_NAMED, Ledger, added_caption, fitting, said_of_grad
+from graphviz_ad._internal.film.ledger import MOST_NAMED, Ledger, added_caption, fitting, named_shortly, said_of_grad
 from graphviz_ad._internal.film.memories import Memories
 from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import (
@@ -158,6 +158,7 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     kept = picture.graph.has_gradients
     end = ending(picture, forward_only=not kept)
     caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
+    gone = said_of_gone(each[-1], ledger.lines, picture) if kept else ""
     changes = (
         *end.changes,
         *teller.leaves.ledger_changes(teller.leaves.held, None),
@@ -166,9 +167,18 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     known = Counter(teller.points)
     whole = [
         replace(step, losses=known[i]) if i in known else step
-        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes)])
+        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=gone)])
     ]
     return Story(tuple(opening), tuple(whole), teller.curve(each))
+
+
+def said_of_gone(last: Told, leaves: Collection[str], picture: Words) -> str:
+    """That leaves were gone before the recording ended, so that it says of them what was last seen."""
+    gone = [picture.names.of[key] for key in leaves if key in last.round.gone]
+    if not gone:
+        return ""
+    were = "was" if len(gone) == 1 else "were"
+    return f"{named_shortly(gone)} {were} gone when the recording ended: this is what was last seen."
 
 
 @dataclass
