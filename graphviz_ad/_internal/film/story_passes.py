@@ -11,8 +11,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import OptionError
-from graphviz_ad._internal.film.ledger import MOST_NAMED, Ledger, added_caption, fitting, named_shortly, said_of_grad
+from graphviz_ad._internal.film.ledger import (
+    MOST_NAMED,
+    ROOM,
+    Ledger,
+    added_caption,
+    fitting,
+    named_shortly,
+    said_of_grad,
+)
 from graphviz_ad._internal.film.memories import Memories
+from graphviz_ad._internal.film.program_lines import lines_of_nodes
 from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import (
     MOST_EDGE_STEPS,
@@ -23,15 +32,17 @@ from graphviz_ad._internal.film.story import (
     final,
     first_frame,
     lessons_forward,
+    line_of_result,
 )
 from graphviz_ad._internal.film.story_updates import LeafTeller
 from graphviz_ad._internal.film.update_words import letters_beside
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations import lessons
-from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
+from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Move, Step
 from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words
 from graphviz_ad._internal.scene.words.names import function_name
-from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption
+from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption, is_constant, short_elements
 
 SOURCES = ("leaf", "data")
 ACCUMULATE = "accumulate"  # a phase of training beside forward and backward
@@ -191,6 +202,7 @@ class RoundTeller:
     told: set[str] = field(default_factory=set)
     points: list[int] = field(default_factory=list)  # the step in which each round has its loss
     count: int = 1  # steps so far
+    values: dict[str, Snapshot | None] = field(default_factory=dict)  # of sources, as the last round had them
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
@@ -219,6 +231,7 @@ class RoundTeller:
         for chapter in current.after:
             steps += self.leaves.chapter(chapter, words)
         self.told |= {node.key for node in works}
+        self.values |= {node.key: node.value for node in words.graph.node_list if node.kind in SOURCES}
         self.count += len(steps)
         return numbered(steps, current)
 
@@ -264,8 +277,14 @@ class RoundTeller:
                 continue
             arrows = [Change(edge.key, "active-forward") for edge in graph.in_edges(node.key)]
             teller.will_dim(arrows, "forward")
+            edges = [edge for edge in graph.in_edges(node.key) if told.round.holds(edge.tail, here)]
             step = teller.step(
-                "forward", teller.forward_caption(node), [*arrows, self.shown(told, node)], uses=lessons_forward(node)
+                "forward",
+                teller.forward_caption(node),
+                [*arrows, self.shown(told, node)],
+                moves=[Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges],
+                of=[node],
+                uses=lessons_forward(node),
             )
             teller.will_dim([Change(node.key)], "forward")
             rule = str(node.op or node.kind)
@@ -280,8 +299,19 @@ class RoundTeller:
         changes = [self.shown(told, node) for node in lit]
         keys = {node.key for node in works}
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
-        caption = ("The same forward pass with the new values", root_text(told))
-        return [Step("forward", caption, tuple(changes), 3, brief=root_text(told))]
+        new = [node for node in lit if node.kind in SOURCES and self.is_new(node)]
+        caption = ("The same forward pass with the new values", new_values(new, told))
+        looked_at = tuple([node.key for node in (*new[:MOST_NAMED], *roots_of(graph))])
+        return [
+            Step(
+                "forward", caption, tuple(changes), 3, brief=root_text(told), lit=lines_of_nodes(graph, works),
+                look_at=looked_at,
+            )
+        ]  # fmt: skip
+
+    def is_new(self, node: Node) -> bool:
+        """Whether the box of a source said another value in the rounds before."""
+        return not is_constant(node) and node.key in self.values and self.values[node.key] != node.value
 
     # --- backward
 
@@ -328,7 +358,9 @@ class RoundTeller:
             f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]
         ]
         caption = ("The same backward pass", fitting(said, ", "))
-        return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]))
+        lit = tuple(dict.fromkeys(one for step in steps for one in step.lit))
+        looked_at = tuple([node.key for node in leaves[:MOST_NAMED]])
+        return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]), lit=lit, look_at=looked_at)
 
     def added(self, told: Told) -> Step | None:
         """What this pass added to every ``.grad``; nothing where all were empty, which was to be seen."""
@@ -415,6 +447,15 @@ def lowered(text: str) -> str:
 def roots_of(graph: Graph) -> list[Node]:
     """What the pass began at."""
     return [node for node in graph.node_list if node.is_output]
+
+
+def new_values(sources: Sequence[Node], told: Told) -> str:
+    """ "w = 1.1, b = 0.6, so loss = 10.24": what is new among what it starts from, where there is room, and its end."""
+    texts = [(told.words.names.of[node.key], short_elements(node.value)) for node in sources]
+    said = [f"{name} = {text}" for name, text in texts if text is not None]
+    end = root_text(told)
+    fits = said and len(said) == len(sources) and len(", ".join([*said, end])) <= ROOM
+    return f"{', '.join(said)}, so {end}" if fits and end else end
 
 
 def root_text(told: Told) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from graphviz_ad._internal.film.ledger import Ledger, chapter_caption, value_texts
 from graphviz_ad._internal.film.memories import Memories, Texts
+from graphviz_ad._internal.film.program_lines import lines_of_source
 from graphviz_ad._internal.film.scaling import scaled_by, scaling_caption
 from graphviz_ad._internal.film.update_words import LineWords, news_of_settings, told_at_once, told_lines, way_of
 from graphviz_ad._internal.film.updates import MOVES, Chapter, Deed
@@ -57,6 +58,7 @@ class LeafTeller:
         else:
             steps = [self.written(chapter, words)]
         clear = [Change(key, "idle") for key in (*words.graph.nodes, *(edge.key for edge in words.graph.edges))]
+        steps = [replace(step, lit=lines_of_source(words.graph, chapter.source)) for step in steps]
         return [replace(steps[0], changes=(*clear, *settled, *steps[0].changes)), *steps[1:]]
 
     def seen(self, chapter: Chapter) -> list[Deed]:
@@ -71,11 +73,12 @@ class LeafTeller:
         factor = scaled_by(chapter)
         if factor is not None:
             said, used = scaling_caption(chapter, deeds, factor, words), (lessons.SCALED,)
-            return Step(CLIP, said, tuple(changes), 1 + len(deeds), lessons=used)
+            return Step(CLIP, said, tuple(changes), 1 + len(deeds), lessons=used, look_at=first_of(deeds))
         emptied = all(is_nothing(deed) for deed in chapter.deeds)
         used = (lessons.EMPTIES,) if chapter.what == EMPTIED else ()
         caption = chapter_caption(chapter, deeds, words)
-        return Step(ZERO if emptied else WRITE, caption, tuple(changes), 1 + len(deeds), lessons=used)
+        phase = ZERO if emptied else WRITE
+        return Step(phase, caption, tuple(changes), 1 + len(deeds), lessons=used, look_at=first_of(deeds))
 
     def moves(self, chapter: Chapter, words: Words) -> list[Step]:
         """A step of an optimizer, line by line where it is the first of its kind; all at once else."""
@@ -95,7 +98,7 @@ class LeafTeller:
             steps.append(
                 Step(
                     UPDATE, line.caption, tuple(lit), 1, about=about, rule=rule, lessons=(line.lesson,),
-                    brief=line.brief, at_once=whole.caption,
+                    brief=line.brief, at_once=whole.caption, look_at=first_of(deeds),
                 )
             )  # fmt: skip
         return steps
@@ -110,7 +113,7 @@ class LeafTeller:
         about = tuple([deed.leaf for deed in deeds])
         return Step(
             UPDATE, caption, changes, 1 + len(deeds), about=about, rule=UPDATE, lessons=used, brief=brief,
-            sentence=news_of_settings(deeds, self.settings),
+            sentence=news_of_settings(deeds, self.settings), look_at=first_of(deeds),
         )  # fmt: skip
 
     def changes(self, deeds: Sequence[Deed], words: Words) -> list[Change]:
@@ -151,6 +154,11 @@ def ways_of(chapter: Chapter, ledger: Ledger) -> list[Chapter]:
     if len(groups) > MOST_WAYS or any(deed.leaf not in ledger.lines for deed in chapter.deeds):
         return [chapter]
     return [replace(chapter, deeds=tuple(group)) for group in groups.values()]
+
+
+def first_of(deeds: Sequence[Deed]) -> tuple[str, ...]:
+    """The box of the first leaf, which is told of; what is done to the others is the same."""
+    return tuple([deed.leaf for deed in deeds[:1]])
 
 
 def is_nothing(deed: Deed) -> bool:
