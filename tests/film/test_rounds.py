@@ -414,6 +414,16 @@ def test_a_step_says_from_where_to_where_it_moves_and_what_is_remembered() -> No
     assert [numbers for _, numbers in seen] == [["−4"], ["−4"], ["−4.4"], ["−4.4"], ["−4"]]
 
 
+def test_only_what_a_step_is_about_is_lit_in_a_forward_pass() -> None:
+    telling = told(trained(2))
+    changes = [*telling.story.opening]
+    for step in telling.story.steps:
+        changes += step.changes
+        lit = {box.key for box in restyle(telling.scene, changes).boxes if box.emphasis == "active"}
+        if step.phase == "forward":
+            assert lit == {change.key for change in step.changes if change.emphasis == "active"}
+
+
 OPTIONS = {
     "SGD": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.5], "nesterov": [False, True], "weight_decay": [0.0, 0.1]},
     "Adam": {"betas": [(0.9, 0.999), (0.5, 0.6)], "weight_decay": [0.0, 0.1], "eps": [1e-8, 1e-2]},

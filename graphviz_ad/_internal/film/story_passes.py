@@ -268,15 +268,15 @@ class RoundTeller:
         steps: list[Step] = []
         sources = [node for node in graph.node_list if node.kind in SOURCES]
         sources = [node for node in sources if told.round.holds(node.key, here)]
+        teller.will_dim([Change(node.key) for node in sources], "forward")
         steps.append(
             teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources])
         )
-        teller.will_dim([Change(node.key) for node in sources], "forward")
         for node in graph.node_list:
             if node.kind in SOURCES or not told.round.holds(node.key, fresh):
                 continue
             arrows = [Change(edge.key, "active-forward") for edge in graph.in_edges(node.key)]
-            teller.will_dim(arrows, "forward")
+            teller.will_dim([*arrows, Change(node.key)], "forward")
             edges = [edge for edge in graph.in_edges(node.key) if told.round.holds(edge.tail, here)]
             step = teller.step(
                 "forward",
@@ -286,7 +286,6 @@ class RoundTeller:
                 of=[node],
                 uses=lessons_forward(node),
             )
-            teller.will_dim([Change(node.key)], "forward")
             rule = str(node.op or node.kind)
             steps.append(replace(step, about=(node.key,), rule=rule, brief=teller.result(node)))
         return steps
