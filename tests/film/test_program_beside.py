@@ -144,6 +144,32 @@ def test_a_recorded_block_is_shown_as_it_stands_in_its_function() -> None:
 # --- where there is no source
 
 
+def test_each_step_of_a_training_lights_the_lines_that_did_it() -> None:
+    w = torch.tensor(1.0, requires_grad=True)
+    optimizer = torch.optim.SGD([w], 0.1, momentum=0.9)
+    with gad.record() as recorded:
+        for _ in range(2):
+            error = 2 * w - 6
+            loss = error**2
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_([w], 5.0)
+            optimizer.step()
+            w.grad = None
+    film = recorded.graph.animate(code=True, layout="layered").film
+    assert film.program is not None
+    at = {(line.part, line.number): line.text.strip() for line in film.program.lines}
+    lit = [
+        (step.phase, {at[one.part, n] for one in step.lit for n in range(one.first, one.last + 1)})
+        for step in film.steps
+    ]
+    assert [lines for phase, lines in lit if phase == "clip"] == [{"torch.nn.utils.clip_grad_norm_([w], 5.0)"}] * 2
+    assert {*map(frozenset, (lines for phase, lines in lit if phase == "update"))} == {frozenset({"optimizer.step()"})}
+    computed = {"error = 2 * w - 6", "loss = error**2"}
+    for phase in ("forward", "backward"):
+        assert set().union(*(lines for each, lines in lit if each == phase)) == computed
+    assert [lines for phase, lines in lit if phase == "forward"][-1] == computed  # told at once
+
+
 def function_of(source: str, file: str, *, readable: bool) -> Callable[..., Any]:
     """A function of a source that is, or is not, to be had."""
     names: dict[str, Any] = {"torch": torch}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.film_frames import film_frames
+from graphviz_ad._internal.film.memories import ROLE
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
@@ -26,15 +27,17 @@ from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.formula_values import evaluate
-from graphviz_ad._internal.maths.number_format import number_in_one_line
+from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
-from graphviz_ad._internal.scene.loss_curve import PART
+from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.loss_curve import PART, curve_marks
 from graphviz_ad._internal.scene.overview import bounds
 from graphviz_ad._internal.scene.paint import paint_frame
 from graphviz_ad._internal.scene.program_panel import OWNER
-from graphviz_ad._internal.scene.scene import restyle
+from graphviz_ad._internal.scene.scene import LossCurve, restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
+from graphviz_ad._internal.scene.words.signs import NOT_YET
 
 EXAMPLES = int(os.environ.get("FUZZ", "8"))  # each takes more than half a second; 220 were tried
 
@@ -76,6 +79,18 @@ class Seen:
     before: list[dict[str, float]] = field(default_factory=list)
     after: list[dict[str, tuple[float, float | None]]] = field(default_factory=list)
     end: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+    memories: list[dict[str, list[float]]] = field(
+        default_factory=list
+    )  # of optimizers: after each pass, and at the end
+
+
+def memory(optimizers: Sequence[torch.optim.Optimizer], model: nn.ParameterDict) -> dict[str, list[float]]:
+    """What each parameter's optimizer remembers of it, but for how many steps it took."""
+    states = {name: optimizer.state.get(p, {}) for optimizer, (name, p) in zip(optimizers, model.items(), strict=True)}
+    return {
+        name: [known.item() for key, known in held.items() if key != "step" and known is not None]
+        for name, held in states.items()
+    }
 
 
 def state(model: nn.ParameterDict) -> dict[str, tuple[float, float | None]]:
@@ -93,6 +108,7 @@ def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequ
         loss.backward(**options)
         if seen is not None:
             seen.after.append(state(model))
+            seen.memories.append(memory(optimizers, model))
         return loss
 
     for action, n in program:
@@ -128,6 +144,7 @@ def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequ
             optimizers[0].step(closure)  # type: ignore[arg-type]
     if seen is not None:
         seen.end = state(model)
+        seen.memories.append(memory(optimizers, model))
 
 
 def fresh() -> nn.ParameterDict:
@@ -160,8 +177,32 @@ def shown(telling: Telling, moment: int) -> dict[str, tuple[str, str]]:
     for box in restyle(telling.scene, changes).boxes:
         lines = {line.role: line.text for line in box.lines}
         if box.kind == "leaf":
-            found[box.name] = lines["value"], lines["gradient"].removeprefix(".grad ")
+            found[box.key] = lines["value"], lines["gradient"].removeprefix(".grad ")
     return found
+
+
+def names_of_leaves(graph: Graph, drawn: Graph) -> dict[str, str]:
+    """Key of a box -> which of the parameters that is, by what it held first: nobody knows names of what is gone."""
+    first: dict[int, str] = {}
+    for node in graph.node_list:
+        for port in node.ports:
+            if port.tensor is not None and port.value is not None:
+                first.setdefault(port.tensor, {0.7: "a", -0.4: "b"}.get(port.value.item(), "?"))  # type: ignore[arg-type]
+    leaves = (node for node in drawn.node_list if node.kind == "leaf")
+    return {node.key: first[node.ports[0].tensor] for node in leaves}  # type: ignore[index]
+
+
+def remembered(telling: Telling, moment: int) -> dict[str, list[str]]:
+    """Of each leaf, what its optimizer is said to remember; nothing of what is not there yet."""
+    changes = [
+        *telling.story.opening,
+        *(change for step in telling.story.steps[: moment + 1] for change in step.changes),
+    ]
+    return {
+        box.key: [number for line in box.lines if line.role == ROLE and (number := line.text.split(" ")[1]) != NOT_YET]
+        for box in restyle(telling.scene, changes).boxes
+        if box.kind == "leaf"
+    }
 
 
 def moments(telling: Telling) -> list[int]:
@@ -177,36 +218,44 @@ def moments(telling: Telling) -> list[int]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.lists(ACTIONS, min_size=1, max_size=7), st.tuples(*[st.sampled_from(sorted(STEPPERS))] * 2))
-def test_every_number_of_every_moment_is_torchs(program: list[tuple[str, int]], kinds: tuple[str, str]) -> None:
+@given(st.lists(ACTIONS, min_size=1, max_size=7), st.tuples(*[st.sampled_from(sorted(STEPPERS))] * 2), st.booleans())
+def test_every_number_of_every_moment_is_torchs(
+    program: list[tuple[str, int]], kinds: tuple[str, str], dies: bool
+) -> None:
     seen, model = Seen(), fresh()
     run(fresh(), program, kinds, seen)
-    with gad.record(model) as recorded:
-        run(model, program, kinds, None)
+    with gad.record(None if dies else model) as recorded:
+        run(fresh() if dies else model, program, kinds, None)
     if not seen.losses:
         return
     graph = recorded.graph
     rounds = rounds_of(graph, [*range(len(graph.passes))])
     assert [next(node for node in one.graph.node_list if node.is_output).value.item() for one in rounds] == seen.losses  # type: ignore[union-attr]
+    named = names_of_leaves(graph, rounds[-1].graph)
     for one, before, after in zip(rounds, seen.before, seen.after, strict=True):
-        named = {node.key: str(node.name) for node in one.graph.node_list if node.kind == "leaf"}
         assert {named[key]: one.graph.nodes[key].value.item() for key in named if key in one.here} == {  # type: ignore[union-attr]
             name: before[name] for key, name in named.items() if key in one.here
         }
         brought = {named[added.leaf]: added.total.item() for added in one.additions if added.total is not None}
         assert brought == {name: after[name][1] for name in brought}
     telling = told(graph)
+    held = [one.holds for one in graph.grad_histories if one.gone and one.holds is not None]
+    unseen = {gradient_text(snap) for snap in held if snap.missing}
     ends = [*moments(telling), len(telling.story.steps) - 1]
     states = [{n: (b[n], a[n][1]) for n in b} for b, a in zip(seen.before, seen.after, strict=True)] + [seen.end]
-    for moment, state_then in zip(ends, states, strict=True):
-        for name, (value, grad) in shown(telling, moment).items():
+    for moment, state_then, memory_then in zip(ends, states, seen.memories, strict=True):
+        for key, (value, grad) in shown(telling, moment).items():
+            name = named[key]
             is_value, is_grad = state_then[name]
             assert value == value_text(is_value), (moment, name)
-            assert grad.rpartition("= ")[2] == grad_text(is_grad), (moment, name)
+            assert grad.rpartition("= ")[2] in (grad_text(is_grad), *unseen), (moment, name)
+        for key, numbers in remembered(telling, moment).items():
+            assert numbers == [grad_text(number) for number in memory_then[named[key]]], (moment, named[key])
     said = telling.story.steps[-1].caption[-1]
     for part in said.split(", "):
         name, _, grad = part.partition(".grad = ")
-        assert grad == grad_text(seen.end[name][1])
+        assert grad in ({grad_text(seen.end[one][1]) for one in (seen.end if dies else [name])} | unseen)
+    assert bool(telling.story.steps[-1].sentence) == dies
 
 
 # --- boxes
@@ -320,6 +369,59 @@ def test_a_step_is_told_by_its_rule_in_numbers_and_one_whose_rule_is_not_known_b
     assert said(torch.optim.Adam, amsgrad=True) == ["w: [1, 2] → [0.5, 1.5]"]
     assert said(torch.optim.Adagrad) == ["w: [1, 2] → [0.5, 1.5]"]
     assert said(Odd, momentum=0.9) == ["w: [1, 2] → [0, 1]"]
+
+
+def test_clipping_groups_and_schedules_are_told_in_the_numbers_of_that_moment() -> None:
+    a, b, c = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (1.0, 2.0, 3.0))
+    optimizer = torch.optim.SGD([{"params": [a]}, {"params": [b, c], "lr": 0.01}], lr=0.1)
+    slower = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    with gad.record() as recorded:
+        for limit in (5.0, 1000.0):
+            loss = (a * b * c - 1) ** 2
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_([a, b, c], limit)
+            optimizer.step()
+            slower.step()
+    steps = recorded.graph.animate(layout="layered").steps
+    (clip,) = (step for step in steps if step.phase == "clip")  # the other is shorter than its limit
+    assert clip.caption[0].partition(" (")[0] == (
+        "Pass 1 of 2: clip_grad_norm_ multiplies .grad of 3 parameters by 0.07143"
+    )
+    made = ["norm together 70 → 5", "a.grad = 0.07143 × 60 = 4.286", "b.grad = 0.07143 × 30 = 2.143"]
+    assert clip.caption[1].split("; ") == [*made, "c.grad = 0.07143 × 20 = 1.429"]
+    updates = [step for step in steps if step.phase == "update"]
+    assert [step.caption[1] for step in updates[:2]] == [
+        "a = 1 − 0.1 × 4.286 = 0.5714",
+        "b = 2 − 0.01 × 2.143 = 1.979; c = 3 − 0.01 × 1.429 = 2.986",
+    ]
+    assert [step.sentence for step in updates[1:]] == [
+        "",
+        "The learning rate is 0.05 now; it was 0.1.",
+        "The learning rate is 0.005 now; it was 0.01.",
+    ]
+    told_again = next(
+        step for step in steps if step.caption[0] == "Pass 2 of 2: the same forward pass with the new values"
+    )
+    assert told_again.caption[1] == "a = 0.5714, b = 1.979, c = 2.986, so loss = 5.644"
+
+
+def test_a_step_says_from_where_to_where_it_moves_and_what_is_remembered() -> None:
+    telling = told(trained(2))
+    updates = [n for n, step in enumerate(telling.story.steps) if step.phase == "update"]
+    seen = [(*shown(telling, n).values(), *remembered(telling, n).values()) for n in (*updates, updates[1] + 1)]
+    assert [value for (value, _), _ in seen] == ["1", "1 → 1.4", "1.4", "1.4 → 1.84", "1.4"]
+    assert [numbers for _, numbers in seen] == [["−4"], ["−4"], ["−4.4"], ["−4.4"], ["−4"]]
+
+
+def test_only_what_a_step_is_about_is_lit_in_a_forward_pass() -> None:
+    telling = told(trained(2))
+    changes = [*telling.story.opening]
+    for step in telling.story.steps:
+        changes += step.changes
+        lit = {box.key for box in restyle(telling.scene, changes).boxes if box.emphasis == "active"}
+        if step.phase == "forward":
+            assert lit == {change.key for change in step.changes if change.emphasis == "active"}
 
 
 OPTIONS = {
@@ -458,6 +560,24 @@ def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
     assert without[-1].caption[0] == "The forward pass is complete"
 
 
+def test_a_training_of_modules_is_told_by_modules_where_its_operations_cannot_be_read() -> None:
+    net = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)) for _ in range(3)))
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    before = [p.detach().clone() for p in net.parameters()]
+    with gad.record(net) as recorded:
+        for number in range(2):
+            optimizer.zero_grad()
+            (net(torch.ones(1, 2)) ** 2).sum().backward()
+            optimizer.step()
+            if not number:
+                far = math.hypot(*((p - q).norm().item() for p, q in zip(net.parameters(), before, strict=True)))
+    film = recorded.graph.animate(layout="layered").film
+    assert {box.name for box in film.stage.boxes if box.kind == "module"} == {"[0]", "[1]", "[2]"}
+    (told_first, _) = (step for step in film.steps if step.phase == "update")
+    assert told_first.caption[0].startswith("Pass 1 of 2: SGD.step moves 12 parameters against the gradient")
+    assert told_first.caption[1] == f"together they move by {short_number(far)}"
+
+
 def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
     made = trained().animate().film
     lines = [line for i in range(len(made.steps)) for arrow in made.scene(i).arrows for line in arrow.lines]
@@ -469,5 +589,27 @@ def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
 def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:
     made = trained().animate().film
     marks = [mark for mark in paint_frame(made, -1).marks if mark.part == PART]
-    assert len([mark for mark in marks if isinstance(mark, Curve)]) == 3  # the axis, and between three losses
+    assert len([mark for mark in marks if isinstance(mark, Curve) and mark.owner]) == 2  # between three losses
     assert not [mark for mark in marks if isinstance(mark, Rect) and mark.fill is not None and mark.width > 20]
+
+
+@pytest.mark.parametrize("losses", [(8.0, 4.0, 2.0), (30.0, 0.2, 0.004, 0.05), (3.0, 0.0, 1.0), (1e9, 1.0, 1e-9)])
+def test_losses_stand_over_powers_of_ten_where_they_are_far_apart_and_else_over_numbers(
+    losses: tuple[float, ...],
+) -> None:
+    curve = LossCurve(("loss",) * len(losses), losses, tuple(range(1, len(losses) + 1)), (0.0, 0.0))
+    marks = [*curve_marks(curve, len(losses))]
+    dots = [mark.y + mark.height / 2 for mark in marks if isinstance(mark, Rect) and mark.owner]
+    far = min(losses) > 0 and max(losses) >= 100 * min(losses)
+    heights = [math.log10(loss) if far else loss for loss in losses]
+    slope = (dots[1] - dots[0]) / (heights[1] - heights[0])
+    assert slope < 0
+    assert dots == pytest.approx([dots[0] + slope * (height - heights[0]) for height in heights])
+    axis = [
+        mark for mark in marks if isinstance(mark, Label) and mark.anchor == "end" and not mark.text.startswith("pass")
+    ]
+    lines = [mark.points[0][1] for mark in marks if isinstance(mark, Curve) and not mark.owner][: len(axis)]
+    powers = [math.log10(float(mark.text.replace("−", "-"))) for mark in axis]
+    assert bool(axis) == far
+    assert lines == pytest.approx([dots[0] + slope * (power - heights[0]) for power in powers])
+    assert all(mark.x - text_width(mark.text, mark.size) >= 0 for mark in axis)

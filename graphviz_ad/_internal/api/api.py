@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.film_plans import FilmPlan, Told, may_be_lines, tells_steps
+from graphviz_ad._internal.api.film_plans import FilmPlan, Told, looks_by_module, may_be_lines, tells_steps
 from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
@@ -31,7 +31,7 @@ from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, Round, rounds_of
 from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
 from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story_choice import Choice, UsualStory, choose
+from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
@@ -329,6 +329,9 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     usual = told_of(whole, rounds, chosen, asked)
     planned = plan_of(usual, asked)
     if planned.is_far_from_readable and may_be_lines(asked, chosen, usual.choice):
+        levels = (plan_of(told_of(whole, rounds, look, asked), asked) for look in looks_by_module(chosen, rounds))
+        if (by_module := next((plan for plan in levels if plan.is_readable), None)) is not None:
+            return film_of_plan(by_module, asked, chosen.theme)
         lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
         if tells_steps(lines.shown, usual.shown):
             by_line = replace(plan_of(lines, asked), by_line=True)
@@ -399,7 +402,7 @@ def film_of_plan(planned: FilmPlan, asked: AnimateOptions, theme: Theme) -> Anim
         program=planned.listing,
     )
     film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
-    chose = asked.steps is not None or not isinstance(told.choice, UsualStory)
+    chose = asked.steps is not None or not isinstance(told.choice, (UsualStory, PassStory))
     time = Time(asked.max_seconds, chose, asked.narration)
     return Animation(shown, in_time(film, staged, screen, told.words, time), theme)
 

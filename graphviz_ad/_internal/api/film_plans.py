@@ -1,12 +1,15 @@
 """What a film is about + the screen -> on which level of detail it is told: as operations, or as lines of the program
-where these alone let a whole be read that as operations is far from it: lines have no local derivatives.
+where these alone let a whole be read that as operations is far from it: lines have no local derivatives. A training of
+modules is told by modules, then, the innermost that let a whole be read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from graphviz_ad._internal.film.rounds import Round
 from graphviz_ad._internal.film.staging import Screen, Staged
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph
@@ -21,6 +24,7 @@ MOST = 40  # boxes; the letters of more can never be read at once
 FEWEST = 0.2  # of the boxes of operations: where a line does more, it hides what there is to see
 MOST_OF = 0.5  # of them: lines that are not far fewer hide local derivatives and spare nobody much
 NEARLY = 0.75  # of the size of letters that can be read: two looks at the operations tell more than one at the lines
+MOST_TRIED = 3  # levels of modules, each of which is placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,24 @@ def may_be_lines(asked: AnimateOptions, look: Look, choice: Choice) -> bool:
     """Whether it is left open what a box is: a line hides the factors of a path, and what was asked for by name."""
     is_open = look.detail == AUTO and look.depth is None and look.boxes is None and not (look.focus or look.expand)
     return is_open and asked.steps is None and isinstance(choice, (UsualStory, PassStory))
+
+
+def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:
+    """The look at each level of modules, the innermost first, on which all rounds have the same few boxes."""
+    deepest = max((len(node.module) for one in rounds for node in one.graph.node_list), default=0)
+    ends = {node.key for one in rounds for node in one.graph.outputs}
+    before = None
+    tried = 0
+    for depth in range(deepest, 0, -1):
+        at_depth = replace(look, depth=depth)
+        graphs = [at_depth.simplified(one.graph, ends=ends) for one in rounds]
+        boxes = tuple(graphs[0].nodes)
+        modules = sum(node.kind == "module" for node in graphs[0].node_list)
+        fits = modules > 1 and modules + computed(graphs[0]) >= LEAST and len(boxes) <= MOST and boxes != before
+        if fits and all(tuple(graph.nodes) == boxes for graph in graphs) and tried < MOST_TRIED:
+            tried += 1
+            yield at_depth
+        before = boxes
 
 
 def tells_steps(lines: Graph, operations: Graph) -> bool:

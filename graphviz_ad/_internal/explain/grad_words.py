@@ -92,7 +92,15 @@ def told(history: GradHistory) -> Iterator[str]:
         parts = [f"after {left_out} earlier changes", *parts[left_out:]]
     if parts:
         yield f"What happened to its .grad: {'; '.join(parts)}."
-    yield "At the end it is None." if history.holds is None else f"At the end .grad holds {text_of(history.holds)}."
+    yield how_it_ended(history)
+
+
+def how_it_ended(history: GradHistory) -> str:
+    """What ``.grad`` holds at the end, or held when its tensor was last seen."""
+    if history.gone:
+        held = "was None" if history.holds is None else f"held {text_of(history.holds)}"
+        return f"The tensor was gone before the recording ended; when it was last seen, .grad {held}."
+    return "At the end it is None." if history.holds is None else f"At the end .grad holds {text_of(history.holds)}."
 
 
 def since_the_first_gradient(history: GradHistory) -> Sequence[GradEvent]:

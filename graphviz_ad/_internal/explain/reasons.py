@@ -171,7 +171,8 @@ def _headline(asked: Asked) -> Iterator[str]:
     if asked.history is None or asked.node.kind != "leaf":
         return
     if asked.history.holds is None and asked.came:
-        yield f"No gradient is left: .grad of {asked.name} is None at the end. This is what had come:"
+        when = "was None when it was last seen" if asked.history.gone else "is None at the end"
+        yield f"No gradient is left: .grad of {asked.name} {when}. This is what had come:"
     elif asked.history.holds is not None and not asked.came:
         yield f".grad of {asked.name} holds what no backward pass here has brought."
 

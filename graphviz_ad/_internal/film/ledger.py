@@ -164,17 +164,22 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
     by = chapter.by or ""
     line = f" ({chapter.source})" if chapter.source else ""
     if chapter.what in MOVES:
-        ruled = all(deed.rule is not None for deed in deeds) and bool(deeds)
+        ruled = all(deed.rule is not None for deed in chapter.deeds)
         what = (
             f"{by or 'the program'} moves {listed(chapter, words)} against the gradient"
             if ruled
             else (f"{by or 'the program'} writes {listed(chapter, words)}")
         )
-        said = [moved_text(deed, words) for deed in deeds[:MOST_NAMED]]
-        return (f"{what}{line}", fitting([part for part in said if part], "; "))
+        said = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
+        return (
+            f"{what}{line}",
+            told_of_each(said, "; ") if ruled else fitting([text for _, text in said if text], "; "),
+        )
     if chapter.what == EMPTIED:
         return (f".grad of {listed(chapter, words)} is None again", "")
     name = f"{by} writes to .grad" if by else "the program writes to .grad"
+    if chapter.what == REPLACED and all(deed.held is not None and deed.held.missing for deed in chapter.deeds):
+        return (f".grad of {listed(chapter, words)} is let go of", "nobody saw what took its place")
     if chapter.what == REPLACED:
         name = "another tensor was put into .grad"
     said = [
@@ -211,6 +216,23 @@ def said_of_grad(held: Mapping[str, Snapshot | None], words: Words) -> str:
     known = [key for key, snap in held.items() if snap is not None] or list(held)
     said = [f"{words.names.of[key]}.grad {equal_to(gradient_in_caption(held[key]))}" for key in known[:MOST_NAMED]]
     return fitting(said, ", ")
+
+
+def told_of_each(parts: Sequence[tuple[str, str]], between: str) -> str:
+    """What is said of each name, as far as a caption has room; of the others, that it is the same with them."""
+    said = [text for _, text in parts]
+    count = next((n for n in range(len(said), 0, -1) if all(said[:n]) and len(between.join(said[:n])) <= ROOM), 0)
+    rest = [name for name, _ in parts[count:]]
+    if not rest or (not count and len(rest) < 2):
+        return between.join(said[:count])
+    along = f"and so for {named_shortly(rest if count else rest[1:])}"
+    return between.join([*said[:count], along])
+
+
+def named_shortly(names: Sequence[str]) -> str:
+    """A few names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def fitting(parts: Sequence[str], between: str) -> str:

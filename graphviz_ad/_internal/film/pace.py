@@ -60,8 +60,8 @@ class Pace:
         joins: list[Joins] = [self.alike_and_apart]
         for count in LARGEST_GROUPS:
             joins += [self.alike_up_to(count), in_one_phase(count)]
-        for join in joins:
-            told = self.grouped(story, join, seen)
+        for n, join in enumerate([joins[0], *joins]):
+            told = self.grouped(story, with_whole_lines(join) if n else apart_from_lines(join), seen)
             if len(told.steps) != len(last.steps):
                 yield told
             last = told
@@ -109,7 +109,7 @@ class Pace:
         keys = [key for one in others for key in one.about if key not in first.about]
         names = list(dict.fromkeys(self.names[key] for key in dict.fromkeys(keys) if key in self.names))
         alike = all(one.rule == first.rule for one in others)
-        caption = along(first.caption, names, alike=alike)
+        caption = first.at_once or along(first.caption, names, alike=alike)
         news = min(sum(one.news for one in group), first.news + 4)
         told = replace(first, caption=caption, changes=changes, news=news, others=tuple(dict.fromkeys(keys)))
         return replace(
@@ -119,6 +119,22 @@ class Pace:
             moves=tuple(dict.fromkeys(move for one in group for move in one.moves)),
             losses=sum(one.losses for one in group),
         ), owed
+
+
+def apart_from_lines(joins: Joins) -> Joins:
+    """The same, but for steps that have a caption for all of them: these are the lines of one thing."""
+    return lambda group, step: not (group[0].at_once or step.at_once) and joins(group, step)
+
+
+def with_whole_lines(joins: Joins) -> Joins:
+    """The same, and of such lines all together, whatever joins else."""
+
+    def joined(group: Sequence[Step], step: Step) -> bool:
+        if group[0].at_once or step.at_once:
+            return (group[0].phase, group[0].at_once) == (step.phase, step.at_once)
+        return joins(group, step)
+
+    return joined
 
 
 def in_one_phase(count: int) -> Joins:

@@ -28,6 +28,12 @@ def lines_of_statement(graph: Graph, place: int, *, calls: bool = False) -> list
     return [Lit(statement.part or 0, *statement.lines, calls)] if known and statement.lines is not None else []
 
 
+def lines_of_source(graph: Graph, source: str | None) -> tuple[Lit, ...]:
+    """The lines of the statement that stands there, as a step of an optimizer; nothing where they are not known."""
+    places = (place for place, one in enumerate(graph.statements) if source is not None and one.source == source)
+    return next((tuple(found) for place in places if (found := lines_of_statement(graph, place))), ())
+
+
 def head_of_program(graph: Graph) -> tuple[Lit, ...]:
     """The lines in which the function that ran says what it takes; nothing of a script, or where it is not known."""
     outermost = [one.part for one in graph.statements if one.caller is None]

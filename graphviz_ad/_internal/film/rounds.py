@@ -36,7 +36,7 @@ class Round:
     are part of it, ``fresh`` of those that were computed since the round before. ``opening`` is what had happened to
     the leaves before the first forward pass, ``before`` what happened between a forward pass and this backward pass,
     ``additions`` what it added to their ``.grad``, and ``after`` what happened then, until the next round begins.
-    ``found`` is what each ``.grad`` held before all that.
+    ``found`` is what each ``.grad`` held before all that; ``gone`` are the leaves that nobody held to the end.
     """
 
     number: int
@@ -50,6 +50,7 @@ class Round:
     additions: tuple[Addition, ...] = ()
     after: tuple[Chapter, ...] = ()
     found: Mapping[str, Snapshot | None] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
 
     def holds(self, key: str, keys: Collection[str]) -> bool:
         """Whether a box is among those; one that was only made when boxes were folded is."""
@@ -290,6 +291,7 @@ class Gathered:
                 chapters_early(self.lives, number, started.get(number))
                 + (chapters_late(self.lives, number, math.inf) if number == count else ()),
                 {life.leaf: life.held_before(number, begun) for life in self.lives},
+                frozenset(life.leaf for life in self.lives if life.history.gone),
             )
 
     @staticmethod
@@ -354,10 +356,20 @@ class Gathered:
         key, port = self.boxes.parts[at][box]
         node = piece.graph.nodes[key]
         if port >= 0:
-            return as_leaf(node, node.ports[port], self.key(box))
+            leaf = as_leaf(node, node.ports[port], self.key(box))
+            return leaf if leaf.name else replace(leaf, name=self._called(box))
         if piece.is_source(node) and node.kind not in ("leaf", "data"):
             return as_data(node, self.key(box))
         return replace(node, key=self.key(box))
+
+    def _called(self, box: int) -> str | None:
+        """What a leaf is called in the first piece that knows a name of it: a step may leave it without one."""
+        nodes = [(piece.graph.nodes[part[box][0]], part[box][1]) for piece, part in self._parts() if box in part]
+        return next((name for node, port in nodes if (name := as_leaf(node, node.ports[port], "").name)), None)
+
+    def _parts(self) -> Iterator[tuple[Piece, Mapping[int, tuple[str, int]]]]:
+        """Each piece with its boxes."""
+        return zip(self.pieces, self.boxes.parts, strict=True)
 
     def _edges(self, box: int, at: int) -> Iterator[Edge]:
         piece, part = self.pieces[at], self.boxes.parts[at]

@@ -28,9 +28,10 @@ def parts_of_step(step: Step, stage: Scene, seen: Seen) -> Iterator[Step]:
     """The step, or as many as it takes to see all that lights up in it."""
     boxes, arrows = stage.box_by_key, stage.arrow_by_key
     lit = list(dict.fromkeys(change.key for change in step.changes if change.key in boxes and is_lit(change)))
-    groups = [lit] if len(lit) < 2 or seen(lit) else seen_together(lit, seen)
+    looked_at = [key for key in step.look_at if key in lit] or lit
+    groups = [lit] if len(lit) < 2 or seen(lit) else seen_together(looked_at, seen)
     if len(groups) < 2:
-        yield step
+        yield replace(step, about=step.about if groups[0] == lit else tuple(groups[0]))
         return
     home = {key: i for i, group in enumerate(groups) for key in group}
 

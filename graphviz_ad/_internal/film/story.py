@@ -90,7 +90,9 @@ class Teller:
                 self.will_dim(arrows, "forward")
                 changes = [*arrows, *self.show([node], "value", "forward")]
                 moves = [Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges]
-                told = self.step("forward", self.forward_caption(node), changes, moves=moves, of=[node])
+                told = self.step(
+                    "forward", self.forward_caption(node), changes, moves=moves, of=[node], uses=lessons_forward(node)
+                )
                 yield replace(told, about=(node.key,), rule=str(node.op or node.kind), brief=self.result(node))
 
     def backward(self) -> Iterator[Step]:
@@ -279,7 +281,8 @@ class Teller:
             operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
             return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
-        return (f"{target} what {tex_to_unicode(head.op or 'it')} passes back", "", result)
+        through = tex_to_unicode(head.op) if head.op else self.words.names.of[edge.head]
+        return (f"{target} what {through} passes back", "", result)
 
     def result(self, node: Node) -> str:
         """ "q = 3"."""
@@ -339,6 +342,12 @@ class Teller:
         changes = [Change(node.key, "active", final(self.words.nodes[node.key].values)) for node in nodes]
         self.will_dim(changes, emphasis)
         return changes
+
+
+def lessons_forward(node: Node) -> tuple[str, ...]:
+    """The lesson of what an operation computes, where there is one."""
+    lesson = lessons.LESSON_FORWARD.get(node.op or "")
+    return (lesson,) if lesson is not None else ()
 
 
 def explained(story: Story) -> Story:

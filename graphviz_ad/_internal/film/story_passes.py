@@ -7,33 +7,45 @@ told in a step each way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.ledger import (
     MOST_NAMED,
+    ROOM,
     Ledger,
     added_caption,
-    chapter_caption,
     fitting,
+    named_shortly,
     said_of_grad,
-    value_texts,
 )
+from graphviz_ad._internal.film.memories import Memories
+from graphviz_ad._internal.film.program_lines import lines_of_nodes
 from graphviz_ad._internal.film.rounds import Round, known_number
-from graphviz_ad._internal.film.story import MOST_EDGE_STEPS, Story, Teller, blank, ending, final, first_frame
-from graphviz_ad._internal.film.update_words import told_at_once, told_lines
-from graphviz_ad._internal.film.updates import MOVES, Chapter, Deed
-from graphviz_ad._internal.graph.grad_history import EMPTIED
+from graphviz_ad._internal.film.story import (
+    MOST_EDGE_STEPS,
+    Story,
+    Teller,
+    blank,
+    ending,
+    final,
+    first_frame,
+    lessons_forward,
+    line_of_result,
+)
+from graphviz_ad._internal.film.story_updates import LeafTeller
+from graphviz_ad._internal.film.update_words import letters_beside
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations import lessons
-from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Step
+from graphviz_ad._internal.scene.scene import Change, Line, LossCurve, Move, Step
 from graphviz_ad._internal.scene.words.describe import EdgeWords, NodeWords, Words
 from graphviz_ad._internal.scene.words.names import function_name
-from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption
+from graphviz_ad._internal.scene.words.short_text import equal_to, gradient_in_caption, is_constant, short_elements
 
 SOURCES = ("leaf", "data")
-ACCUMULATE, UPDATE, ZERO = "accumulate", "update", "zero"  # phases of training beside forward and backward
+ACCUMULATE = "accumulate"  # a phase of training beside forward and backward
 
 
 def same_pictures(graphs: Sequence[Graph]) -> None:
@@ -85,8 +97,9 @@ def words_of_rounds(each: Sequence[Told]) -> Words:
         if node.kind == "leaf" and node.value is not None:  # as it is now, whichever round read it last
             nodes[node.key] = replace(nodes[node.key], values=last.nodes[node.key].values)
     ledger = Ledger.of([told.round for told in each], last)
+    memories = memories_of([told.round for told in each], ledger, last)
     for key in ledger.lines:
-        nodes[key] = replace(nodes[key], gradients=(ledger.lines[key],), notes=())
+        nodes[key] = replace(nodes[key], gradients=(ledger.lines[key],), notes=memories.lines(key))
     values = {key: ledger.values[key] for key in ledger.values if key in nodes}
     of_nodes = {key: [told.words.nodes[key] for told in each] for key in nodes}
     of_edges = {key: [told.words.edges[key] for told in each if key in told.words.edges] for key in edges}
@@ -95,6 +108,11 @@ def words_of_rounds(each: Sequence[Told]) -> Words:
         nodes={key: with_grids_of_all(nodes[key], of_nodes[key], values.get(key, ())) for key in nodes},
         edges={key: with_lines_of_all(edges[key], of_edges[key]) for key in edges},
     )
+
+
+def memories_of(rounds: Sequence[Round], ledger: Ledger, words: Words) -> Memories:
+    """What optimizers remember of the leaves that have boxes, called as nothing else on the picture is."""
+    return Memories.of(rounds, ledger.lines, letters_beside(words.names.of.values()))
 
 
 def with_grids_of_all(words: NodeWords, each: Iterable[NodeWords], further: Iterable[Line]) -> NodeWords:
@@ -131,7 +149,9 @@ def with_grids(line: Line, others: Sequence[Line]) -> Line:
 
 def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     """Round by round; ``picture`` are the words that they end on."""
-    teller = RoundTeller(picture, Ledger.of([told.round for told in each], picture))
+    ledger = Ledger.of([told.round for told in each], picture)
+    memories = memories_of([told.round for told in each], ledger, picture)
+    teller = RoundTeller(picture, ledger, LeafTeller(ledger, memories))
     first = {
         key: final(told.words.nodes[key].title)
         for told in reversed(each)
@@ -141,6 +161,7 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     opening = [
         *blank(picture, values=True, gradients=True),
         *(Change(key, None, texts) for key, texts in first.items()),
+        *(Change(key, None, texts) for key, texts in memories.at_first()),
     ]
     steps = [first_frame(picture, "both")]
     for told in each:
@@ -148,58 +169,69 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     kept = picture.graph.has_gradients
     end = ending(picture, forward_only=not kept)
     caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
+    gone = said_of_gone(each[-1], ledger.lines, picture) if kept else ""
     changes = (
         *end.changes,
-        *teller.ledger_changes(teller.held, None),
-        *(Change(key, None, texts) for key, texts in teller.moved.items()),
+        *teller.leaves.ledger_changes(teller.leaves.held, None),
+        *(Change(key, None, texts) for key, texts in teller.leaves.moved.items()),
     )
     known = Counter(teller.points)
     whole = [
         replace(step, losses=known[i]) if i in known else step
-        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes)])
+        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=gone)])
     ]
     return Story(tuple(opening), tuple(whole), teller.curve(each))
 
 
+def said_of_gone(last: Told, leaves: Collection[str], picture: Words) -> str:
+    """That leaves were gone before the recording ended, so that it says of them what was last seen."""
+    gone = [picture.names.of[key] for key in leaves if key in last.round.gone]
+    if not gone:
+        return ""
+    were = "was" if len(gone) == 1 else "were"
+    return f"{named_shortly(gone)} {were} gone when the recording ended: this is what was last seen."
+
+
 @dataclass
 class RoundTeller:
-    """Tells rounds; remembers which boxes were seen at work, and what every ``.grad`` holds."""
+    """Tells rounds; remembers which boxes were seen at work, and, by its teller of leaves, what these hold."""
 
     picture: Words
     ledger: Ledger
+    leaves: LeafTeller
     told: set[str] = field(default_factory=set)
     points: list[int] = field(default_factory=list)  # the step in which each round has its loss
     count: int = 1  # steps so far
-    held: dict[str, str] = field(default_factory=dict)
-    moved: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # values that no round has shown yet
-    steps_told: Counter[object] = field(default_factory=Counter)  # by how they are made
+    values: dict[str, Snapshot | None] = field(default_factory=dict)  # of sources, as the last round had them
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
         steps: list[Step] = []
         current, words = told.round, told.words
-        if not self.held:
-            self.held = self.ledger.texts(current.found)
+        if not self.leaves.held:
+            self.leaves.held = self.ledger.texts(current.found)
         for chapter in current.opening:
-            steps += self.chapter(chapter, words, ZERO)
+            steps += self.leaves.chapter(chapter, words)
         uncertain = {deed.leaf for chapter in current.before for deed in chapter.deeds if not chapter.dated}
         fresh = [node for node in words.graph.node_list if current.holds(node.key, current.fresh)]
         works = [node for node in fresh if node.kind not in SOURCES]
         again = {node.key for node in works} <= self.told
         if works:
             parts = self.forward_at_once(told, works) if again else self.forward(told)
-            hidden = self.ledger_changes({**self.held, **dict.fromkeys(uncertain, "")}, None)
-            parts[0] = replace(parts[0], changes=(*self.cleared(told), *parts[0].changes, *hidden))
+            hidden = self.leaves.ledger_changes({**self.leaves.held, **dict.fromkeys(uncertain, "")}, None)
+            first = (*self.leaves.settled(), *self.cleared(told), *parts[0].changes, *hidden)
+            parts[0] = replace(parts[0], changes=first)
             steps += parts
         self.points.append(self.count + max(len(steps) - 1, 0))
         for chapter in current.before:
-            steps += self.chapter(chapter, words, ZERO)
+            steps += self.leaves.chapter(chapter, words)
         steps += self.backward(told, again=again and bool(works)) if words.graph.has_gradients else []
         grown = self.added(told)
         steps += [grown] if grown is not None else []
         for chapter in current.after:
-            steps += self.chapter(chapter, words, "")
+            steps += self.leaves.chapter(chapter, words)
         self.told |= {node.key for node in works}
+        self.values |= {node.key: node.value for node in words.graph.node_list if node.kind in SOURCES}
         self.count += len(steps)
         return numbered(steps, current)
 
@@ -225,7 +257,7 @@ class RoundTeller:
     def shown(self, told: Told, node: Node) -> Change:
         """A box with its formula and value."""
         said = told.words.nodes[node.key]
-        self.moved.pop(node.key, None)
+        self.leaves.moved.pop(node.key, None)
         return Change(node.key, "active", final([*said.title, *said.values]))
 
     def forward(self, told: Told) -> list[Step]:
@@ -236,18 +268,26 @@ class RoundTeller:
         steps: list[Step] = []
         sources = [node for node in graph.node_list if node.kind in SOURCES]
         sources = [node for node in sources if told.round.holds(node.key, here)]
+        teller.will_dim([Change(node.key) for node in sources], "forward")
         steps.append(
             teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources])
         )
-        teller.will_dim([Change(node.key) for node in sources], "forward")
         for node in graph.node_list:
             if node.kind in SOURCES or not told.round.holds(node.key, fresh):
                 continue
             arrows = [Change(edge.key, "active-forward") for edge in graph.in_edges(node.key)]
-            teller.will_dim(arrows, "forward")
-            step = teller.step("forward", teller.forward_caption(node), [*arrows, self.shown(told, node)])
-            teller.will_dim([Change(node.key)], "forward")
-            steps.append(step)
+            teller.will_dim([*arrows, Change(node.key)], "forward")
+            edges = [edge for edge in graph.in_edges(node.key) if told.round.holds(edge.tail, here)]
+            step = teller.step(
+                "forward",
+                teller.forward_caption(node),
+                [*arrows, self.shown(told, node)],
+                moves=[Move(edge.key, "value", line_of_result("value", edge.port)) for edge in edges],
+                of=[node],
+                uses=lessons_forward(node),
+            )
+            rule = str(node.op or node.kind)
+            steps.append(replace(step, about=(node.key,), rule=rule, brief=teller.result(node)))
         return steps
 
     def forward_at_once(self, told: Told, works: Sequence[Node]) -> list[Step]:
@@ -258,8 +298,19 @@ class RoundTeller:
         changes = [self.shown(told, node) for node in lit]
         keys = {node.key for node in works}
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
-        caption = ("The same forward pass with the new values", root_text(told))
-        return [Step("forward", caption, tuple(changes), 3, brief=root_text(told))]
+        new = [node for node in lit if node.kind in SOURCES and self.is_new(node)]
+        caption = ("The same forward pass with the new values", new_values(new, told))
+        looked_at = tuple([node.key for node in (*new[:MOST_NAMED], *roots_of(graph))])
+        return [
+            Step(
+                "forward", caption, tuple(changes), 3, brief=root_text(told), lit=lines_of_nodes(graph, works),
+                look_at=looked_at,
+            )
+        ]  # fmt: skip
+
+    def is_new(self, node: Node) -> bool:
+        """Whether the box of a source said another value in the rounds before."""
+        return not is_constant(node) and node.key in self.values and self.values[node.key] != node.value
 
     # --- backward
 
@@ -267,14 +318,14 @@ class RoundTeller:
         """The backward pass, from a picture on which only the leaves keep what they have."""
         words, graph = told.words, told.words.graph
         teller = LeafKeeping(words, per_edge=len(graph.edges) + len(graph.node_list) <= MOST_EDGE_STEPS)
-        teller.arrivals = self.ledger.arrivals(told.round, self.held)
+        teller.arrivals = self.ledger.arrivals(told.round, self.leaves.held)
         steps = list(teller.backward())
         clear = [Change(key, "idle") for key in (*graph.nodes, *(edge.key for edge in graph.edges))]
         clear += self.without_gradients(words)
         if again and len(steps) > 1:
             steps = [self.backward_at_once(told, steps)]
         if steps:
-            steps[0] = replace(steps[0], changes=(*clear, *steps[0].changes))
+            steps[0] = replace(steps[0], changes=(*self.leaves.settled(), *clear, *steps[0].changes))
         return steps
 
     @staticmethod
@@ -306,56 +357,21 @@ class RoundTeller:
             f"{names.gradient(node.key)} {equal_to(gradient_in_caption(node.grad))}" for node in leaves[:MOST_NAMED]
         ]
         caption = ("The same backward pass", fitting(said, ", "))
-        return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]))
-
-    # --- what happens to leaves
-
-    def ledger_changes(self, texts: Mapping[str, str], emphasis: str | None) -> list[Change]:
-        """The lines of ``.grad``."""
-        lines = self.ledger.lines
-        return [Change(key, emphasis, ((lines[key].key, text),)) for key, text in texts.items() if key in lines]
+        lit = tuple(dict.fromkeys(one for step in steps for one in step.lit))
+        looked_at = tuple([node.key for node in leaves[:MOST_NAMED]])
+        return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]), lit=lit, look_at=looked_at)
 
     def added(self, told: Told) -> Step | None:
         """What this pass added to every ``.grad``; nothing where all were empty, which was to be seen."""
         additions = [one for one in told.round.additions if one.leaf in self.ledger.lines]
         grown = [one for one in additions if one.before is not None]
         sums = self.ledger.sums(additions)
-        self.held |= self.ledger.texts({one.leaf: one.total for one in additions})
+        self.leaves.held |= self.ledger.texts({one.leaf: one.total for one in additions})
         if not grown:
             return None
-        changes = self.ledger_changes(sums, "active")
+        changes = [*self.leaves.settled(), *self.leaves.ledger_changes(sums, "active")]
         caption = added_caption(grown, told.words)
         return Step(ACCUMULATE, caption, tuple(changes), 2 + len(grown), lessons=(lessons.ACCUMULATES,))
-
-    def chapter(self, chapter: Chapter, words: Words, phase: str) -> list[Step]:
-        """What one call did to leaves: the lines of a step that is new one by one, all else at once."""
-        deeds = [deed for deed in chapter.deeds if deed.leaf in self.ledger.lines]
-        moves = chapter.what in MOVES
-        changes: list[Change] = []
-        if moves:
-            self.moved |= {deed.leaf: value_texts(deed, self.ledger) for deed in deeds}
-            changes += [Change(deed.leaf, "active", self.moved[deed.leaf]) for deed in deeds]
-        else:
-            self.held |= self.ledger.texts({deed.leaf: deed.held for deed in deeds})
-        kept = {deed.leaf: self.held[deed.leaf] for deed in deeds}
-        changes += self.ledger_changes(kept, "active")
-        clear = [Change(key, "idle") for key in (*words.graph.nodes, *(edge.key for edge in words.graph.edges))]
-        phase = phase if phase and not moves else UPDATE if moves else ZERO
-        lines = told_lines(chapter, deeds, words)
-        if len(lines) < 2 or self.is_known(chapter, deeds):
-            caption = told_at_once(chapter, deeds, words) or chapter_caption(chapter, deeds, words)
-            used, brief = lessons_of(chapter, deeds), lines[-1].brief if lines else ""
-            return [Step(phase, caption, (*clear, *changes), 1 + len(deeds), lessons=used, brief=brief)]
-        lit = [Change(deed.leaf, "active") for deed in deeds]
-        before = [Step(phase, one.caption, (), 1, lessons=(one.lesson,), brief=one.brief) for one in lines]
-        before[0] = replace(before[0], changes=(*clear, *lit))
-        return [*before[:-1], replace(before[-1], changes=tuple(changes))]
-
-    def is_known(self, chapter: Chapter, deeds: Sequence[Deed]) -> bool:
-        """Whether steps made in the same way have been told line by line, which makes it so from now on."""
-        how = (chapter.by, tuple([(line.result, line.formula) for line in deeds[0].lines]))
-        self.steps_told[how] += 1
-        return self.steps_told[how] > 1
 
     # --- the whole
 
@@ -398,23 +414,28 @@ class LeafKeeping(Teller):
         return replace(change, texts=self.arrivals[change.key] if done else change.texts[:1])
 
 
-def lessons_of(chapter: Chapter, deeds: Sequence[Deed]) -> tuple[str, ...]:
-    """The lesson of what is told at once."""
-    if chapter.what == EMPTIED:
-        return (lessons.EMPTIES,)
-    ruled = chapter.what in MOVES and deeds and all(deed.rule is not None or len(deed.lines) == 1 for deed in deeds)
-    return (lessons.STEP,) if ruled else ()
-
-
 def numbered(steps: list[Step], current: Round) -> list[Step]:
     """The steps, the first of each phase with the number of the pass."""
     found: list[Step] = []
     said = f"Pass {current.number} of {current.count}"
     for step in steps:
         if (not found or found[-1].phase != step.phase) and step.caption:
-            step = replace(step, caption=(f"{said}: {lowered(step.caption[0])}", *step.caption[1:]))
+            step = replace(step, caption=with_number(said, step.caption))
         found.append(step)
-    return found
+    firsts = {step.at_once for before, step in zip([None, *steps], steps, strict=False) if is_first(before, step)}
+    return [
+        replace(step, at_once=with_number(said, step.at_once)) if step.at_once in firsts else step for step in found
+    ]
+
+
+def is_first(before: Step | None, step: Step) -> bool:
+    """Whether a step is the first of its phase, and one of those that may be told at once."""
+    return bool(step.at_once) and (before is None or before.phase != step.phase)
+
+
+def with_number(said: str, caption: tuple[str, ...]) -> tuple[str, ...]:
+    """A caption that says first which pass it is about."""
+    return (f"{said}: {lowered(caption[0])}", *caption[1:])
 
 
 def lowered(text: str) -> str:
@@ -425,6 +446,15 @@ def lowered(text: str) -> str:
 def roots_of(graph: Graph) -> list[Node]:
     """What the pass began at."""
     return [node for node in graph.node_list if node.is_output]
+
+
+def new_values(sources: Sequence[Node], told: Told) -> str:
+    """ "w = 1.1, b = 0.6, so loss = 10.24": what is new among what it starts from, where there is room, and its end."""
+    texts = [(told.words.names.of[node.key], short_elements(node.value)) for node in sources]
+    said = [f"{name} = {text}" for name, text in texts if text is not None]
+    end = root_text(told)
+    fits = said and len(said) == len(sources) and len(", ".join([*said, end])) <= ROOM
+    return f"{', '.join(said)}, so {end}" if fits and end else end
 
 
 def root_text(told: Told) -> str:

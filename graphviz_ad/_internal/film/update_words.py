@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphviz_ad._internal.film.ledger import MOST_NAMED, fitting
+from graphviz_ad._internal.film.ledger import told_of_each
 from graphviz_ad._internal.film.updates import Chapter, Deed
 from graphviz_ad._internal.maths.formulas import to_unicode
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.maths.set_names import parts_of_name
 from graphviz_ad._internal.maths.update_lines import MadeLine
-from graphviz_ad._internal.operations.optimizers import CORRECTED, GRADIENT, LETTERS, PARAMETER
+from graphviz_ad._internal.operations.optimizers import CORRECTED, GRADIENT, LETTERS, PARAMETER, SETTINGS
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import as_term, equal_to
 from graphviz_ad._internal.scene.words.short_text import flow_text as written
@@ -25,11 +26,10 @@ class LineWords:
     brief: str
 
 
-def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> list[LineWords]:
+def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words, letters: Mapping[str, str]) -> list[LineWords]:
     """What is told of each line of the step that did this; nothing where its leaves were moved in several ways."""
-    if not deeds or len({tuple(map(shape_of, deed.lines)) for deed in deeds}) > 1:
+    if not deeds or len({way_of(deed) for deed in deeds}) > 1:
         return []
-    letters = letters_beside(words.names.of.values())
     return [
         LineWords(
             line_caption(chapter if n == 0 else None, deeds, n, words, letters),
@@ -38,6 +38,11 @@ def told_lines(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> list[Li
         )
         for n, line in enumerate(deeds[0].lines)
     ]
+
+
+def way_of(deed: Deed) -> tuple[object, ...]:
+    """What is the same in leaves that are moved in the same way."""
+    return tuple(map(shape_of, deed.lines))
 
 
 def shape_of(line: MadeLine) -> tuple[object, ...]:
@@ -71,8 +76,8 @@ def line_caption(
     line = first.lines[n]
     target = letters[GRADIENT] if line.result == GRADIENT else names[line.result]
     formula = f"{target} ← {to_unicode(line.formula, names)}"
-    said = [numbers_of(deed, n, words, letters, alone=len(deeds) == 1) for deed in deeds[:MOST_NAMED]]
-    return (f"{who}{formula}", fitting([part for part in said if part], "; "))
+    said = [(words.names.of[deed.leaf], numbers_of(deed, n, words, letters, alone=len(deeds) == 1)) for deed in deeds]
+    return (f"{who}{formula}", told_of_each(said, "; "))
 
 
 def names_at(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> Mapping[str, str]:
@@ -111,13 +116,27 @@ def results_of(deed: Deed, letters: Mapping[str, str]) -> str:
     return ", ".join(f"{letters[result]} {equal_to(text)}" for result, text in found.items() if text is not None)
 
 
-def told_at_once(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tuple[str, ...]:
+def told_at_once(chapter: Chapter, deeds: Sequence[Deed], words: Words, letters: Mapping[str, str]) -> tuple[str, ...]:
     """All lines of a step in one caption: the rule of the last, what is remembered, and the parameter in numbers."""
-    lines = told_lines(chapter, deeds, words)
-    if len(lines) < 2:
+    if len(deeds[0].lines if deeds else ()) < 2 or len({way_of(deed) for deed in deeds}) > 1:
         return ()
-    letters = letters_beside(words.names.of.values())
-    last = len(lines) - 1
+    last = len(deeds[0].lines) - 1
     rule, numbers = line_caption(chapter, deeds, last, words, letters)
     remembered = results_of(deeds[0], letters) if len(deeds) == 1 else ""
     return (rule, "; ".join(part for part in (remembered, numbers) if part))
+
+
+def news_of_settings(deeds: Sequence[Deed], before: Mapping[str, Mapping[str, float | bool]]) -> str:
+    """ "The learning rate is 0.2 now; it was 0.4.": what is set otherwise than in the step before, for all leaves."""
+    found = {tuple(changed_settings(deed, before.get(deed.leaf, {}))) for deed in deeds}
+    changed = next(iter(found)) if len(found) == 1 else ()
+    said = [f"{SETTINGS.get(name, name)} is {now} now; it was {was}." for name, was, now in changed]
+    return " ".join(said)
+
+
+def changed_settings(deed: Deed, before: Mapping[str, float | bool]) -> Iterator[tuple[str, str, str]]:
+    """Name, old and new of each number that is another now."""
+    for name, now in deed.update.settings if deed.update is not None else ():
+        was = before.get(name, now)
+        if was != now and not isinstance(now, bool) and not isinstance(was, bool):
+            yield name, short_number(was), short_number(now)

@@ -26,6 +26,7 @@ from graphviz_ad._internal.graph.grad_history import (
     GradHistory,
 )
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import allowed, equal
 from graphviz_ad._internal.maths.update_lines import MadeLine, update_lines
@@ -47,7 +48,7 @@ class Rule:
 class Deed:
     """What happened to one leaf: ``old`` and ``new`` are its values where it was moved, those of ``.grad`` else;
     None where they are not known, or where there is no ``.grad``, which is ``held`` afterwards. ``lines`` are those of
-    an optimizer's step, as far as they are known to be true.
+    an optimizer's step, as far as they are known to be true; ``update`` is what the optimizer knew and remembers.
     """
 
     leaf: str
@@ -56,6 +57,7 @@ class Deed:
     rule: Rule | None = None
     held: Snapshot | None = None
     lines: tuple[MadeLine, ...] = ()
+    update: OptimizerUpdate | None = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def deed_of(life: Life, one: Dated) -> Deed:
     if update is not None and update.old is not None:
         old = update.old
     lines = update_lines(update, old, new, one.before) if update is not None else ()
-    return Deed(life.leaf, old, new, rule_of(writer, old, new, one.before), one.before, lines)
+    return Deed(life.leaf, old, new, rule_of(writer, old, new, one.before), one.before, lines, update)
 
 
 def rule_of(writer: Node | None, old: Snapshot | None, new: Snapshot | None, grad: Snapshot | None) -> Rule | None:

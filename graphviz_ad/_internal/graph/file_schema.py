@@ -320,7 +320,7 @@ EVENT = record_schema(
 SETTING: Schema = {"anyOf": [{"type": ["number", "boolean"]}, record_schema({"number": REAL})]}
 STATE = some(pair(TEXT, TAKEN))
 UPDATE = record_schema({"optimizer": TEXT}, settings=some(pair(TEXT, SETTING)), old=TAKEN, before=STATE, after=STATE)
-HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN)
+HISTORY = record_schema({"tensor": maybe(COUNT)}, name=maybe(TEXT), events=some(ref("event")), holds=TAKEN, gone=TRUTH)
 OF_EVERY_VERSION: Mapping[str, Schema] = {
     "op": maybe(TEXT),
     "name": maybe(TEXT),

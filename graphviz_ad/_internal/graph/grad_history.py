@@ -49,13 +49,14 @@ class GradEvent:
 class GradHistory:
     """All that happened to the ``.grad`` of one tensor; ``tensor`` is its number, which its ports have as their
     ``tensor``, None where nothing read it; ``holds`` is what ``.grad`` held at the end of the recording,
-    None where it was None.
+    None where it was None. ``gone``: nobody held the tensor until then, and ``holds`` is what was last seen.
     """
 
     tensor: int | None
     name: str | None
     events: tuple[GradEvent, ...] = ()
     holds: Snapshot | None = None
+    gone: bool = False
 
     @property
     def passes(self) -> list[GradEvent]:

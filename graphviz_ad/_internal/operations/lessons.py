@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 SEED, SEEDS, GIVEN_SEED = "seed", "seeds", "given seed"
 CHAIN, SUM_OVER_PATHS, COPIES, WAITING = "chain rule", "sum over paths", "copies", "waiting"
-ACCUMULATES, EMPTIES, STEP = "accumulates", "empties", "step"
+ACCUMULATES, EMPTIES, STEP, SCALED = "accumulates", "empties", "step", "scaled"
 
 LESSONS: Mapping[str, str] = {
     SEED: "The derivative of the output by itself is 1: all other gradients begin with it.",
@@ -46,6 +46,10 @@ LESSONS: Mapping[str, str] = {
     ACCUMULATES: "backward() adds to what .grad holds; it never begins at 0 by itself.",
     EMPTIES: "Otherwise the next backward pass would be added to what is there.",
     STEP: "A step goes against the gradient, downhill; the learning rate says how far.",
+    SCALED: "One factor for all: together they get shorter, and keep their direction.",
+    "detached": "detach() hands the numbers on, but no gradient comes back through it.",
+    "dropped": "Dropout puts 0 in the place of some at random; the others are scaled up to make up for it.",
+    "dropped, back": "What was dropped had no part in the result: 0 goes back to it.",
     "maximize": "maximize=True: steps go up, along the gradient.",
     "weight decay": "Weight decay adds a pull towards 0 to the gradient.",
     "decoupled": "Decoupled weight decay takes a share of the parameter away before the step.",
@@ -93,7 +97,11 @@ LESSON_OF: Mapping[str, str | tuple[str, str]] = {
     "t": "moved",
     "transpose": "moved",
     "permute": "moved",
+    "dropout": "dropped, back",
 }
+
+# what there is to say of an operation on its way forward
+LESSON_FORWARD: Mapping[str, str] = {"detach": "detached", "dropout": "dropped"}
 
 
 def lesson_of(op: str, slot: int) -> str | None:

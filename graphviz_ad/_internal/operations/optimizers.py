@@ -23,6 +23,7 @@ LETTERS: Mapping[str, tuple[str, ...]] = {
     GRADIENT: ("g", "grad"),
 }
 CORRECTED: Mapping[str, str] = {"m_corrected": "exp_avg", "v_corrected": "exp_avg_sq"}  # what is written with a prime
+SETTINGS: Mapping[str, str] = {"lr": "The learning rate"}  # what a lecture calls them, at the beginning of a sentence
 
 
 @dataclass(frozen=True)

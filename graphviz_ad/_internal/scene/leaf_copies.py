@@ -28,8 +28,12 @@ def inline_constants(words: Words) -> frozenset[str]:
 
 
 def is_written_everywhere(words: Words, graph: Graph, key: str) -> bool:
-    """Whether each box that reads the result of a node writes it out."""
-    return all(edge.key in words.nodes[edge.head].written for edge in graph.out_edges(key))
+    """Whether each box that reads the result of a node writes it out; a parameter after the step of an optimizer says
+    what that made, and of nothing that the step read.
+    """
+    edges = graph.out_edges(key)
+    stepped = {edge.key for edge in edges if (head := graph.nodes[edge.head]).kind == "leaf" and head.is_step}
+    return all(edge.key in stepped or edge.key in words.nodes[edge.head].written for edge in edges)
 
 
 def without_boxes(scene: Scene, keys: Collection[str]) -> Scene:

@@ -1,4 +1,6 @@
-"""The losses of a film of training -> marks of a small chart beside the graph, that grows pass by pass."""
+"""The losses of a film of training -> marks of a small chart beside the graph, that grows pass by pass; over powers of
+ten where they fall so far that nothing of the end could be seen.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ WIDTH, HEIGHT, GAP = 250.0, 160.0, 26.0  # points: of the panel, and between it 
 PAD, DOT = 14.0, 3.5
 AXIS, BETWEEN = 14.0, 8.0  # of the numbers below: their letters, and what is free between two
 PART = "curve"
+FAR = 100.0  # the largest loss by the smallest: from there on, powers of ten
+MOST_POWERS = 3  # that have a line
 ROLES = ("value.line", "muted", "gradient.line")  # of the curves of several losses
 
 
@@ -54,6 +58,10 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
     yield Label(x + PAD, y + 22, title, 15, "value", True, anchor="start", part=PART, math=True)
     yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 14, "muted", anchor="end", part=PART)
     left, right, top, bottom = x + PAD, x + WIDTH - PAD, y + 36, y + HEIGHT - 26
+    if is_far(curve.losses):
+        marks = list(lines_of_powers(curve.losses, (left, right), (top, bottom - 4)))
+        yield from marks
+        left += 6 + max(text_width(mark.text, AXIS) for mark in marks if isinstance(mark, Label))
     yield Curve(line_between((left, bottom), (right, bottom)), "group.line", 1.0, part=PART)
     places = places_of(curve.losses, (left + 4, right - 4), (top, bottom - 4))
     series = list(dict.fromkeys(curve.names))
@@ -85,14 +93,40 @@ def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], span: 
             yield Label(x, y, str(number), AXIS, "muted", part=PART)
 
 
+def is_far(losses: Sequence[float]) -> bool:
+    """Whether losses are so far apart that they stand over powers of ten; all are numbers above 0, then."""
+    return len(losses) > 2 and all(0 < loss < math.inf for loss in losses) and max(losses) >= FAR * min(losses)
+
+
+def lines_of_powers(losses: Sequence[float], across: Point, down: Point) -> Iterator[Mark]:
+    """A line with its number for each power of ten, of many every so manieth."""
+    low, high = math.log10(min(losses)), math.log10(max(losses))
+    powers = range(math.ceil(low), math.floor(high) + 1)
+    each = math.ceil(len(powers) / MOST_POWERS)
+    shown = powers[(len(powers) - 1) % each :: each]
+    texts = [short_number(10.0**power) for power in shown]
+    wide = max(text_width(text, AXIS) for text in texts)
+    for power, text in zip(shown, texts, strict=True):
+        y = height_of(10.0**power, losses, down)
+        yield Label(across[0] + wide, y + AXIS * 0.35, text, AXIS, "muted", anchor="end", part=PART)
+        yield Curve(line_between((across[0] + wide + 6, y), (across[1], y)), "group.line", 0.7, part=PART)
+
+
+def height_of(loss: float, losses: Sequence[float], down: Point) -> float:
+    """How far down a loss stands: 0 at the bottom where none is less, or by powers of ten."""
+    finite = [one for one in losses if math.isfinite(one)]
+    if is_far(losses):
+        low, high, loss = math.log10(min(losses)), math.log10(max(losses)), math.log10(loss)
+    else:
+        low, high = min([0.0, *finite]), max([0.0, *finite])
+    return down[1] - (loss - low) / ((high - low) or 1.0) * (down[1] - down[0])
+
+
 def places_of(losses: Sequence[float], across: Point, down: Point) -> list[Point | None]:
-    """Where each loss stands, 0 at the bottom where none is less; nowhere what is not finite."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    low, high = min([0.0, *finite]), max([0.0, *finite])
-    span = (high - low) or 1.0
+    """Where each loss stands; nowhere what is not finite."""
     step = (across[1] - across[0]) / max(len(losses) - 1, 1)
     return [
-        (across[0] + n * step, down[1] - (loss - low) / span * (down[1] - down[0])) if math.isfinite(loss) else None
+        (across[0] + n * step, height_of(loss, losses, down)) if math.isfinite(loss) else None
         for n, loss in enumerate(losses)
     ]
 

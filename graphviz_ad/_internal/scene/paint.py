@@ -41,7 +41,7 @@ class Type:
 
 # roles of lines that are formulas or names; those of gradients are in italics as a whole
 Size = tuple[int, int]  # of a frame, in pixels
-MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction"))
+MATHEMATICS = frozenset(("name", "formula", "local", "copy", "tangent", "direction", "memory"))
 SMALL, TEXT, LARGE = 12.5, 15.0, 16.0  # ems, in points; there are no others in a picture
 
 TERMS = "sum"  # the role of the terms that a gradient is made of
@@ -66,6 +66,7 @@ TYPES = {
     "forward": Type(TEXT, "path.3"),
     "cut": Type(SMALL, "muted"),
     "note": Type(SMALL, "muted"),
+    "memory": Type(TEXT, "ink"),
     "example": Type(SMALL, "ink"),
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),

@@ -353,7 +353,8 @@ class Step:
     ``lessons`` are the names of those that it uses, see `graphviz_ad._internal.operations.lessons`, and ``sentence`` is
     one of these where it is first used; ``lit`` are the lines of the program that the step is about; ``losses`` is how
     many more losses of the film's curve are known from it on. ``brief`` is what it comes to, where there is time for
-    nothing more.
+    nothing more; ``at_once`` is the caption of all steps that have the same, where these are told as one; ``look_at``
+    are the boxes to be looked at where not all that lights up can be seen at once, all of these if it names none.
     """
 
     phase: str
@@ -369,6 +370,8 @@ class Step:
     lit: tuple[Lit, ...] = ()
     losses: int = 0
     brief: str = ""
+    at_once: tuple[str, ...] = ()
+    look_at: tuple[str, ...] = ()
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -33,33 +33,52 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor, retains_gradient, version_of
 
 SET_DATA = ".data = …"
+UNSEEN = "not seen"  # of what took the place of a gradient when nobody looked
 Words = Callable[[Operation], tuple[str | None, str | None]]  # what the program calls an operation, and where
 # how many operations there were before it, 1 for what such an operation did itself, what happened
 Placed = tuple[int, int, GradEvent]
 
 
 class _Death:
-    """How many operations there were when a gradient was let go of, None while it is there.
+    """How many operations there were when a gradient, or a tensor itself, was let go of, None while it is there.
 
-    What is called then knows a list alone: in a circle, it would watch on after the recording.
+    What is called then knows a list alone, and ``of``, whose gradient it is, weakly: in a circle, it would watch on
+    after the recording.
     """
 
-    def __init__(self, grad: Tensor | None = None, operations: Sequence[Operation] = ()) -> None:
-        self._noted: list[int] = []
+    def __init__(
+        self,
+        thing: Tensor | None = None,
+        operations: Sequence[Operation] = (),
+        of: Callable[[], Tensor | None] = lambda: None,
+    ) -> None:
+        self._noted: list[tuple[int, bool]] = []
         noted = self._noted
-        self._watch = None if grad is None else weakref.ref(grad, lambda _: noted.append(len(operations)))
+        self._watch = (
+            None if thing is None else weakref.ref(thing, lambda _: noted.append((len(operations), of() is not None)))
+        )
 
     @property
     def at(self) -> int | None:
         """That number."""
-        return self._noted[0] if self._noted else None
+        return self._noted[0][0] if self._noted else None
+
+    @property
+    def was_alone(self) -> bool:
+        """Whether the gradient went, and its tensor stayed."""
+        return bool(self._noted) and self._noted[0][1]
 
 
 @dataclass(eq=False)
 class _Watched:
-    """A tensor, and what its ``.grad`` was when it was last looked at, after ``since`` operations."""
+    """A tensor, and what its ``.grad`` was when it was last looked at, after ``since`` operations; ``lies`` is where
+    the elements of that were. ``end``: when the tensor itself was let go of.
+    """
 
     tensor: weakref.ref[Tensor]
+    shape: tuple[int, ...]
+    is_leaf: bool
+    end: _Death
     events: list[Placed] = field(default_factory=list)
     periods: list[_Period] = field(default_factory=list)
     grad: weakref.ref[Tensor] | None = None
@@ -68,6 +87,21 @@ class _Watched:
     death: _Death = field(default_factory=_Death)
     since: int = 0
     memory: int | None = None
+    lies: int | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody holds it any more."""
+        return self.tensor() is None
+
+    def all_periods(self) -> list[_Period]:
+        """Its periods, with the one that began at the last look at a tensor that is gone."""
+        if self.grad is None or not self.is_gone:
+            return self.periods
+        until = [at for at in (self.death.at, self.end.at) if at is not None]
+        if not until:
+            return self.periods
+        return [*self.periods, _Period(self.since, min(until), self.grad, self.lies, False, self.holds)]
 
 
 @dataclass(eq=False)
@@ -99,7 +133,7 @@ class _Places:
             self._own[id(watched.tensor)] = watched
             if watched.memory is not None:
                 self._own_memory.setdefault(watched.memory, []).append(watched)
-            for period in watched.periods:
+            for period in watched.all_periods():
                 self._gradients.setdefault(id(period.grad), []).append((period, watched))
                 if period.memory is not None:
                     self._memory.setdefault(period.memory, []).append((period, watched))
@@ -113,10 +147,11 @@ class _Places:
                 return []  # parts of one piece of memory: which of them it was, that does not tell
         return [watched for period, watched in found if period.first <= operation.number < period.last]
 
-    def itself(self, value: Value) -> _Watched | None:
-        """The tensor whose value this is, if it is one."""
+    def itself(self, value: Value, operation: Operation) -> _Watched | None:
+        """The tensor whose value this is, if it is one that was there when the operation ran."""
         found = self._own.get(id(value.reference))
-        there = self._own_memory.get(value.memory, ()) if value.memory is not None else ()
+        near = self._own_memory.get(value.memory, ()) if value.memory is not None else ()
+        there = [one for one in near if one.end.at is None or operation.number < one.end.at]
         return there[0] if found is None and len(there) == 1 else found
 
 
@@ -126,6 +161,7 @@ class GradWatch:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._watched: dict[int, _Watched] = {}
+        self._gone: list[_Watched] = []  # leaves in whose place of memory another tensor came to lie
         self._ends: list[int] = []  # how many operations there were when each pass ended
 
     def pass_ended(self) -> None:
@@ -169,7 +205,11 @@ class GradWatch:
     def _of(self, tensor: Tensor) -> _Watched:
         found = self._watched.get(id(tensor))
         if found is None or found.tensor() is not tensor:
-            found = self._watched[id(tensor)] = _Watched(weakref.ref(tensor))
+            if found is not None and found.is_leaf:
+                self._gone.append(found)
+            end = _Death(tensor, self._tape.operations)
+            found = _Watched(weakref.ref(tensor), tuple(tensor.shape), tensor.is_leaf, end)
+            self._watched[id(tensor)] = found
             self._take(found, tensor)
             if found.grad is not None:
                 found.events.append((found.since, 0, GradEvent(FOUND, holds=found.holds)))
@@ -179,10 +219,11 @@ class GradWatch:
         """Take down what is there now."""
         grad, watched.since = tensor.grad, len(self._tape.operations)
         watched.grad = None if grad is None else weakref.ref(grad)
-        watched.death = _Death(grad, self._tape.operations)
+        watched.death = _Death(grad, self._tape.operations, watched.tensor)
         watched.version = 0 if grad is None else version_of(grad)
         watched.holds = self._tape.keeper.gradient(grad)
         watched.memory = memory_of_tensor(tensor)
+        watched.lies = None if grad is None else memory_of_tensor(grad)
 
     def _calls_before(self, place: int) -> int:
         """How many calls had begun when there were so many operations."""
@@ -215,11 +256,15 @@ class GradWatch:
 
     # --- at the end
 
+    def _everything(self) -> list[_Watched]:
+        """All that was looked at, what is gone first: where two are called the same, the living one counts."""
+        return [*self._gone, *self._watched.values()]
+
     def numbers(self) -> Mapping[int, int]:
         """Identity of the weak reference of a tensor that was looked at, which it has one of for life, -> the number of
         its first value.
         """
-        known = {id(watched.tensor) for watched in self._watched.values()}
+        known = {id(watched.tensor) for watched in self._everything()}
         found: dict[int, int] = {}
         for value in self._tape.values:
             if id(value.reference) in known:
@@ -230,19 +275,28 @@ class GradWatch:
         """All of them; ``numbers``: see `numbers`."""
         done, runs = self._done_on_tape(), self._runs_of_steps(steps.begins())
         found = []
-        for watched in self._watched.values():
-            tensor = watched.tensor()
-            number = numbers.get(id(watched.tensor))
-            if tensor is None:
+        for watched in self._everything():
+            tensor, number = watched.tensor(), numbers.get(id(watched.tensor))
+            if tensor is None and (not watched.is_leaf or number is None):
                 continue
             worded = self._worded(watched, done.get(id(watched), []), words, self._ends, runs)
-            events = [*watched.events, *(self._known_more(watched, placed, steps) for placed in worded)]
+            more = (self._known_more(watched, placed, steps) for placed in worded)
+            events = [*watched.events, *self._let_go(watched), *more]
             events.sort(key=lambda placed: placed[:2])
-            name = self._tape.name_of(tensor) or next(
+            name = (self._tape.name_of(tensor) if tensor is not None else None) or next(
                 (value.name for value in self._tape.values if value.reference is watched.tensor and value.name), None
             )
-            found.append(GradHistory(number, name, tuple(event for _, _, event in events), watched.holds))
-        return tuple(sorted(found, key=lambda history: -1 if history.tensor is None else history.tensor))
+            told = tuple(event for _, _, event in events)
+            found.append(GradHistory(number, name, told, held_last(watched, told), gone=tensor is None))
+        return tuple(sorted(found, key=lambda one: (not one.gone, -1 if one.tensor is None else one.tensor)))
+
+    def _let_go(self, watched: _Watched) -> Iterator[Placed]:
+        """That the gradient of a tensor that is gone went before it, since the last look at it."""
+        at = watched.death.at
+        if watched.is_gone and watched.holds is not None and watched.death.was_alone and at is not None:
+            unseen = Snapshot(watched.holds.shape, watched.holds.dtype, missing=UNSEEN)
+            after = bisect_right(self._ends, at)
+            yield at, 1, GradEvent(REPLACED, holds=unseen, after=after, calls=self._calls_before(at))
 
     def _known_more(self, watched: _Watched, placed: Placed, steps: OptimizerSteps) -> Placed:
         """An event that an operation made, with when that was, and what a step was made of."""
@@ -271,8 +325,9 @@ class GradWatch:
         """For each watched tensor, by identity of what is known of it, the operations that wrote to its ``.grad``,
         that used it in a step, and that wrote to the tensor by hand.
         """
-        places = _Places(self._watched.values())
-        found: dict[int, list[Done]] = {id(watched): [] for watched in self._watched.values()}
+        everything = self._everything()
+        places = _Places(everything)
+        found: dict[int, list[Done]] = {id(watched): [] for watched in everything}
         for operation in self._tape.operations:
             in_step = operation.place.step is not None
             for use in operation.uses if in_step else ():
@@ -281,7 +336,7 @@ class GradWatch:
             for value in map(self._tape.values.__getitem__, operation.results) if operation.mutates else ():
                 for watched in places.with_gradient(value, operation):
                     found[id(watched)].append((operation, WRITTEN, value))
-                own = places.itself(value)
+                own = places.itself(value, operation)
                 if own is not None:
                     found[id(own)].append((operation, STEP if in_step else UPDATED, value))
         return found
@@ -314,10 +369,16 @@ class GradWatch:
                 yield period.last, 0, GradEvent(WRITTEN, holds=period.holds, after=bisect_right(ends, period.first))
 
 
+def held_last(watched: _Watched, events: Sequence[GradEvent]) -> Snapshot | None:
+    """What ``.grad`` holds; of a tensor that is gone what it held when something was last seen to happen to it."""
+    if not watched.is_gone:
+        return watched.holds
+    return next((one.holds for one in reversed(events) if one.what in (FOUND, PASS, WRITTEN, REPLACED, EMPTIED)), None)
+
+
 def fits(value: Value | None, watched: _Watched) -> bool:
     """Whether a value is all of a tensor, and not a part of it."""
-    tensor = watched.tensor()
-    return value is not None and tensor is not None and value.shape == tuple(tensor.shape)
+    return value is not None and value.shape == watched.shape
 
 
 def keeps_gradient(tensor: Tensor) -> bool:
