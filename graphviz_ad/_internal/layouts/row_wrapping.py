@@ -335,7 +335,7 @@ WEIGHTS = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t
 
 
 def crosses_once(us: Sequence[float], place: float, *, straight: bool) -> bool:
-    """Whether an arrow with points there crosses a place once, from low to high; ``straight``: it never turns around."""
+    """Whether an arrow with points there crosses a place once, from low to high; ``straight``: it never turns."""
     sides = [us[0] < place, us[-1] < place] if straight else [u < place for u in us]
     return sides[0] and False in sides and not any(sides[sides.index(False) :])
 
