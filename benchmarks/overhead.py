@@ -162,8 +162,6 @@ def forward(program: Program) -> None:
     program.function(*program.inputs)
 
 
-
-
 def torchlens(program: Program) -> None:
     """TorchLens looks at modules, and at the forward pass only; it warns of running statistics, once."""
     import torchlens as tl
