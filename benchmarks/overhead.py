@@ -1,18 +1,22 @@
 """Forward and backward with tracing against without, interleaved in one run; prints ratios of CPU time.
 
-    python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory]
+    python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory] [--table]
 
-Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations; ``--long``: a chain of 100,000;
-``--networks``: a network of the size of ResNet-18 and one of the size of GPT-2 small (needs transformers). Ways to run
-them: "recorded" is the program itself, forward and backward, while its structure is recorded: how much it is slowed
-down. "structure" is `trace` with no number and no backward pass, up to the finished Graph; "summary" and "full" have
-all values, all gradients on nodes and edges, local derivatives and the finished Graph; "networkx" makes a networkx
-graph of it as well. ``--memory`` prints how much each way adds to the peak of a process of its own. One thread; a ratio
-says how many times as long as plain forward and backward.
+Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations, in a function in float64 and in
+a module in float32; ``--long``: a chain of 100,000; ``--networks``: a network of the size of ResNet-18 and one of the
+size of GPT-2 small (needs transformers). Ways to run them: "recorded" is the program itself, forward and backward,
+while its structure is recorded: how much it is slowed down. "structure" is `trace` with no number and no backward pass;
+"everything" has all values, all gradients on nodes and edges and local derivatives, "full" copies big tensors, too. All
+three are until `trace` returns: the program has run and all is noted, and the Graph is made when somebody first asks
+for what it is made of. "+ graph" behind them is the same until that is there: what the first look at it costs is the
+difference. "networkx" is "everything" until a networkx graph is there as well. ``--memory`` prints how much each way
+adds to the peak of a process of its own. One thread; a ratio says how many times as long as plain forward and backward.
 
 ``--peers`` compares with TorchLens, if it is installed, on the modules among these and on a network of the size of
 ResNet-152. It looks at the forward pass only, so that this is a table of its own: seconds of a plain forward pass, what
-each way adds to it, and how many times as much TorchLens adds.
+each way adds to it, the Graph made, and how many times as much TorchLens adds.
+
+``--table`` prints the table of the README, of its programs and ways alone.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ import torch
 import graphviz_ad as gad
 
 STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
+FULL = gad.Capture(values="full", gradients="full")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ class Program:
     module: torch.nn.Module | None = None
 
 
+Way = Callable[[Program], float | None]
+
+
 def chain(length: int) -> Callable[[torch.Tensor], torch.Tensor]:
     def run(x: torch.Tensor) -> torch.Tensor:
         for _ in range(length):
@@ -52,17 +60,34 @@ def chain(length: int) -> Callable[[torch.Tensor], torch.Tensor]:
     return run
 
 
+class Scaled(torch.nn.Module):
+    """A chain of multiplications in a module."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.first = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self) -> torch.Tensor:
+        y = self.first
+        for _ in range(self.length):
+            y = y * 1.0001
+        return y
+
+
 def small_programs(longest: int) -> list[Program]:
     """A scalar function, an MLP, and chains."""
     x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     mlp = torch.nn.Sequential(
         torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256), torch.nn.ReLU(), torch.nn.Linear(256, 1)
     )
+    scaled = Scaled(10_000)
     lengths = [length for length in (1_000, 10_000, 100_000) if length <= longest]
     return [
         Program("scalar function", lambda x: (1 + torch.sin(x)) / (x + torch.exp(x)) + x * x, (x,), (x,)),
         Program("MLP", lambda batch: mlp(batch).pow(2).mean(), (torch.randn(128, 64),), tuple(mlp.parameters()), mlp),
         *(Program(f"chain of {length:,}", chain(length), (x,), (x,)) for length in lengths),
+        Program("the same in a module", scaled, (), (scaled.first,), scaled),
     ]
 
 
@@ -107,16 +132,26 @@ def recorded(program: Program) -> float:
     return taken
 
 
-def structure(program: Program) -> None:
-    gad.trace(program.function, *program.inputs, capture=STRUCTURE)
+def traced(program: Program, capture: gad.Capture) -> gad.Graph:
+    return gad.trace(program.function, *program.inputs, capture=capture)
 
 
-def summary(program: Program) -> None:
-    gad.trace(program.function, *program.inputs)
+def noted(capture: gad.Capture) -> Way:
+    """Until `trace` returns."""
+
+    def way(program: Program) -> None:
+        traced(program, capture)
+
+    return way
 
 
-def full(program: Program) -> None:
-    gad.trace(program.function, *program.inputs, capture=gad.Capture(values="full", gradients="full"))
+def asked(capture: gad.Capture) -> Way:
+    """Until somebody has looked at the Graph."""
+
+    def way(program: Program) -> None:
+        _ = traced(program, capture).node_list
+
+    return way
 
 
 def with_networkx(program: Program) -> None:
@@ -125,10 +160,6 @@ def with_networkx(program: Program) -> None:
 
 def forward(program: Program) -> None:
     program.function(*program.inputs)
-
-
-def values(program: Program) -> None:
-    gad.trace(program.function, *program.inputs, capture=gad.Capture(gradients="none", local=False))
 
 
 def torchlens(program: Program) -> None:
@@ -140,16 +171,30 @@ def torchlens(program: Program) -> None:
         tl.trace(program.module, program.inputs[0])
 
 
-Way = Callable[[Program], float | None]
 WAYS: dict[str, Way] = {
     "plain": plain,
     "recorded": recorded,
-    "structure": structure,
-    "summary": summary,
-    "full": full,
+    "structure": noted(STRUCTURE),
+    "+ graph": asked(STRUCTURE),
+    "everything": noted(gad.Capture()),
+    "+ graph ": asked(gad.Capture()),
+    "full": noted(FULL),
+    "+ graph  ": asked(FULL),
     "networkx": with_networkx,
 }
-FORWARD: dict[str, Way] = {"forward": forward, "structure": structure, "values": values, "torchlens": torchlens}
+IN_TABLE = ("plain", "recorded", "structure", "everything", "+ graph ")  # of the README
+FORWARD: dict[str, Way] = {
+    "forward": forward,
+    "structure": asked(STRUCTURE),
+    "values": asked(gad.Capture(gradients="none", local=False)),
+    "torchlens": torchlens,
+}
+ROWS = {
+    "chain of 10,000": "a chain of 10,000 operations on one number",
+    "the same in a module": "the same in a module, in float32",
+    "ResNet-18-sized": "a network of the size of ResNet-18, 1×3×224×224",
+    "GPT-2 small": "a network of the size of GPT-2 small, 128 tokens",
+}
 
 
 def seconds(program: Program, ways: Mapping[str, Way], rounds: int) -> dict[str, float]:
@@ -161,6 +206,18 @@ def seconds(program: Program, ways: Mapping[str, Way], rounds: int) -> dict[str,
             taken = way(program)
             best[name] = min(best[name], time.process_time() - start if taken is None else taken)
     return best
+
+
+def readme_table(programs: Iterable[Program], rounds: int) -> None:
+    """Print the table of the README."""
+    ways = {name: WAYS[name] for name in IN_TABLE}
+    print("| | recorded | structure | everything | everything, and the graph looked at |")
+    print("|---|---|---|---|---|")
+    for program in programs:
+        if program.name in ROWS:
+            best = seconds(program, ways, rounds)
+            ratios = [f"{best[name] / best['plain']:.2g}" for name in IN_TABLE[1:]]
+            print(f"| {ROWS[program.name]} | {' | '.join(ratios)} |")
 
 
 def beside_torchlens(programs: Iterable[Program], rounds: int) -> None:
@@ -202,17 +259,20 @@ def alone(program: str, way: str) -> int:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=5)
-    for flag in ("--networks", "--long", "--peers", "--memory"):
+    for flag in ("--networks", "--long", "--peers", "--memory", "--table"):
         arguments.add_argument(flag, action="store_true")
     chosen = arguments.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     programs = small_programs(100_000 if chosen.long else 10_000) + (networks() if chosen.networks else [])
-    print(f"{'program':<18}{'plain, ms':>12}" + "".join(f"{name:>12}" for name in list(WAYS)[1:]))
+    if chosen.table:
+        readme_table(programs, chosen.rounds)
+        return
+    print(f"{'program':<22}{'plain, ms':>10}" + "".join(f"{name.strip():>12}" for name in list(WAYS)[1:]))
     for program in programs:
         best = seconds(program, WAYS, chosen.rounds)
         print(
-            f"{program.name:<18}{1000 * best['plain']:>12.2f}"
+            f"{program.name:<22}{1000 * best['plain']:>10.2f}"
             + "".join(f"{best[name] / best['plain']:>12.2f}" for name in list(WAYS)[1:])
         )
     if chosen.peers:
@@ -221,9 +281,9 @@ def main() -> None:
             chosen.rounds,
         )
     if chosen.memory:
-        print(f"\n{'peak, MB':<18}" + "".join(f"{name:>12}" for name in WAYS))
+        print(f"\n{'peak, MB':<22}" + "".join(f"{name.strip():>12}" for name in WAYS))
         for program in programs:
-            print(f"{program.name:<18}" + "".join(f"{peak(program.name, name) / 1024:>12.0f}" for name in WAYS))
+            print(f"{program.name:<22}" + "".join(f"{peak(program.name, name) / 1024:>12.0f}" for name in WAYS))
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def _note(name: str, part: Any, found: list[Saved]) -> bool:
 
 
 def _saved(name: str, held: Tensor) -> Saved:
-    wrapped = is_wrapper(held)
+    wrapped = type(held) is not Tensor and is_wrapper(held)
     memory, whole = memory_and_bytes(held)
     if memory is None:
         return Saved(name, is_wrapped=wrapped)

@@ -42,7 +42,8 @@ def settled(recorded: Recorded) -> tuple[Recorded, FinishedTape]:
     leaves = {i: tape.value_of(variable) for i, variable in autograd.variables.items()}
     note_unwalked(tape, autograd)
     alive = [value for value in tape.values if value.reference() is not None]
-    tape.hooks_seen.update({value.number: tuple(hooks_on(value)) for value in alive})  # no others have any
+    hooks = ((value.number, tuple(hooks_on(value))) for value in alive)
+    tape.hooks_seen.update((number, found) for number, found in hooks if found)
     let_modules_and_functions_go(recorded)
     let_settings_go(tape)
     autograd.moments = dict(enumerate(map(made_at, autograd.nodes)))
