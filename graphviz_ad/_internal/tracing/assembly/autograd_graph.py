@@ -468,14 +468,14 @@ class _Watch:
         result.order.append(i)
         if len(grad_outputs) == 1:
             upstream = grad_outputs[0]
-            seen = self._seen(upstream)
-            result.node_grads[i] = (seen,)
+            arrived: tuple[Snapshot | None, ...] = (self._seen(upstream),)
             if self._reshapes[i] and i not in self._made:  # what a hook of the user made of it is looked at
-                same = seen
+                same = arrived[0]
             if self._asks_locals and i not in self._asked_once and (found := self._local(i, upstream)):
                 result.locals[i] = found
         else:
-            result.node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
+            arrived = tuple([self._seen(grad) for grad in grad_outputs])
+        result.node_grads[i] = arrived
         kept: list[Snapshot | None] = []
         left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
         for grad in grad_inputs:
