@@ -255,15 +255,45 @@ def run_backward(
     known = {id(tensor) for tensor in tensors}
     bare = [(-1 - i, tensor) for i, tensor in enumerate(outputs) if tensor.grad_fn is None and id(tensor) not in known]
     tensors += [tensor for _, tensor in bare]
+    given = [None if is_implicit(*pair) else pair[1] for pair in zip(outputs, seeds, strict=True)]
     with watching(graph, result, keeper, pointwise):
         if not tensors:  # nothing that gradients could be added to
-            torch.autograd.backward(list(outputs), list(seeds), retain_graph=retain)
+            torch.autograd.backward(list(outputs), given, retain_graph=retain)
             return result
         with named_if_missing("a backward pass of torch", "sympy"):  # which torch imports there
-            grads = torch.autograd.grad(list(outputs), tensors, list(seeds), retain_graph=retain, allow_unused=True)
+            grads = torch.autograd.grad(list(outputs), tensors, given, retain_graph=retain, allow_unused=True)
     for (i, _), grad in zip(leaves + bare, grads, strict=True):
         result.leaf_grads[i] = keeper.gradient(grad)
     return result
+
+
+def is_implicit(output: Tensor, seed: Tensor) -> bool:
+    """Whether a seed is what torch makes where it is given none: then it need not look whether it fits, for which it
+    imports sympy the first time, a third of a second.
+
+    A mode of the user would see torch making it.
+    """
+    try:
+        return _are_plain_and_fit(output, seed) and seed.item() == 1
+    except RuntimeError:  # as of a number inside vmap
+        return False
+
+
+def _are_plain_and_fit(output: Tensor, seed: Tensor) -> bool:
+    """Whether a result is one real number on the CPU and its seed another, and neither anything else."""
+    return (
+        not modes_are_active()
+        and type(output) is type(seed) is Tensor
+        and output.requires_grad
+        and output.numel() == 1
+        and output.shape == seed.shape
+        and (output.dtype, output.layout) == (seed.dtype, torch.strided)
+        and seed.dtype.is_floating_point
+        and seed.layout is torch.strided
+        and output.is_cpu
+        and seed.is_cpu
+        and not seed.requires_grad
+    )
 
 
 def is_reentrant(graph: AutogradGraph) -> bool:
@@ -444,14 +474,14 @@ class _Watch:
         result.order.append(i)
         if len(grad_outputs) == 1:
             upstream = grad_outputs[0]
-            seen = self._seen(upstream)
-            result.node_grads[i] = (seen,)
+            arrived: tuple[Snapshot | None, ...] = (self._seen(upstream),)
             if self._reshapes[i] and i not in self._made:  # what a hook of the user made of it is looked at
-                same = seen
+                same = arrived[0]
             if self._asks_locals and i not in self._asked_once and (found := self._local(i, upstream)):
                 result.locals[i] = found
         else:
-            result.node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
+            arrived = tuple([self._seen(grad) for grad in grad_outputs])
+        result.node_grads[i] = arrived
         kept: list[Snapshot | None] = []
         left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
         for grad in grad_inputs:

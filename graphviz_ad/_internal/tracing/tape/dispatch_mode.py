@@ -133,7 +133,7 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         """Run the operation and note it; a tracer must not break what it watches, so that what it fails at is said
         on the graph.
         """
-        schema = SCHEMAS.get(func) or self._read(func)
+        schema = SCHEMAS.get(id(func)) or self._read(func)
         if (
             schema is None
             or self.paused

@@ -43,6 +43,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, seen_through, shape_of_value
 
+OF_FUNCTIONS = torch.autograd.function.BackwardCFunction  # what nodes of custom Functions are
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
 
@@ -218,7 +219,7 @@ class Tape:
             # statistics are the same in whatever order the elements are
             again = operation.schema.keeps_elements and operation.uses and level == "summary"
             same = self.values[operation.uses[0][1]].snapshot if again else None
-            held = self._held(tensor, same)
+            held = self._held(tensor, same) if self.unwritten.regions else self.keeper.held(tensor, same)
         return self._new_value(tensor, operation.number, port, held).number
 
     def _seen_through(self, tensor: Tensor, operation: Operation) -> Snapshot | None:
@@ -438,7 +439,9 @@ class Tape:
             self._packing[key] = self._made_packed(node, value.maker)
         if key not in self.nodes:
             self.nodes[key] = node
-            if (owner := owner_of(node, tensor)) is not None:  # stands behind it, since the last are let go first
+            if (
+                isinstance(node, OF_FUNCTIONS) and (owner := owner_of(node, tensor)) is not None
+            ):  # stands behind it, since the last are let go first
                 self.nodes[id(owner)] = owner
         edge = value.edge
         if edge is None or edge[0] != key:

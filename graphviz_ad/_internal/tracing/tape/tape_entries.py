@@ -114,6 +114,7 @@ class Schema:
     """What the tape needs to know of an ATen overload, read once."""
 
     def __init__(self, overload: Any) -> None:
+        self._overload = overload  # so that its identity stays its own
         self.name, namespace, self.arguments, self.written, self.only_written, returns = signature(overload)
         self.places = {name: i for i, name in enumerate(self.arguments)}
         self.library_name = None if namespace in TORCHS_OWN else f"{namespace}::{self.name}"
@@ -142,12 +143,12 @@ class Schema:
         return self.arguments[index] if index < len(self.arguments) else str(index)
 
 
-SCHEMAS: dict[Any, Schema] = {}  # overload -> what is known of it
+SCHEMAS: dict[int, Schema] = {}  # identity of an overload, whose own hash is slow -> what is known of it
 
 
 def schema_of(overload: Any) -> Schema:
     """The schema of an overload, read once a process."""
-    found = SCHEMAS.get(overload)
+    found = SCHEMAS.get(id(overload))
     if found is None:
-        found = SCHEMAS[overload] = Schema(overload)
+        found = SCHEMAS[id(overload)] = Schema(overload)
     return found

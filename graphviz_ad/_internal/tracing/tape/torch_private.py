@@ -213,11 +213,6 @@ def map_tree(function: Callable[[Any], Any], tree: object, is_leaf: Callable[[An
 # --- Modes
 
 
-def modes_are_active() -> bool:
-    """Whether a dispatch mode of the user would see the operations that run now; True where torch does not tell."""
-    return _mode_count() > 0
-
-
 def is_innermost(mode: Any) -> bool:
     """Whether a mode is the first to see an operation; False where torch does not tell."""
     return _innermost is not None and _innermost() is mode
@@ -229,7 +224,8 @@ _innermost: Callable[[], Any] | None = believed(
 _stack: Callable[[], list[Any]] | None = believed(
     _find(_python_dispatch, "_get_current_dispatch_mode_stack"), probes.knows_the_stack
 )
-_mode_count: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (
+# whether, and how many, dispatch modes of the user would see the operations that run now; 1 where torch does not tell
+modes_are_active: Callable[[], int] = believed(_find(torch._C, "_len_torch_dispatch_stack"), probes.counts_modes) or (
     lambda: 1
 )
 _disabled: Callable[[], AbstractContextManager[Any]] | None = believed(

@@ -138,7 +138,8 @@ def _has_as_many(kept: Snapshot, tensor: Tensor) -> bool:
 def seen_through(view: Tensor, whole: Tensor, kept: Snapshot | None) -> Snapshot | None:
     """What a view shows of a tensor of which all was kept, without another copy; None where that cannot be said so."""
     data = kept.data if kept is not None else None
-    plain = type(view) is type(whole) is Tensor and view.dtype is whole.dtype and view.dtype in NUMPY
+    plain = type(view) is Tensor and type(whole) in (Tensor, torch.nn.Parameter)
+    plain = plain and view.dtype is whole.dtype and view.dtype in NUMPY
     if not isinstance(data, np.ndarray) or not plain or not whole.is_contiguous() or view.is_neg() or view.is_conj():
         return None
     if whole.is_neg() or whole.is_conj() or not view.numel() > 1 or view.dim() > MOST_DIMENSIONS:
