@@ -19,7 +19,7 @@ from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
-from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
@@ -382,8 +382,9 @@ def has_room_at(scene: Scene, scale: float, place: Place) -> bool:
 
 def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
     """A placed scene in rows that arrows connect or that begin anew, with what each is worth."""
+    strip = Strip(scene)
     for fold, worth in ((None, CONNECTED), (rows_with_starts, BEGUN)):
-        rows = best_rows(scene, scale, fold)
+        rows = best_rows_of(strip, scale, fold)
         if rows.count > 1:
             yield rows, worth
 
