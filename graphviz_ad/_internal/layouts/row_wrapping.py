@@ -88,7 +88,7 @@ def best_rows_of(strip: Strip, fits: Callable[[Point], float], fold: Fold | None
         if len(cuts) < rows - 1:
             break
         made = fold(strip, cuts) if fold is not None else (strip.scene, None)
-        size = _Rows(strip, cuts).size() if made[1] is None else size_of(*made)
+        size = strip.measured(cuts) if made[1] is None else size_of(*made)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
             best, score, chosen = Rows(made[0], size, rows, made[1], tangle), now, cuts
@@ -234,6 +234,10 @@ class Strip:
             if place:
                 chosen.append(self.cut(place - 1))
         return tuple(reversed(chosen))
+
+    def measured(self, cuts: Sequence[Cut]) -> Point:
+        """How large the picture is in rows, without making them."""
+        return _Rows(self, cuts).size()
 
     def folded(self, cuts: Sequence[Cut]) -> Places:
         """Where everything is in rows."""
