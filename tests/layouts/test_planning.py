@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
-from graphviz_ad._internal.layouts.planning import MANNERS, Manner, best_plan
+from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
 from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
-from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
 from graphviz_ad._internal.scene.leaf_copies import with_copies, without_boxes
-from graphviz_ad._internal.scene.place import SLIDE
+from graphviz_ad._internal.scene.place import PLACES, SLIDE, Place
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Point, Scene
 
 WORDS = (Line("local", "× 1"), Line("contribution", "← 2"))
@@ -106,6 +107,24 @@ def test_rows_that_begin_anew_keep_every_arrow_and_overlap_nothing(scene: Scene)
     for before, after in zip(placed.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+@settings(max_examples=30)
+@given(scenes(), st.booleans())
+def test_rows_are_measured_as_large_as_they_are_made(scene: Scene, copied: bool) -> None:
+    strip = Strip(place_tightly(with_copies(scene) if copied else scene))
+    for count in range(2, len(strip.candidates) + 2):
+        cuts = strip.cuts(count)
+        assert strip.measured(cuts) == size_of(strip.scene, strip.folded(cuts))
+
+
+@settings(max_examples=15)
+@given(scenes(), st.sampled_from([SLIDE, PLACES["column"], SLIDE.with_letters(4.0)]))
+def test_no_plan_is_ruled_out_that_would_have_been_as_good(scene: Scene, place: Place) -> None:
+    bench = Bench([lambda manner: scene], place, ("LR", "TB"), place_tightly, WAYS)
+    sheet = bench.sheet(0, MANNERS[-1])
+    for way in WAYS:
+        assert all(sheet.may_reach(way, trial.hope) for trial in sheet.trials(way, roomy=True))
 
 
 @settings(max_examples=40)

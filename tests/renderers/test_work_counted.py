@@ -13,7 +13,7 @@ from torch import nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph import fold_boxes, snapshot
-from graphviz_ad._internal.layouts import layered
+from graphviz_ad._internal.layouts import columns, layered, ordering, row_wrapping
 from graphviz_ad._internal.scene import scene_building
 from graphviz_ad._internal.scene.words import describe
 
@@ -35,6 +35,31 @@ def drawing(graph: gad.Graph, path: Path) -> Calls:
 
     draw()
     return counted(draw)
+
+
+def unrolled(steps: int) -> gad.Graph:
+    """A cell of an LSTM, step by step, which all read the same four parameters."""
+    torch.manual_seed(0)
+    cell = nn.LSTMCell(16, 32)
+
+    def run(inputs: torch.Tensor) -> torch.Tensor:
+        h = c = inputs.new_zeros(8, 32)
+        for x in inputs:
+            h, c = cell(x, (h, c))
+        return h.pow(2).mean()
+
+    return gad.trace(run, torch.randn(steps, 8, 16))
+
+
+def test_a_slide_is_planned_with_few_descriptions_placements_and_rows() -> None:
+    graph = unrolled(12)
+    calls = counted(lambda: graph.plot(fit="slide"))
+    assert calls.of(layered.place_tightly) <= 14
+    assert calls.of(describe.words_of_graph) <= 18
+    assert calls.of(row_wrapping.Strip.folded) <= 8
+    found = [columns.kept_columns.__wrapped__, ordering.kept_order.__wrapped__]
+    assert [calls.of(each) <= 3 for each in found] == [True, True]
+    assert sum(calls.ran.values()) <= 700_000
 
 
 @pytest.mark.parametrize("form", MOST_A_BOX)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from heapq import heappop, heappush
 
 from graphviz_ad._internal.layouts.shortest_links import shortened
 from graphviz_ad._internal.scene.scene import Scene
 
 Pair = tuple[int, int]  # tail, head
+KEPT, MOST_KEPT = 32, 5_000  # sets of links whose columns are kept, the last ones; nodes of a graph that is kept
 
 
 def topological(count: int, pairs: Sequence[Pair]) -> list[int]:
@@ -55,6 +57,13 @@ def columns(count: int, pairs: Sequence[Pair], pinned: Iterable[int] = ()) -> li
 
     ``pairs`` must be free of cycles; ``pinned`` nodes stay where the longest path puts them.
     """
+    found = kept_columns if count <= MOST_KEPT else kept_columns.__wrapped__
+    return list(found(count, tuple(pairs), tuple(pinned)))
+
+
+@lru_cache(KEPT)
+def kept_columns(count: int, pairs: tuple[Pair, ...], pinned: tuple[int, ...]) -> tuple[int, ...]:
+    """The same, found once: a plan places what has the same links in several directions and sizes."""
     order = topological(count, pairs)
     tails: list[list[int]] = [[] for _ in range(count)]
     heads: list[list[int]] = [[] for _ in range(count)]
@@ -71,7 +80,7 @@ def columns(count: int, pairs: Sequence[Pair], pinned: Iterable[int] = ()) -> li
             column[node] = min(column[head] for head in heads[node]) - 1
     shortened(column, [pair for pair in pairs if not fixed & set(pair)])
     first = min((place for node, place in enumerate(column) if node not in fixed), default=0)
-    return [place if node in fixed else place - first for node, place in enumerate(column)]
+    return tuple([place if node in fixed else place - first for node, place in enumerate(column)])
 
 
 def predicted_size(scene: Scene) -> int:

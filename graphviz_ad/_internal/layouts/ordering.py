@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from random import Random
 
 Pair = tuple[int, int]  # an item and one in the next column
 Columns = list[list[int]]
 Neighbours = Sequence[Sequence[int]]
 
+KEPT, MOST_KEPT = 32, 5_000  # columns whose order is kept, the last ones; items in them
 SWEEPS = 12
 PATIENCE = 4  # sweeps without a better order
 COUNTED = 30_000  # more links than this are not counted: the last order is taken
@@ -28,6 +30,16 @@ def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int, tries: int = 
     """The best order that the sweeps come across; ties keep the given order. ``tries``: how often the best so far is
     shaken, to begin anew from there.
     """
+    found = kept_order if count <= MOST_KEPT else kept_order.__wrapped__
+    return [list(column) for column in found(tuple(map(tuple, columns)), tuple(pairs), count, tries)]
+
+
+@lru_cache(KEPT)
+def kept_order(
+    given: tuple[tuple[int, ...], ...], pairs: tuple[Pair, ...], count: int, tries: int
+) -> tuple[tuple[int, ...], ...]:
+    """The same, found once: a plan places what has the same links in several directions and sizes."""
+    columns = [list(column) for column in given]
     before: list[list[int]] = [[] for _ in range(count)]
     after: list[list[int]] = [[] for _ in range(count)]
     for left, right in pairs:
@@ -48,7 +60,7 @@ def uncrossed(columns: Columns, pairs: Sequence[Pair], count: int, tries: int = 
         found, number = sweeps.improved([shaken(column, chance) for column in best])
         if number < fewest:
             best, fewest = found, number
-    return best
+    return tuple(map(tuple, best))
 
 
 def shaken(column: Sequence[int], chance: Random) -> list[int]:

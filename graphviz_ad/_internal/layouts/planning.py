@@ -19,7 +19,7 @@ from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
-from graphviz_ad._internal.layouts.row_wrapping import Rows, best_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
@@ -38,6 +38,7 @@ COPIED, CONNECTED, BEGUN, READ, APART = 0.97, 0.93, 0.9, 0.85, 0.8
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
+GAP = 4.0  # points between two boxes at least, however they are placed
 DENSEST = 0.9  # share of a place that boxes and words may take
 
 
@@ -216,7 +217,7 @@ def best_of(found: Sequence[Trial], place: Place, easy: float) -> Trial | None:
     for trial in sorted(found, key=lambda trial: -trial.hope):
         if trial.hope <= score:
             break
-        now = ease(trial, place, overlaps(trial.rows.settled(), trial.rows.turned))
+        now = ease(trial, place, trial.seen)
         if now >= easy and trial.hope * now > score:
             best, score = trial, trial.hope * now
     return best
@@ -255,14 +256,17 @@ class Bench:
         tried: dict[tuple[int, int], list[Trial]] = {}
         for level in sorted(range(len(sheets)), key=lambda level: -largest_scale(sheets[level].scene, self.place)):
             for number, way in enumerate(self.ways):
-                hopes = sorted((trial.hope for found in tried.values() for trial in found), reverse=True)
-                least = hopes[LIKELY - 1] if len(hopes) >= LIKELY else 0.0
-                if sheets[level].may_reach(way, least):
+                if sheets[level].may_reach(way, self.beaten_by(tried)):
                     tried[level, number] = sheets[level].trials(way, roomy=True)
-        likely = sorted((trial for key in sorted(tried) for trial in tried[key]), key=lambda trial: -trial.hope)[
-            :LIKELY
-        ]
+        likely = likeliest_of(tried)
         return best_of(likely, self.place, 0.0) or likely[0]
+
+    def beaten_by(self, tried: Mapping[tuple[int, int], Sequence[Trial]]) -> float:
+        """What must be hoped of a trial that may be taken instead of all these."""
+        likely = likeliest_of(tried)
+        best = best_of(likely, self.place, 0.0)
+        score = best.hope * ease(best, self.place, best.seen) if best is not None else 0.0
+        return max(score, likely[-1].hope) if len(likely) == LIKELY else score
 
 
 class Sheet:
@@ -351,10 +355,21 @@ class Trial:
     scale: float
     hope: float
 
+    @cached_property
+    def seen(self) -> Overlaps:
+        """What is in the way of what in it."""
+        return overlaps(self.rows.settled(), self.rows.turned)
+
     @property
     def is_readable(self) -> bool:
         """Whether all of its letters are large enough."""
         return self.scale >= self.sheet.needed
+
+
+def likeliest_of(tried: Mapping[tuple[int, int], Sequence[Trial]]) -> list[Trial]:
+    """The few trials of which most may be hoped."""
+    found = [trial for key in sorted(tried) for trial in tried[key]]
+    return sorted(found, key=lambda trial: -trial.hope)[:LIKELY]
 
 
 def largest_scale(scene: Scene, place: Place) -> float:
@@ -367,23 +382,24 @@ def largest_scale(scene: Scene, place: Place) -> float:
 
 def has_room_at(scene: Scene, scale: float, place: Place) -> bool:
     """Whether a scene may be so large in the place, however its leaves and grids are arranged and its boxes and words
-    stand: none is over another, and it has margins.
+    stand: none is over another, no two boxes touch, and it has margins.
     """
     shapes = [*zip(scene.boxes, with_grids_abreast(scene).boxes, strict=True)]
-    taken = sum(min(box.width * box.height, other.width * other.height) for box, other in shapes)
+    taken = sum(min((each.width + GAP) * (each.height + GAP) for each in pair) for pair in shapes)
     taken += sum((arrow.width - 10) * (arrow.height - 6) for arrow in scene.arrows if arrow.lines)
     width, height = [length / max(scale, 1e-9) + 2 * TRIM for length in (place.width, place.height)]
     height -= foot_height(scene, max(width, height * place.aspect))
-    across, down = width - 2 * MARGIN, height - 2 * MARGIN
-    widest = max((min(box.width, other.width) for box, other in shapes), default=0.0)
-    highest = max((min(box.height, other.height) for box, other in shapes), default=0.0)
+    across, down = width - 2 * MARGIN + GAP, height - 2 * MARGIN + GAP
+    widest = GAP + max((min(box.width, other.width) for box, other in shapes), default=0.0)
+    highest = GAP + max((min(box.height, other.height) for box, other in shapes), default=0.0)
     return across >= widest and down >= highest and across * down >= taken
 
 
 def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
     """A placed scene in rows that arrows connect or that begin anew, with what each is worth."""
+    strip = Strip(scene)
     for fold, worth in ((None, CONNECTED), (rows_with_starts, BEGUN)):
-        rows = best_rows(scene, scale, fold)
+        rows = best_rows_of(strip, scale, fold)
         if rows.count > 1:
             yield rows, worth
 

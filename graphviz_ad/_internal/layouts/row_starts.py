@@ -8,10 +8,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+
+import numpy as np
 
 from graphviz_ad._internal.layouts.margins import Path, Places
-from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, line_between, rounded_way, split
+from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, Truths, line_between, rounded_way, split
 from graphviz_ad._internal.scene.leaf_copies import copy_of
 from graphviz_ad._internal.scene.scene import Box, Point, Scene
 
@@ -130,10 +131,10 @@ class Placing:
         self.shifts: list[Point] = []
         self.lanes: dict[int, Point] = {}  # of what turns to a row, where it comes down to it, and between which rows
         reach = 0.0
-        for row, (first, last) in enumerate(pairwise(edges)):
+        bands = strip.bands(edges, self.runs_in_rows())
+        for row, (first, (low, high)) in enumerate(zip(edges, bands, strict=False)):
             here = [each for each in found if each.row == row]
             spans = [each.span(side(strip)) for each in here]
-            low, high = strip.band(first, last, self.of_row(row))
             low, high = min([low, *(span[0] for span in spans)]), max([high, *(span[1] for span in spans)])
             begin = first if row else min(extent[0] for extent in strip.extents)
             room = max((each.size[0] + each.way for each in here), default=0.0)
@@ -143,9 +144,11 @@ class Placing:
             self.shifts.append((room - begin, reach - low))
             reach += high - low + BETWEEN
 
-    def of_row(self, row: int) -> list[int]:
-        """The arrows that run in a row alone."""
-        return [i for i, span in enumerate(self.strip.spans) if i not in self.found and self.row(span[0]) == row]
+    def runs_in_rows(self) -> Truths:
+        """For each row, which arrows run in it alone."""
+        rows = [-1 if i in self.found else self.row(span[0]) for i, span in enumerate(self.strip.spans)]
+        found: Truths = np.arange(len(self.ends) + 1)[:, None] == np.array(rows, dtype=int)
+        return found
 
     def row(self, u: float) -> int:
         """The row of what stands there."""

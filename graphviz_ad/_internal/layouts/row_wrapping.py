@@ -12,13 +12,16 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from operator import le
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from graphviz_ad._internal.layouts.margins import Frame, Path, Places, settle, size_of
+from graphviz_ad._internal.layouts.margins import MARGIN, Frame, Path, Places, settle, size_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 
 LANE, ROUND = 12.0, 8.0  # points between two arrows side by side, and of the radius of their corners
@@ -28,6 +31,8 @@ CLEARANCE, HEAD = 3.0, 16.0
 TANGLE = 0.02  # how much worse a picture gets with an arrow that goes from row to row, beyond one at each cut
 MOST, TYPICAL, UNBOUND = 12, 4, 36  # rows; the last of a picture that is for no place
 PLACES = 200  # for a cut; of more, some are passed over
+Table: TypeAlias = "NDArray[np.float64]"
+Truths: TypeAlias = "NDArray[np.bool_]"
 FINE = 12  # straight pieces in which a Bézier is searched
 
 
@@ -74,22 +79,27 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
     the next row makes it a little worse. ``fold`` makes rows of cuts; None leads arrows from row to row.
     """
-    strip = Strip(scene)
-    best = Rows(scene, scene.size or (1.0, 1.0))
+    return best_rows_of(Strip(scene), fits, fold, most=most)
+
+
+def best_rows_of(strip: Strip, fits: Callable[[Point], float], fold: Fold | None = None, *, most: int = MOST) -> Rows:
+    """The same of a strip, which may be asked for rows of either kind. Only those that are best are made."""
+    best = Rows(strip.scene, strip.scene.size or (1.0, 1.0))
+    chosen: tuple[Cut, ...] = ()
     score = fits(best.size)
     for rows in range(2, most + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
-        *made, turned = (scene, strip.folded(cuts), alone_at_a_cut(cuts)) if fold is None else fold(strip, cuts)
-        size = size_of(*made)
+        made, places, turned = fold(strip, cuts) if fold is not None else (strip.scene, None, alone_at_a_cut(cuts))
+        size = strip.measured(cuts) if places is None else size_of(made, places)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
-            keys = tuple([scene.arrows[number].key for number in turned])
-            best, score = Rows(made[0], size, rows, made[1], tangle, keys), now
+            keys = tuple([strip.scene.arrows[number].key for number in turned])
+            best, score, chosen = Rows(made, size, rows, places, tangle, keys), now, cuts
         elif now < 0.8 * score:
             break
-    return best
+    return replace(best, places=strip.folded(chosen)) if chosen and best.places is None else best
 
 
 def alone_at_a_cut(cuts: Sequence[Cut]) -> list[int]:
@@ -113,8 +123,9 @@ class Strip:
     def __init__(self, scene: Scene) -> None:
         self.scene, self.flat = scene, scene.direction != "TB"
         self.length = self.turn(scene.size or (0.0, 0.0))[0]
-        self.extents = [self.extent(frame) for frame, _ in _frames(scene)]
-        self.words = [is_word for _, is_word in _frames(scene)]
+        frames = [*_frames(scene)]
+        self.extents = [self.extent(frame) for frame, _ in frames]
+        self.words = [is_word for _, is_word in frames]
         self.paths = [self.turned(arrow.path) for arrow in scene.arrows]
         self.points = _points(self.paths)
         self.spans = [(min(u for u, _ in path), max(u for u, _ in path)) if path else (0.0, 0.0) for path in self.paths]
@@ -123,6 +134,7 @@ class Strip:
         self.made: dict[int, Cut] = {}  # those of the candidates that were asked for
         self.candidates = self.possible()
         self.table: list[list[tuple[float, int]]] = []  # what `choices` has found so far
+        self.numbers = _Numbers(self)
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
@@ -186,33 +198,45 @@ class Strip:
         """
         if len(self.table) >= rows:
             return self.table[rows - 1]
+        ends, prices, squares = self.ends_and_prices
+        if not self.table:
+            self.table.append([(end * end + price, 0) for end, price in zip(ends, prices, strict=True)])
+        while len(self.table) < rows:
+            # of two ways alike, the one with the longer rows on top
+            before, weight = np.array([cost for cost, _ in self.table[-1]]), 1 + 0.01 * len(self.table)
+            costs = before + weight * squares + np.array(prices)[:, None]
+            self.table.append([*zip(costs.min(1).tolist(), costs.argmin(1).tolist(), strict=True)])
+        return self.table[rows - 1]
+
+    @cached_property
+    def ends_and_prices(self) -> tuple[list[float], list[float], Table]:
+        """Where rows may end, what that costs, and for each end the squares of the lengths of rows up to there, from
+        each end before it; of others, they are infinite.
+        """
         ends = [0.0, *(cut.u for cut in self.candidates), self.length]
         price = TANGLE * (self.length / TYPICAL) ** 2
         prices = [0.0, *(price * max(len(cut.arrows) - 1, 0) for cut in self.candidates), 0.0]
-        if not self.table:
-            self.table.append([(end * end + prices[i], 0) for i, end in enumerate(ends)])
-        while len(self.table) < rows:
-            # of two ways alike, the one with the longer rows on top
-            before, weight = [cost for cost, _ in self.table[-1]], 1 + 0.01 * len(self.table)
-            costs = (
-                [before[j] + weight * (end - ends[j]) ** 2 + prices[i] for j in range(i)] for i, end in enumerate(ends)
-            )
-            self.table.append(
-                [(least := min(found), found.index(least)) if found else (math.inf, 0) for found in costs]
-            )
-        return self.table[rows - 1]
+        squares = [
+            [(end - ends[j]) ** 2 if j < i else math.inf for j in range(len(ends))] for i, end in enumerate(ends)
+        ]
+        return ends, prices, np.array(squares)
 
-    def band(self, low: float, high: float, arrows: Iterable[int]) -> tuple[float, float]:
-        """The least and greatest v of what is between two places along u, of these arrows."""
-        inside = [extent for extent in self.extents if low <= (extent[0] + extent[2]) / 2 <= high]
-        found = [v for extent in inside for v in (extent[1], extent[3])]
-        for number in arrows:
-            span = self.spans[number]
-            if span[0] < high and span[1] > low:
-                reach = self.reach[number]
-                whole = low <= reach[0] and reach[2] <= high  # as most are
-                found += (reach[1], reach[3]) if whole else [v for u, v in self.points[number] if low <= u <= high]
-        return min(found), max(found)
+    def bands(self, edges: Sequence[float], allowed: Truths | None = None) -> list[tuple[float, float]]:
+        """The least and greatest v of what is between two places along u and the next, of the arrows that are allowed
+        there.
+        """
+        numbers, low, high = self.numbers, np.array(edges[:-1])[:, None], np.array(edges[1:])[:, None]
+        inside = (low <= numbers.middles) & (numbers.middles <= high)
+        crossing = (numbers.spans[0] < high) & (numbers.spans[1] > low)
+        crossing = crossing if allowed is None else crossing & allowed
+        reach = numbers.reach
+        whole = crossing & (low <= reach[0]) & (reach[2] <= high)  # as most are
+        least = np.minimum(_least(inside, numbers.extents[1]), _least(whole, reach[1])).tolist()
+        most = np.maximum(_most(inside, numbers.extents[3]), _most(whole, reach[3])).tolist()
+        for row, number in np.argwhere(crossing & ~whole).tolist():
+            found = [v for u, v in self.points[number] if edges[row] <= u <= edges[row + 1]]
+            least[row], most[row] = min([least[row], *found]), max([most[row], *found])
+        return [*zip(least, most, strict=True)]
 
     def cuts(self, rows: int) -> tuple[Cut, ...]:
         """The best cuts into so many rows; fewer where there are not enough gaps."""
@@ -222,6 +246,10 @@ class Strip:
             if place:
                 chosen.append(self.cut(place - 1))
         return tuple(reversed(chosen))
+
+    def measured(self, cuts: Sequence[Cut]) -> Point:
+        """How large the picture is in rows, without making them."""
+        return _Rows(self, cuts).size()
 
     def folded(self, cuts: Sequence[Cut]) -> Places:
         """Where everything is in rows."""
@@ -246,6 +274,48 @@ class Strip:
         return x, y, x + size[0], y + size[1]
 
 
+class _Numbers:
+    """The same as numbers side by side: where boxes, words and frames are and how far arrows reach, in u and v, as all
+    are moved for each number of rows that is tried.
+    """
+
+    def __init__(self, strip: Strip) -> None:
+        scene = strip.scene
+        self.extents = np.array(strip.extents).reshape(-1, 4).T
+        self.middles = (self.extents[0] + self.extents[2]) / 2
+        self.spans = np.array(strip.spans).reshape(-1, 2).T
+        self.reach = np.array(strip.reach).reshape(-1, 4).T
+        middles = [(box.center, box) for box in scene.boxes if box.center]
+        middles += [(arrow.label_center, arrow) for arrow in scene.arrows if arrow.label_center]
+        frames = [(group.corner, group.size) for group in scene.groups if group.corner and group.size and group.size[0]]
+        self.places = self.points(map(strip.turn, [*(middle for middle, _ in middles), *(each for each, _ in frames)]))
+        halves = [strip.turn((part.width / 2, part.height / 2)) for _, part in middles]
+        sizes = self.points(map(strip.turn, (size for _, size in frames)))
+        self.before = np.concatenate([self.points(halves), np.zeros_like(sizes)])
+        self.behind = np.concatenate([self.points(halves), sizes])
+        self.drawn = [i for i, path in enumerate(strip.paths) if path]
+        paths = [strip.paths[i] for i in self.drawn]
+        self.starts = np.array([path[0][0] for path in paths])
+        around = np.array([_around_points(path) for path in paths]).reshape(-1, 4)
+        self.low, self.high = around[:, :2], around[:, 2:]
+
+    def points(self, found: Iterable[Point]) -> Table:
+        """Some points, one below the other."""
+        return np.array([*found], dtype=float).reshape(-1, 2)
+
+
+def _least(chosen: Truths, values: Table) -> Table:
+    """The least of the chosen values, in each row; of none, it is infinite."""
+    found: Table = np.where(chosen, values, math.inf).min(1, initial=math.inf)
+    return found
+
+
+def _most(chosen: Truths, values: Table) -> Table:
+    """The greatest of them."""
+    found: Table = np.where(chosen, values, -math.inf).max(1, initial=-math.inf)
+    return found
+
+
 class _Rows:
     """The rows of a folded strip: how far each moves, and the ways from one to the next."""
 
@@ -254,7 +324,7 @@ class _Rows:
         self.ends, self.torn = [cut.u for cut in cuts], {arrow for cut in cuts for arrow in cut.arrows}
         self.margin = LANE * max((len(cut.arrows) for cut in cuts), default=0) + AIR
         edges = [0.0, *(cut.u for cut in cuts), strip.length]
-        bands = [strip.band(low, high, range(len(strip.spans))) for low, high in pairwise(edges)]
+        bands = strip.bands(edges)
         self.shifts: list[Point] = []
         self.lanes: list[float] = []  # v of the first lane below each row
         v = 0.0
@@ -269,6 +339,19 @@ class _Rows:
     def row(self, u: float) -> int:
         """The row of what stands there."""
         return bisect_left(self.ends, u)
+
+    def size(self) -> Point:
+        """How large the picture is, as `size_of` has it, but no arrow is moved that stays in its row."""
+        numbers, shifts, ends = self.strip.numbers, np.array(self.shifts), np.array(self.ends)
+        places = numbers.places + shifts[np.searchsorted(ends, numbers.places[:, 0])]
+        whole = np.array([number not in self.torn for number in numbers.drawn], dtype=bool)
+        moves = shifts[np.searchsorted(ends, numbers.starts)]
+        torn = [np.array(self.path(number)) for number in numbers.drawn if number in self.torn]
+        lows = [places - numbers.before, (numbers.low + moves)[whole], *torn]
+        highs = [places + numbers.behind, (numbers.high + moves)[whole], *torn]
+        low, high = np.concatenate(lows).min(0) - MARGIN, np.concatenate(highs).max(0) + MARGIN
+        along, across = (high - low).tolist()
+        return self.strip.turn((round(along, 3), round(across, 3)))
 
     def moved(self, point: Point) -> Point:
         """A place of the strip in its row."""
