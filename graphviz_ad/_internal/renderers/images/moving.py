@@ -109,10 +109,12 @@ class Fade:
         """This is the next picture."""
         for box, before in self.before:
             after = part_of(picture, box)
-            old, new = packed(before), packed(after)
-            where = np.nonzero((old != new) & np.isin(old, self.fills) & np.isin(new, self.fills))
-            if len(where[0]):
-                self.ends.append((box, *where, before[where].astype(np.int16), after[where].astype(np.int16)))
+            rows, columns = np.nonzero((before != after).any(axis=2))
+            old, new = before[rows, columns], after[rows, columns]
+            flat = np.isin(packed(old), self.fills) & np.isin(packed(new), self.fills)
+            if flat.any():
+                faint, full = old[flat].astype(np.int16), new[flat].astype(np.int16)
+                self.ends.append((box, rows[flat], columns[flat], faint, full))
 
     def go_to(self, shade: float, picture: Pixels) -> Sequence[PixelBox]:
         """Let so much of the new fills be seen; where the picture has changed."""
@@ -145,8 +147,9 @@ def lit_boxes(film: Film, moment: Moment, scale: float, picture: Pixels) -> Iter
 
 def fills_of(theme: Theme) -> NDArray[np.int32]:
     """The colours that boxes are filled with."""
-    roles = [*(look[0] for look in (*BOX_LOOKS.values(), *KIND_LOOKS.values())), "paper"]
-    return np.array(sorted({int(theme[role][1:], 16) for role in roles if role}), np.int32)
+    looks = [fill for fill, *_ in BOX_LOOKS.values()]
+    roles = [*filter(None, looks), *(fill for fill, *_ in KIND_LOOKS.values()), "paper"]
+    return np.array(sorted({int(theme[role][1:], 16) for role in roles}), np.int32)
 
 
 def packed(pixels: Pixels) -> NDArray[np.int32]:
