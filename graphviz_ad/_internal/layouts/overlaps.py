@@ -29,12 +29,15 @@ Places: TypeAlias = "NDArray[np.intp]"
 
 @dataclass(frozen=True)
 class Overlaps:
-    """How often arrows cross, and run through a box or through words; ``longest`` is the length of the longest."""
+    """How often arrows cross, and run through a box or through words; ``longest`` is the length of the longest that
+    does not turn between rows, ``longest_turn`` that of the longest that does.
+    """
 
     crossings: int
     through_boxes: int
     through_words: int
     longest: float
+    longest_turn: float = 0.0
 
     @property
     def faults(self) -> int:
@@ -50,9 +53,14 @@ class Course:
     line: tuple[Point, ...]
     around: Frame
 
+    @property
+    def length(self) -> float:
+        """How long it is."""
+        return sum(math.dist(a, b) for a, b in pairwise(self.line))
+
 
 def overlaps(scene: Scene, turned: Collection[str] = ()) -> Overlaps:
-    """What is in the way of what in a placed scene; no arrow whose key is in ``turned`` is too long."""
+    """What is in the way of what in a placed scene; ``turned`` are the keys of arrows that turn between rows."""
     courses = [course(arrow) for arrow in scene.arrows if arrow.path]
     pieces = Pieces(courses)
     boxes = [(box.key, frame_at(box.center, box.width, box.height)) for box in scene.boxes if box.center]
@@ -61,10 +69,8 @@ def overlaps(scene: Scene, turned: Collection[str] = ()) -> Overlaps:
         pieces.crossings(),
         sum(in_the_way(pieces, key, frame) for key, frame in boxes),
         sum(len(pieces.through(frame)) for frame in words),
-        max(
-            (sum(math.dist(a, b) for a, b in pairwise(each.line)) for each in courses if each.arrow.key not in turned),
-            default=0.0,
-        ),
+        max((each.length for each in courses if each.arrow.key not in turned), default=0.0),
+        max((each.length for each in courses if each.arrow.key in turned), default=0.0),
     )
 
 

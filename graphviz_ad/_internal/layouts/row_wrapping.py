@@ -65,7 +65,9 @@ def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
     return best_rows(scene, fits, most=UNBOUND).settled()
 
 
-def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, *, most: int = MOST) -> Rows:
+def best_rows(
+    scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, *, least: int = 2, most: int = MOST
+) -> Rows:
     """The rows, at most so many, into which a placed scene fits best.
 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
@@ -74,7 +76,7 @@ def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = 
     strip = Strip(scene)
     best = Rows(scene, scene.size or (1.0, 1.0))
     score = fits(best.size)
-    for rows in range(2, most + 1):
+    for rows in range(least, most + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
