@@ -80,12 +80,12 @@ def best_rows(
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break
-        *made, turned = (scene, strip.folded(cuts), alone_at_a_cut(cuts)) if fold is None else fold(strip, cuts)
-        size = size_of(*made)
+        drawn, places, turned = (scene, strip.folded(cuts), alone_at_a_cut(cuts)) if fold is None else fold(strip, cuts)
+        size = size_of(drawn, places)
         tangle = sum(len(cut.arrows) for cut in cuts) - len(cuts)
         if (now := fits(size) * max(1 - TANGLE * tangle, 0.5)) > score:
             keys = tuple([scene.arrows[number].key for number in turned])
-            best, score = Rows(made[0], size, rows, made[1], tangle, keys), now
+            best, score = Rows(drawn, size, rows, places, tangle, keys), now
         elif now < 0.8 * score:
             break
     return best
