@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import io
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +16,7 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
+from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad._internal.scene.scene import Box, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -232,3 +236,29 @@ def test_infinities_that_come_to_no_gradient_are_said_to_go_no_further(spreads: 
     (told,) = (note for note in graph.notes if note.kind == IN_ALL_BOXES)
     assert (told["what"], told["spreads"]) == ("−∞", spreads)
     assert ("goes no further: to no output, and to no gradient." in sentence(told)) is not spreads
+
+
+def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_lost() -> None:
+    torch.manual_seed(0)
+    shared = nn.Linear(3, 3)
+    model = nn.ModuleDict({"one": shared, "two": shared, **{str(i): nn.Linear(3, 3) for i in range(30)}})
+
+    def program(x: Tensor) -> dict[str, Tensor]:
+        for part in model.values():
+            x = part(x).tanh()
+        x.exp()
+        return {"loss": x.square().mean(), "logits": x, "odd one": x + 1}
+
+    picture = gad.trace(program, torch.randn(2, 3)).plot(fit="slide")
+    kinds = {note.kind for note in picture.graph.notes}
+    assert {"started from one output alone", "unused", "parts in boxes", IN_ALL_BOXES} <= kinds
+    scene = picture.scene
+    assert 1 <= len(scene.notes) <= 3
+    assert {*picture.graph.notices} <= {*scene.notes, *scene.more}
+    file = io.BytesIO()
+    picture.save(file, format=".html")
+    page, drawing = file.getvalue().decode(), picture.to_svg()
+    for text in scene.more:
+        assert all(html.escape(text, quote=False) in made.replace("&quot;", '"') for made in (page, drawing))
+    marks = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
+    assert " ".join(marks).endswith(" ".join(scene.notes))

@@ -412,7 +412,7 @@ def planned(levels: Levels, place: Place) -> Still:
     """The finest of these levels that can be read in the place, drawn for it."""
     names, first = levels.names, levels.on(levels.names[0])
     builds = [partial(scene_on, levels, name) for name in names]
-    found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first))
+    found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first), turning=first.is_part)
     shown = levels.on(names[found.level])
     return Still(shown.graph, shown.noted(found.scene, found.manner), place)
 

@@ -154,7 +154,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
-    "unused": {"where": some(pair(TEXT, TEXT, COUNT))},
+    "unused": {"functions": some(pair(TEXT, TEXT, COUNT))},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
     "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH, "first": TRUTH},

@@ -324,7 +324,7 @@ def started_alone(note: Notice) -> str:
 
 def unused(note: Notice) -> str:
     """Which operations are not drawn, and why."""
-    where = [f"{count:,} in {function}() ({line})" for function, line, count in note["where"]]
+    where = [f"{count:,} in {function}() ({line})" for function, line, count in note["functions"]]
     which = names_in_short(where or note.subjects)
     return (
         f"{counted_subjects(len(note.subjects), 'operation')} not drawn, since nothing that is drawn is computed from"

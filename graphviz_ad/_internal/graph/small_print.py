@@ -19,9 +19,10 @@ from graphviz_ad._internal.graph.notice_sentences import (
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, Notice
 
 MOST_LINES = 3
-# what the picture shows, or its legend: where gradients start, and which name a parameter has at its box
-SHOWN = (IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, "started from one output alone")
-LAST = ("unused", "flows inside")  # of what else there is to say
+# what the picture shows, or its legend, or boxes say to who points at them: where gradients start, which names a
+# parameter has, what came to a result from outside of its box
+SHOWN = (IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, "started from one output alone", "flows inside")
+LAST = "unused"  # of what else there is to say
 
 
 Said = tuple[str, Notice | None]  # a line, and the notice of which it is all that there is to say
@@ -39,12 +40,12 @@ def lines_of_folds(notes: Sequence[Notice]) -> Iterator[Said]:
     """What there is to say below a picture of folds, most important first."""
     whole = next((note for note in notes if note.kind == IN_ALL_BOXES), None)
     parts = next(note for note in notes if note.kind == PARTS_IN_BOXES)
-    yield from ((sentence(note), note) for note in notes if note.shown and note.kind not in (*SHOWN, *LAST))
+    yield from ((sentence(note), note) for note in notes if note.shown and note.kind not in (*SHOWN, LAST))
     yield from ((line_of_passes(note), None) for note in notes if note.kind == PASSES_DRAWN)
     ends = [counts_of_all(whole) if whole is not None else "", line_that_opens(parts)]
     lines = [line_of_span(whole) if whole is not None else "", " ".join(filter(None, ends))]
     yield from ((line, None) for line in (lines if whole is None or not is_finding(whole) else lines[::-1]) if line)
-    yield from ((sentence(note), note) for kind in LAST for note in notes if note.kind == kind)
+    yield from ((sentence(note), note) for note in notes if note.kind == LAST)
 
 
 def is_finding(whole: Notice) -> bool:

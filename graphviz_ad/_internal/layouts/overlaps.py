@@ -29,8 +29,8 @@ Places: TypeAlias = "NDArray[np.intp]"
 
 
 class Overlaps:
-    """What is in the way of what in a placed scene; each is counted when it is asked for, as crossings cost most and
-    matter least.
+    """What is in the way of what in a placed scene, where arrows whose keys are in ``turned`` turn between rows; each is
+    counted when it is asked for, as crossings cost most and matter least.
     """
 
     def __init__(self, scene: Scene, turned: Collection[str] = ()) -> None:
@@ -63,9 +63,13 @@ class Overlaps:
 
     @cached_property
     def longest(self) -> float:
-        """The length of the longest arrow, but for those that turn between rows."""
-        straight = (each.line for each in self.courses if each.arrow.key not in self.turned)
-        return max((sum(math.dist(a, b) for a, b in pairwise(line)) for line in straight), default=0.0)
+        """The length of the longest arrow that does not turn between rows."""
+        return max((each.length for each in self.courses if each.arrow.key not in self.turned), default=0.0)
+
+    @cached_property
+    def longest_turn(self) -> float:
+        """The length of the longest that does."""
+        return max((each.length for each in self.courses if each.arrow.key in self.turned), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,14 @@ class Course:
     line: tuple[Point, ...]
     around: Frame
 
+    @property
+    def length(self) -> float:
+        """How long it is."""
+        return sum(math.dist(a, b) for a, b in pairwise(self.line))
+
 
 def overlaps(scene: Scene, turned: Collection[str] = ()) -> Overlaps:
-    """What is in the way of what in a placed scene; no arrow whose key is in ``turned`` is too long."""
+    """What is in the way of what in a placed scene; ``turned`` are the keys of arrows that turn between rows."""
     return Overlaps(scene, turned)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
-from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
+from graphviz_ad._internal.layouts.reading_rows import in_reading_rows, turned_as_well
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
 from graphviz_ad._internal.maths.number_format import DIGITS
@@ -30,11 +30,13 @@ from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
 CROSSING, LENGTH = 0.06, 0.6  # what a crossing costs, and an arrow as long as the diagonal
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
+LONGEST_TURN = 1.5  # the same of one that turns between rows, where nearly every arrow leads to the next box
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
-# read like text, with leaves beside what uses them or apart
-COPIED, CONNECTED, BEGUN, READ, APART = 0.97, 0.93, 0.9, 0.85, 0.8
+# read like text, with leaves beside what uses them or apart; and how much more it is where one arrow leads from row to
+# row
+COPIED, CONNECTED, BEGUN, READ, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.8, 1.06
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
@@ -107,7 +109,8 @@ Way = str
 ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
 DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
 WAYS = (*DRAWN, AS_READ)
-WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: CONNECTED, AS_READ: READ}  # at most
+# at most
+WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * TURNED}
 NO_SIZE = (1.0, 1.0)
 
 
@@ -128,14 +131,16 @@ def best_plan(
     manners: Sequence[Manner] = MANNERS,
     engine: Engine | None = None,
     ways: Sequence[Way] = WAYS,
+    *,
+    turning: bool = False,
 ) -> Plan:
     """The plan of the finest level that can be read in the place; the best of all where none can.
 
     ``builds`` make the scene of each level, finest first, in a given manner; ``engine`` places scenes, None chooses.
+    ``turning``: an arrow leads from row to row wherever one can, and not only where that costs nothing.
     """
-    bench = Bench(
-        builds, place, flows, engine or place_tightly, [way for way in ways if engine is None or way in DRAWN]
-    )
+    allowed_ways = [way for way in ways if engine is None or way in DRAWN]
+    bench = Bench(builds, place, flows, engine or place_tightly, allowed_ways, turning=turning)
     for levels, allowed in stages(len(builds), manners):
         for level in levels:
             if not bench.is_hopeless(level, manners[-1]):
@@ -227,9 +232,17 @@ class Bench:
     """What has been drawn and placed so far, so that nothing is made twice."""
 
     def __init__(
-        self, builds: Sequence[Build], place: Place, flows: Sequence[str], engine: Engine, ways: Sequence[Way]
+        self,
+        builds: Sequence[Build],
+        place: Place,
+        flows: Sequence[str],
+        engine: Engine,
+        ways: Sequence[Way],
+        *,
+        turning: bool,
     ) -> None:
         self.builds, self.place, self.flows, self.engine, self.ways = builds, place, flows, engine, ways
+        self.turning = turning
         self.sheets: dict[tuple[int, Manner], Sheet] = {}
 
     def sheet(self, level: int, manner: Manner) -> Sheet:
@@ -309,7 +322,7 @@ class Sheet:
                 if way == ONE_PIECE:
                     yield Rows(whole, whole.size or NO_SIZE), self.scale(whole, whole.size or NO_SIZE), worth
                     continue
-                for rows, less in in_rows(whole, partial(self.scale, whole)):
+                for rows, less in in_rows(whole, partial(self.scale, whole), turning=self.bench.turning):
                     yield rows, self.scale(rows.scene, rows.size), worth * less
 
     def as_read(self) -> Iterator[tuple[Rows, float, float]]:
@@ -318,9 +331,17 @@ class Sheet:
         found = [(copied, READ, False), *([(self.scene, READ, False)] if copied is not self.scene else [])]
         for drawn, worth, leaves_apart in (*found, (self.scene, APART, True)):
             for flow in self.bench.flows:
-                rows = in_reading_rows(replace(drawn, direction=flow), self.scale, leaves_apart=leaves_apart)
-                if rows is not None:
-                    yield rows, self.scale(rows.scene, rows.size), worth
+                for rows, more in self.read(replace(drawn, direction=flow), leaves_apart=leaves_apart):
+                    yield rows, self.scale(rows.scene, rows.size), worth * more
+
+    def read(self, drawn: Scene, *, leaves_apart: bool) -> Iterator[tuple[Rows, float]]:
+        """A scene in rows as text is read, with how much more some are worth than others."""
+        turning = self.bench.turning
+        rows = in_reading_rows(drawn, self.scale, leaves_apart=leaves_apart, turning=turning)
+        if rows is not None:
+            yield rows, 1.0
+            turned = None if turning else turned_as_well(drawn, rows, leaves_apart=leaves_apart)
+            yield from [(turned, TURNED)] if turned is not None else []
 
     @cached_property
     def variants(self) -> list[tuple[Scene, float]]:
@@ -395,13 +416,16 @@ def has_room_at(scene: Scene, scale: float, place: Place) -> bool:
     return across >= widest and down >= highest and across * down >= taken
 
 
-def in_rows(scene: Scene, scale: Callable[[Point], float]) -> Iterator[tuple[Rows, float]]:
+def in_rows(scene: Scene, scale: Callable[[Point], float], *, turning: bool) -> Iterator[tuple[Rows, float]]:
     """A placed scene in rows that arrows connect or that begin anew, with what each is worth."""
     strip = Strip(scene)
-    for fold, worth in ((None, CONNECTED), (rows_with_starts, BEGUN)):
+    for fold, worth in ((None, CONNECTED), (partial(rows_with_starts, turning=turning), BEGUN)):
         rows = best_rows_of(strip, scale, fold)
         if rows.count > 1:
             yield rows, worth
+            if fold is not None and not turning:
+                turned = best_rows_of(strip, scale, rows_with_starts, least=rows.count, most=rows.count)
+                yield from [(turned, worth * TURNED)] if turned.turned else []
 
 
 def variants(scene: Scene) -> list[tuple[Scene, float]]:
@@ -414,9 +438,11 @@ def variants(scene: Scene) -> list[tuple[Scene, float]]:
 
 def ease(trial: Trial, place: Place, found: Overlaps) -> float:
     """How easy a picture is to follow: 1, and less for all that is in the way."""
-    long = found.longest * trial.scale / math.hypot(place.width, place.height)
-    if found.faults or long > LONGEST:
-        return 0.1 / (1 + found.faults + max(long - LONGEST, 0.0))
+    diagonal = math.hypot(place.width, place.height)
+    long, turn = found.longest * trial.scale / diagonal, found.longest_turn * trial.scale / diagonal
+    over = max(long - LONGEST, turn - (LONGEST_TURN if trial.sheet.bench.turning else LONGEST), 0.0)
+    if found.faults or over:
+        return 0.1 / (1 + found.faults + over)
     return max(1 - CROSSING * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
 
 

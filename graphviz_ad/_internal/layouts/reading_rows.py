@@ -52,14 +52,17 @@ class Part:
         return self.first and bool(self.links)
 
 
-def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False) -> Rows | None:
+def in_reading_rows(
+    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False, turning: bool = True
+) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
-    A leaf stands beside the only box that uses it, or, like all others, where it is read, with small boxes elsewhere.
+    A leaf stands beside the only box that uses it, or, like all others, where it is read, with small boxes elsewhere;
+    ``turning``: an arrow from the last box of a row turns to the first of the next.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
-    text = ReadingOrder(scene, leaves_apart=leaves_apart)
+    text = ReadingOrder(scene, leaves_apart=leaves_apart, turning=turning)
     best: list[list[Part]] = []
     score, least, most = 0.0, *text.limits()
     for _ in range(TRIES):
@@ -71,9 +74,23 @@ def in_reading_rows(scene: Scene, scale: Callable[[Scene, Point], float], *, lea
             best, score = rows, now
         by_length = scale(text.noted, text.turn((size[0], 1.0)))
         least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
-    made, places = text.placed(best)
-    turned = tuple([scene.arrows[row[0].links[0]].key for row in best if row[0].is_turned_to])
-    return Rows(replace(made, engine="layered"), size_of(made, places), len(best), places, turned=turned)
+    return rows_of(text, best)
+
+
+def turned_as_well(scene: Scene, before: Rows, *, leaves_apart: bool = False) -> Rows | None:
+    """The rows with arrows that turn between them, where there was none before, hardly longer than they were; None if
+    nothing turns.
+    """
+    text = ReadingOrder(scene, leaves_apart=leaves_apart)
+    made = rows_of(text, text.broken(text.turn(before.size)[0] - 2 * MARGIN + LEAST_WAY))
+    return made if made.turned else None
+
+
+def rows_of(text: ReadingOrder, rows: Sequence[Sequence[Part]]) -> Rows:
+    """Rows with everything in its place."""
+    made, places = text.placed(rows)
+    turned = tuple([text.scene.arrows[row[0].links[0]].key for row in rows if row[0].is_turned_to])
+    return Rows(replace(made, engine="layered"), size_of(made, places), len(rows), places, turned=turned)
 
 
 def leads_back(scene: Scene) -> bool:
@@ -88,8 +105,8 @@ class ReadingOrder:
     before it, or at the begin of a row; with grids below one another, or side by side.
     """
 
-    def __init__(self, scene: Scene, *, leaves_apart: bool = False) -> None:
-        self.flat = scene.direction != "TB"
+    def __init__(self, scene: Scene, *, leaves_apart: bool = False, turning: bool = True) -> None:
+        self.flat, self.turning = scene.direction != "TB", turning
         self.found = {} if leaves_apart else orbits(scene)
         number = {box.key: i for i, box in enumerate(scene.boxes)}
         pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
@@ -140,7 +157,7 @@ class ReadingOrder:
         before it.
         """
         box, entering, full = self.order[place], self.entering.get(self.order[place], []), self.full[abreast]
-        before = self.order[place - 1] if place else -1
+        before = self.order[place - 1] if place and (self.turning or not first) else -1
         links = [arrow for arrow in entering if self.pairs[arrow][0] == before]
         links = links if len(links) == 1 or (not first and self.have_room(before, box, links)) else []
         again: dict[int, list[int]] = {}

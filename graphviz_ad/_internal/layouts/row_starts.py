@@ -46,9 +46,9 @@ class Start:
         return v - (max(half, aside) if label_side < 0 else half), v + (max(half, aside) if label_side > 0 else half)
 
 
-def rows_with_starts(strip: Strip, cuts: Sequence[Cut]) -> tuple[Scene, Places, Sequence[int]]:
-    """The scene in rows, where everything is, and which arrows turn between them."""
-    turned = turned_arrows(strip, cuts)
+def rows_with_starts(strip: Strip, cuts: Sequence[Cut], *, turning: bool = True) -> tuple[Scene, Places, Sequence[int]]:
+    """The scene in rows, where everything is, and which arrows turn between them, if any may."""
+    turned = turned_arrows(strip, cuts) if turning else []
     begun = [start(strip, cuts, number, i, again=number not in turned) for i, number in enumerate(torn(cuts))]
     rows = (
         sorted((each for each in begun if each.row == row), key=lambda each: each.v) for row in range(len(cuts) + 1)

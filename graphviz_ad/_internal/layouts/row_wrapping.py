@@ -73,21 +73,25 @@ def wrapped(scene: Scene, fits: Callable[[Point], float]) -> Scene:
     return best_rows(scene, fits, most=UNBOUND).settled()
 
 
-def best_rows(scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, *, most: int = MOST) -> Rows:
+def best_rows(
+    scene: Scene, fits: Callable[[Point], float], fold: Fold | None = None, *, least: int = 2, most: int = MOST
+) -> Rows:
     """The rows, at most so many, into which a placed scene fits best.
 
     ``fits`` says how well a picture of some width and height fits, in any unit; each arrow that has to find its way to
     the next row makes it a little worse. ``fold`` makes rows of cuts; None leads arrows from row to row.
     """
-    return best_rows_of(Strip(scene), fits, fold, most=most)
+    return best_rows_of(Strip(scene), fits, fold, least=least, most=most)
 
 
-def best_rows_of(strip: Strip, fits: Callable[[Point], float], fold: Fold | None = None, *, most: int = MOST) -> Rows:
+def best_rows_of(
+    strip: Strip, fits: Callable[[Point], float], fold: Fold | None = None, *, least: int = 2, most: int = MOST
+) -> Rows:
     """The same of a strip, which may be asked for rows of either kind. Only those that are best are made."""
     best = Rows(strip.scene, strip.scene.size or (1.0, 1.0))
     chosen: tuple[Cut, ...] = ()
     score = fits(best.size)
-    for rows in range(2, most + 1):
+    for rows in range(least, most + 1):
         cuts = strip.cuts(rows)
         if len(cuts) < rows - 1:
             break

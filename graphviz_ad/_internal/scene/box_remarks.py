@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES, first_names
 
-MOST_NAMES = 2
+MOST_NAMES, MOST_LINES = 2, 3
 
 
 def remarks_at_boxes(graph: Graph) -> Mapping[str, Sequence[str]]:
@@ -25,7 +25,8 @@ def remarks_at_boxes(graph: Graph) -> Mapping[str, Sequence[str]]:
 def lines_of(node: Node, also: Sequence[str]) -> Iterator[str]:
     """The lines of one box; ``also`` are other names of the parameter that it is."""
     if node.kind == "leaf" and also:
-        yield f"= {in_short(also)}"
+        yield from (f"= {name}" for name in also[:MOST_LINES])
+        yield from [f"and {len(also) - MOST_LINES} more names"] if len(also) > MOST_LINES else []
     if node.is_of_steps and node.updates:
         yield f"changes {in_short(modules_of(node.updates))}"
     begun = tuple(port.begins for port in node.ports if port.begins)
