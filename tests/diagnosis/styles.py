@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from diagnosis.zoo import run
+
 from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding
 
 HEAD = """import math
