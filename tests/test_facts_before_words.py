@@ -205,6 +205,16 @@ def test_what_only_shows_texts_is_not(line: str) -> None:
     assert not list(read_back(f"def function(graph, node, scene):\n    {line}\n"))
 
 
+def test_lines_of_the_program_are_read_out_of_their_texts_in_one_place() -> None:
+    assert {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("partition", "rpartition", "split", "rsplit")
+        and getattr(node.value, "attr", getattr(node.value, "id", "")) == "source"
+    } == {"graph/places.py"}  # fmt: skip
+
+
 def test_nothing_reads_facts_out_of_the_texts_about_them() -> None:
     files = [path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).as_posix() not in WORDING]
     assert len(files) > 100

@@ -941,7 +941,7 @@ for _ in range(4):
 S = Style
 STYLES: tuple[Style, ...] = (
     S("an optimizer of the head in a trainer", LIGHTNING, "AdamW(self.parameters()", "AdamW(self.head.parameters()", ("not-in-optimizer",), ("AdamW(",)),
-    S("a loss of numbers in a trainer", LIGHTNING, "        return loss\n\n", "        return torch.tensor(self.logged[\"train_loss\"], requires_grad=True)\n\n", ("taken-as-number",)),
+    S("a loss of numbers in a trainer", LIGHTNING, "        return loss\n\n", "        return torch.tensor(self.logged[\"train_loss\"], requires_grad=True)\n\n", ("taken-as-number",), ("float(value)",)),
     S("no zero_grad in a trainer", HF, "            self.model.zero_grad()\n", "", ("not-cleared",), ("loss.backward()",)),
     S("a schedule that divides away every step", HF, "min(1.0, (s + 1) / 2)", "(s + 1) // 1000", ("step-too-small",), ("AdamW(", "LambdaLR", "self.optimizer.step()")),
     S("a generator that is trained on what is detached", GAN, "    g_loss = bce(D(fake), ones)", "    g_loss = bce(D(fake.detach()), ones)", ("detached",)),
@@ -951,8 +951,8 @@ STYLES: tuple[Style, ...] = (
     S("targets of another shape in a game", DQN, "gather(1, a.unsqueeze(1)).squeeze(1)", "gather(1, a.unsqueeze(1))", ("silent-broadcast",), ("smooth_l1_loss",)),
     S("a backward without the gradient of the weight", CUSTOM, "grad @ weight * ctx.scale, grad.t() @ x * ctx.scale, None", "grad @ weight * ctx.scale, None, None", ("none-from-backward",), ("ScaledLinear.apply",)),
     S("codes without a way straight through", VQ, "        q = z + (q - z).detach()\n", "        q = q.detach()\n", ("detached", "detached-in-part")),
-    S("gradients in bfloat16 that change nothing", AMP, "nn.Linear(32, 4)).to(device)", "nn.Linear(32, 4)).to(device, torch.bfloat16)\nfor p in net.parameters(): p.register_hook(lambda g: g * 0)", ("hook-changed", "zero-gradient"), ("register_hook", "net(x)")),
-    S("a scaled loss that is not scaled back", AMP, "init_scale=1024.0", "init_scale=0.0", ("zero-gradient",), ("scaler.scale",)),
+    S("a hook of 0 on parameters in bfloat16", AMP, "nn.Linear(32, 4)).to(device)", "nn.Linear(32, 4)).to(device, torch.bfloat16)\nfor p in net.parameters(): p.register_hook(lambda g: g * 0)", ("hook-changed", "zero-gradient"), ("register_hook", "net(x)")),
+    S("a scale of 0", AMP, "init_scale=1024.0", "init_scale=0.0", ("nan-value",), ("scaler.unscale_",)),
     S("left in eval mode after the validation", EPOCHS, "    model.train()\n", "", ("evaluating-while-training",), ("model.eval()",)),
     S("the online network is detached, not the target", BYOL, "p = self.predictor(self.online(a))", "p = self.predictor(self.online(a).detach())", ("detached",)),
     S("two factors of 0 in an adapter", LORA, "nn.Parameter(torch.randn(r, base.in_features) * 0.1)", "nn.Parameter(torch.zeros(r, base.in_features))", ("zero-gradient",), ("self.lora_A.T",)),

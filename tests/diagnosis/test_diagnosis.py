@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import math
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from training_programs import Net
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, TraceError
 from graphviz_ad._internal.cli.commands import main
+from graphviz_ad._internal.diagnosis.causes import TABLE
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
-from graphviz_ad._internal.diagnosis.findings import SEVERITIES
+from graphviz_ad._internal.diagnosis.findings import SEVERITIES, Diagnosis, Finding, Looked
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.history_files import run_of_file
 from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad.testing import assert_gradients_reach, assert_healthy
 
@@ -78,6 +81,25 @@ def test_a_budget_never_loses_the_first_three(graph: Graph, budget: int) -> None
     for finding in whole.findings[:3]:
         assert f"{finding.severity}: {finding.kind}" in short
     assert len(short) <= max(budget * 4, 400)
+
+
+def test_a_budget_takes_from_the_end_first() -> None:
+    found = [Finding("detached", "error", evidence=facts(n), names=("w",)) for n in range(6)]
+    told = []
+    for budget in range(1, 1200, 7):
+        diagnosis = Diagnosis(Graph((), (), "net"), tuple(found), Looked(1, 1, 1, 0, 1, True, True, True), budget)
+        text = str(diagnosis)
+        parts = [(f"h{n} is detached" in text) + (f"{n + 1}. error" in text) for n in range(6)]
+        assert parts == sorted(parts, reverse=True)  # none keeps its cause where one before it has lost it
+        assert all(parts[:3])
+        assert len(text) <= max(budget * 4, 400)
+        told.append(sum(parts))
+    assert told == sorted(told)
+    assert told[-1] == 12
+
+
+def facts(number: int) -> dict[str, Any]:
+    return {"at": f"h{number}", "parameters": 1, "of": 1, "names": ("w",)}
 
 
 @pytest.mark.parametrize("budget", [0, -3, True, 1.5, "many"])
@@ -138,7 +160,131 @@ def test_a_fingerprint_tells_a_change_and_no_more() -> None:
     assert one.fingerprint(values=True) == traced(1.0).fingerprint(values=True)
 
 
+def test_every_kind_that_explains_another_is_one_of_the_kinds() -> None:
+    assert {kind for row in TABLE for kind in (*row.causes, *row.effects)} <= set(KINDS)
+
+
+@pytest.mark.parametrize(("rate", "alone"), [(0.5, True), (20.0, False)])
+def test_what_comes_of_gradients_that_add_up_is_told_with_it(rate: float, alone: bool) -> None:
+    m, x, y = net(), torch.randn(8, 4), torch.randn(8, 3)
+    optimizer = torch.optim.SGD(m.parameters(), lr=rate)
+    with gad.record(m) as recording:
+        for _ in range(6):
+            F.mse_loss(m.b(torch.tanh(m.a(x))), y).backward()
+            optimizer.step()
+    found = [one for one in recording.graph.diagnose().findings if one.kind in ("not-cleared", "step-too-large")]
+    cause = next(one for one in found if one.kind == "not-cleared")
+    assert ("step-too-large" in {one.kind for one in cause.consequences}) == alone
+    assert len(found) == (1 if alone else 2)  # where the first step is too large, it is a fault of its own
+
+
+def test_where_only_the_indices_go_on_it_is_said_and_a_layer_without_use_has_a_line() -> None:
+    m = net()
+    with gad.record(m) as recording:
+        for _ in range(2):
+            best = m.a(torch.randn(2, 4)).max(1)[1]
+            (m.b(torch.randn(2, 8)) * best[:, None].float()).sum().backward()
+    found = {one.kind: one for one in recording.graph.diagnose().findings}
+    assert "only the indices go on of best" in found["not-differentiable"].cause.replace("`", "").replace("₁", "")
+    assert "first of its two results" in found["not-differentiable"].remedy
+
+
+LAYERS = """import torch
+class Inner(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.extra = torch.nn.Linear(2, 2)
+        self.used = torch.nn.Linear(2, 2)
+    def forward(self, x):
+        return self.used(x)
+class Outer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+        self.extra = torch.nn.Linear(2, 2)
+        self.register_parameter("gain", torch.nn.Parameter(torch.ones(2)))
+        setattr(self, "hid" + "den", torch.nn.Linear(2, 2))
+    def forward(self, x):
+        return self.extra(self.inner(x))
+outer = Outer()
+optimizer = torch.optim.SGD(outer.parameters(), 0.01)
+for _ in range(2):
+    outer.zero_grad()
+    outer(torch.ones(3, 2)).sum().backward()
+    optimizer.step()
+"""
+
+
+def test_what_is_never_read_is_named_by_the_line_that_makes_it(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "layers.py").write_text(LAYERS, "utf-8")
+    assert main(["diagnose", str(tmp_path / "layers.py"), "--format", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    lines = {one["names"][0]: one["line"] for one in data["findings"] if one["kind"] == "never-read"}
+    assert lines == {"inner.extra.weight": 5, "gain": 14, "hidden.weight": 18}
+    assert data["program"] == "layers.py"
+
+
+def test_pieces_of_a_model_are_said_to_be_left_alone() -> None:
+    m = type("FullyShardedDataParallel", (Net,), {})(a=nn.Linear(2, 2))
+    with gad.record(m) as recording:
+        m.a(torch.ones(1, 2)).sum().backward()
+    assert "pieces or stages of a model" in recording.graph.diagnose().looked_at
+
+
 # --- history
+
+
+def keeps_losses(m: Any, every: int | None, value: Any) -> Any:
+    optimizer, losses = torch.optim.SGD(m.parameters(), lr=0.01), []
+    with gad.record(m, every=every) as recording:
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = m.b(m.a(torch.ones(2, 4))).square().mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(value(loss))
+    return recording
+
+
+@pytest.mark.parametrize("every", [None, 1])
+def test_a_list_that_keeps_graphs_is_found_with_its_line(every: int | None) -> None:
+    recording = keeps_losses(net(), every, lambda loss: loss)
+    found = recording.history if every else (recording.graph.diagnose(),)
+    (held, *_) = (one for each in found for one in each.findings if one.kind == "graph-held")
+    line = keeps_losses.__code__.co_firstlineno + 8
+    assert held.source == f"test_diagnosis.py:{line}"
+    assert held.cause.startswith("losses holds results of ")
+    assert held.evidence["bytes"] == 4 * held.evidence["passes"]  # which backward has freed all else of
+    assert held.evidence["nodes"] >= 4 * held.evidence["passes"]
+    healthy = keeps_losses(net(), every, Tensor.item)
+    found = healthy.history if every else (healthy.graph.diagnose(),)
+    assert [one for each in found for one in each.findings if one.kind == "graph-held"] == []
+
+
+def test_a_pass_of_another_thread_is_said_to_be_missing() -> None:
+    m = net()
+    for every in (None, 1):
+        with warnings.catch_warnings(record=True), gad.record(m, every=every) as recording:
+            m.a(torch.ones(1, 4)).sum().backward()
+            thread = threading.Thread(target=lambda: m.a(torch.ones(1, 4)).sum().backward())
+            thread.start()
+            thread.join()
+        told = recording.history.notices if every else recording.graph.notices
+        assert sum("ran in another thread" in each for each in told) == 1
+
+
+def test_ranks_that_are_given_one_file_write_to_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.jsonl"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for again in range(2):
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            m = net()
+            with warnings.catch_warnings(record=True), gad.record(m, every=1, file=path) as recording:
+                step(m, torch.optim.SGD(m.parameters(), lr=0.01 * (1 + int(rank))))
+            assert any("Another rank writes" in each for each in recording.history.notices) == (rank == "1"), again
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["run.jsonl", "run.rank1.jsonl"]
+    assert [run_of_file(each).rank for each in sorted(tmp_path.iterdir())] == [0, 1]
 
 
 def test_a_history_has_the_norms_that_torch_has_and_the_first_bad_step() -> None:
@@ -220,6 +366,7 @@ def test_what_changed_before_the_first_bad_step_is_told() -> None:
     history = recording.history
     assert history.first_bad is not None
     assert history.first_bad.number == 5
+    assert "three steps whole, steps 4 to 6" in str(history)
     first = history.changes[0]
     assert (first.step, first.what) == (5, "update")
     assert 1e11 < first.times < 1e13
@@ -443,7 +590,9 @@ def test_a_step_that_comes_after_many_passes_is_waited_for(tmp_path: Path, capsy
     )
     for passes, seen in ((), 16), (("--passes", "3"), 3):
         assert main(["diagnose", str(script), *passes]) == 0
-        assert f"what comes after pass {seen}, where the program was stopped" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert said.startswith("train.py: ")
+        assert f"what comes after pass {seen}, where the program was stopped" in said
 
 
 MAKES = "return torch.optim.SGD(m.parameters(), 0.01)"

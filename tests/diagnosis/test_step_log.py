@@ -122,6 +122,28 @@ def test_every_kind_of_logger_is_told_what_the_history_has() -> None:
     assert writer.texts == {5: "loss-not-finite, gradient-not-finite"}
 
 
+class Histograms(Writer):
+    """A SummaryWriter that takes histograms, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.histograms: dict[tuple[str, int], torch.Tensor] = {}
+
+    def add_histogram(self, tag: str, values: torch.Tensor, global_step: int) -> None:
+        self.histograms[tag, global_step] = values
+
+
+def test_histograms_are_of_the_gradients_of_steps_that_are_looked_at() -> None:
+    m, writer = model(), Histograms()
+    with gad.record(m, every=2, log=writer):
+        train(m, 5, spoilt=2)
+    kept = {(f"gad.gradient/{name}", step) for name, _ in m.named_parameters() for step in (1, 5)}
+    assert writer.histograms.keys() <= kept  # none of the third, where all is NaN
+    assert {key for key in kept if key[1] == 1} <= writer.histograms.keys()
+    for (tag, step), values in writer.histograms.items():
+        assert float(values.norm()) == pytest.approx(writer.scalars[tag][step], rel=1e-5)
+
+
 def test_what_the_program_logs_itself_is_not_lost() -> None:
     m, run = model(), Run()
     with gad.record(m, every=3, log=run):

@@ -6,10 +6,13 @@ The suite takes every sixth fault and the last six; ``FUZZ=1`` takes all.
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 import torch
 from corpus import pretrained
+from diagnosis.styles import STYLES, Style
+from diagnosis.styles import diagnosed as styled
 from diagnosis.zoo import FAULTS, TWINS, Fault, diagnosed, diagnosed_twin
 from training_programs import HEALTHY, Program, Truth
 
@@ -18,6 +21,7 @@ from graphviz_ad._internal.diagnosis.findings import NOTE
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
 TAKEN = FAULTS if WHOLE else [*FAULTS[:-6:6], *FAULTS[-6:]]
+NUMBERED = re.compile(r"\bv\d")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch", "ignore::UserWarning")
 
 
@@ -25,12 +29,31 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch", "ignore::Us
 def test_a_planted_fault_is_among_the_first_three_findings(fault: Fault) -> None:
     found = diagnosed(fault)
     assert fault.found_in(found.findings), str(found)
+    assert not NUMBERED.search(str(found)), str(found)  # which no program has, and nobody can look up
+
+
+# those of other styles that were not found, or under another line, when they were first tried
+STILL_MISSED = {"detached in what is compiled"}  # what is compiled has the line of its function
+MENDED = (
+    "the index of the best action for its value", "the online network is detached, not the target",
+    "losses that are kept with their graphs", "steps by hand that are not cleared", "weights of losses in a list",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("style", [one for one in STYLES if WHOLE or one.name in MENDED], ids=lambda one: one.name)
+def test_programs_in_other_styles_are_diagnosed_alike(style: Style) -> None:
+    found = styled(style.broken)
+    assert style.found_in(found.findings) != (style.name in STILL_MISSED), str(found)
+    if WHOLE:
+        healthy = styled(style.healthy)
+        assert [one for one in healthy.findings if one.severity != NOTE] == [], str(healthy)
 
 
 def test_steps_that_are_too_large_come_before_what_comes_of_them() -> None:
     found = diagnosed(next(fault for fault in FAULTS if fault.name == "steps that leap")).findings
     assert found[0].kind == "step-too-large"
-    assert {"infinite-value", "nan-value", "exploding", "diverging"} & set(found[0].evidence["explains"])
+    assert {"infinite-value", "nan-value", "exploding", "diverging"} & {one.kind for one in found[0].consequences}
+    assert {one.kind for one in found}.isdisjoint(found[0].evidence["explains"])
 
 
 @pytest.mark.parametrize("arch", TWINS)

@@ -61,6 +61,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "cli/doctor.py": ("the program dot", {"dot"}),
     "output/worked_html.py": ("an element of HTML", {"div"}),
     "diagnosis/step_log.py": ("a method of loggers", {"log"}),
+    "tracing/held_results.py": ("a method of sets", {"add"}),
     "renderers/html/player.py": ("an element of HTML, and what a camera sees", {"div", "view"}),
     "film/speech.py": ("a word that is spoken", {"to"}),
     "renderers/images/matplotlib_canvas.py": ("how lines are joined", {"round"}),

@@ -58,8 +58,9 @@ def twice_as_far(_: Course, cause: Finding, one: Finding) -> bool:
 
 
 def of_these_parameters(course: Course, cause: Finding, one: Finding) -> bool:
-    """Whether all parameters that it is about are among those of the cause."""
+    """Whether all parameters of the model that it is about are among those of the cause."""
     names = set(one.names) or {p.name for p in course.trainable}
+    names = names & course.of_model or names  # and not a tensor that the program made of a number
     return bool(names) and names <= set(cause.names)
 
 

@@ -268,7 +268,9 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Call rsample() in place of sample(), or write the sample as a function of its parameters and of noise.",
     ),
     "taken-as-number": (
-        lambda e: f"{e['at']} goes on as a number of Python or numpy, {nothing_comes(e)}.",
+        lambda e: f"{e['at']} goes on as a number of Python or numpy"
+        + (f", which is made a tensor at {e['comes_back_at']}" if e.get("comes_back_at") else "")
+        + f", {nothing_comes(e)}.",
         "Compute with the tensor itself: item(), tolist(), numpy() and torch.tensor(…) leave the graph behind.",
     ),
     "reentrant-checkpoint": (

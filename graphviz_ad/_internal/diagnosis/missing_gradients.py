@@ -8,7 +8,13 @@ import numpy as np
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
-from graphviz_ad._internal.explain.consequences import leads_to_a_loss, may_lead_to_a_loss, ran_in, takes_out
+from graphviz_ad._internal.explain.consequences import (
+    leads_to_a_loss,
+    leads_to_any_loss,
+    may_lead_to_a_loss,
+    ran_in,
+    takes_out,
+)
 from graphviz_ad._internal.explain.stops import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
 from graphviz_ad._internal.explain.zeros import known_array
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
@@ -300,12 +306,38 @@ def _finding(
             "of": len(course.trainable),
             "names": names,
             "root": root,
+            **(
+                {"comes_back_at": back}
+                if kind == "taken-as-number" and (back := _comes_back_at(course, stop.node))
+                else {}
+            ),
             **({"indices": True} if kind == "not-differentiable" and _is_of_indices(stop) else {}),
         },
         names,
         weight=course.share(names) + (10 if kind in OWN_FAULT else 0),
         key=stop.node.key,
     )
+
+
+def _further(course: Course, kind: str, stop: Stop) -> Mapping[str, object]:
+    """What is said of some kinds alone."""
+    if kind == "taken-as-number":
+        back = _comes_back_at(course, stop.node)
+        return {"comes_back_at": back} if back is not None else {}
+    return {"indices": True} if kind == "not-differentiable" and _is_of_indices(stop) else {}
+
+
+def _comes_back_at(course: Course, node: Node) -> str | None:
+    """The other line at which a tensor is made of a number that was taken out of one, and a loss computed of that."""
+    taken = course.made_of(node)
+    value = taken.value if taken is not None else None
+    if value is None or value.data is None or value.numel != 1:
+        return None
+    for one in course.graph.node_list[course.order[node.key] + 1 :]:
+        same = one.kind != "op" and one.value is not None and one.value.numel == 1 and one.value.data == value.data
+        if same and one.source not in (None, node.source) and leads_to_any_loss(course.graph, one.key):
+            return one.source
+    return None
 
 
 def _is_of_indices(stop: Stop) -> bool:

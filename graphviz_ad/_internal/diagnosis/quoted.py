@@ -9,13 +9,11 @@ from functools import lru_cache
 from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.statements import Statement
+from graphviz_ad._internal.operations.traits import DATA
+from graphviz_ad._internal.operations.written_operators import OPERATORS
 
 ROOM = 60  # characters
 STATEMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
-OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow", ast.MatMult: "matmul",
-    ast.USub: "neg", ast.FloorDiv: "floor_divide", ast.Mod: "remainder",
-}  # fmt: skip
 
 
 def quoted(graph: Graph, node: Node) -> str | None:
@@ -71,6 +69,6 @@ def _expressions(tree: ast.AST, operation: str) -> Iterator[ast.AST]:
             if isinstance(name, str) and name.rstrip("_") == operation:
                 yield node
         elif (isinstance(node, ast.BinOp | ast.UnaryOp) and OPERATORS.get(type(node.op)) == operation) or (
-            isinstance(node, ast.Attribute) and node.attr == operation == "data"
+            isinstance(node, ast.Attribute) and node.attr == operation == DATA
         ):
             yield node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.diagnosis.diagnosis_text import capital, headline, looked_text
+from graphviz_ad._internal.diagnosis.diagnosis_text import capital, consequence_line, headline, looked_text
 from graphviz_ad._internal.diagnosis.finding_sentences import these_ranks
 from graphviz_ad._internal.diagnosis.findings import Diagnosis, Finding
 from graphviz_ad._internal.renderers.html.player import whole_page
@@ -41,6 +41,8 @@ def finding_html(number: int, finding: Finding) -> Iterator[str]:
     yield tag("h2", {}, f"{number}. {text(finding.severity)}: {text(finding.kind)}{where}")
     yield tag("p", {}, text(capital(finding.cause)))
     yield tag("p", {"class": "note"}, text(finding.remedy))
+    if finding.consequences:
+        yield tag("ul", {}, "".join(tag("li", {}, text(consequence_line(one))) for one in finding.consequences))
 
 
 def text(words: str) -> str:

@@ -39,24 +39,22 @@ class Roots:
     """The results that backward passes began at, as far as they still live."""
 
     def __init__(self) -> None:
-        self._known: deque[tuple[int, ref[Tensor]]] = deque(maxlen=MOST_ROOTS)
+        self._known: deque[ref[Tensor]] = deque(maxlen=MOST_ROOTS)
         self._counts: list[int] = []
 
-    def look(
-        self, number: int, outputs: Sequence[Any], code: CodeType | None, made: str | None = None
-    ) -> HeldGraphs | None:
+    def look(self, outputs: Sequence[Any], code: CodeType | None, made: str | None = None) -> HeldGraphs | None:
         """What is held of the passes before this one, where it is more than at each of the looks before; told of 2, 4,
         8, … of them, since who holds them is asked of all objects there are.
         """
-        living = {made: one for made, known in self._known if (one := known()) is not None and has_graph(one)}
+        living = [one for known in self._known if (one := known()) is not None and has_graph(one)]
         self._counts.append(len(living))
         for one in outputs:
             if isinstance(one, Tensor) and has_graph(one):
-                self._known.append((number, ref(one)))
+                self._known.append(ref(one))
         last = self._counts[-FEWEST:]
         if len(living) < FEWEST - 1 or len(living) & (len(living) - 1) or not all(a < b for a, b in pairwise(last)):
             return None
-        return held_graphs(list(living.values()), len(living), [code] if code is not None else [], made)
+        return held_graphs(living, len(living), [code] if code is not None else [], made)
 
 
 def has_graph(tensor: Tensor) -> bool:
@@ -70,16 +68,16 @@ def held_of_tape(
     """The line that made results of several passes, and who holds them; ``marks`` are how many operations had run when
     each pass began. What came of the last pass and after it is still in the variables of the program.
     """
-    groups: dict[str | None, dict[int, Tensor]] = {}
+    groups: dict[str | None, dict[int, ref[Tensor]]] = {}
     for value in tape.values:
         living = value.reference() if value.requires_grad and value.maker is not None else None
         if living is None or living.is_leaf or not has_graph(living) or value.maker is None:
             continue
         number = sum(value.maker >= mark for mark in marks)
         if number < len(marks) - 1:
-            groups.setdefault(line_of(tape, value.maker), {})[number] = living
+            groups.setdefault(line_of(tape, value.maker), {})[number] = value.reference
     for source, found in groups.items():
-        tensors = [*found.values()]
+        tensors = [one for known in found.values() if (one := known()) is not None]
         if len(found) >= max(FEWEST, MOST * (len(marks) - 1)) and containers_of(tensors):
             yield source, held_graphs(tensors, len(found), codes, source)
 

@@ -213,9 +213,11 @@ class StepWatch:
 
     def _look(self, outputs: Sequence[Any], source: str | None, code: CodeType | None) -> None:
         """Note norms of weights and gradients, and what the program still holds of earlier passes."""
-        named = plain_parameters(self._model)
-        self._say_what_is_not_watched(named)
-        held = self._roots.look(self._passes, outputs, code, source)
+        trained = trained_parameters(self._model)
+        named = [(name, p) for name, p in trained if is_plain(p)]
+        if others := [name for name, p in trained if not is_plain(p)]:
+            self._say(notice(NOT_WATCHED, others))
+        held = self._roots.look(outputs, code, source)
         step = StepSummary(self._passes, loss_of(outputs), source, summaries_of(named), held)
         self._steps.add(step)
         self._untold = True
@@ -225,13 +227,6 @@ class StepWatch:
         if self._file is not None:
             self._file.write_step(step)
         self._before = {name: copy_of(p, self._spare.get(name)) for name, p in named}
-
-    def _say_what_is_not_watched(self, named: Sequence[tuple[str, Tensor]]) -> None:
-        """Parameters that are trained and no tensors of this process alone."""
-        known = {name for name, _ in named}
-        others = [name for name, p in self._model.named_parameters() if p.requires_grad and name not in known]
-        if others:
-            self._say(notice(NOT_WATCHED, others))
 
     def _note_update(self) -> None:
         """How far the parameters went since the pass that was looked at, of which all is known then."""
@@ -268,9 +263,14 @@ def ended_by(error: BaseException | None) -> tuple[str | None, str | None]:
     return type(error).__name__, told[0]["source"] if told else None
 
 
+def trained_parameters(model: torch.nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters that require grad."""
+    return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+
+
 def plain_parameters(model: torch.nn.Module) -> list[tuple[str, Tensor]]:
     """The parameters that are trained and have numbers in this process."""
-    return [(name, p) for name, p in model.named_parameters() if p.requires_grad and is_plain(p)]
+    return [(name, p) for name, p in trained_parameters(model) if is_plain(p)]
 
 
 def summaries_of(named: Sequence[tuple[str, Tensor]]) -> dict[str, ParameterSummary]:
