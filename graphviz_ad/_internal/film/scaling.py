@@ -51,8 +51,8 @@ def scaling_caption(chapter: Chapter, deeds: Sequence[Deed], factor: float, word
     said = short_number(factor)
     parts = [(words.names.of[deed.leaf], scaled_text(deed, said, words)) for deed in deeds]
     norms = [total_norm([getattr(deed, name) for deed in chapter.deeds]) for name in ("old", "held")]
-    together = " together" if len(chapter.deeds) > 1 else ""
-    length = f"norm{together} {norms[0]} → {norms[1]}" if all(norms) else ""
+    together = ", of all together" if len(chapter.deeds) > 1 else ""
+    length = f"norm {norms[0]} → {norms[1]}{together}" if all(norms) else ""
     numbers = told_of_each(parts[:MOST_NAMED], "; ")
     return (
         f"{chapter.by or 'the program'} multiplies {what} by {said}{line}",
