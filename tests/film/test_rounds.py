@@ -613,7 +613,7 @@ def test_what_a_step_only_read_is_not_said_to_be_moved() -> None:
 def test_a_training_of_modules_is_told_by_modules_where_its_operations_cannot_be_read() -> None:
     net = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)) for _ in range(3)))
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    before = [p.detach().clone() for p in net.parameters()]
+    before, far = [p.detach().clone() for p in net.parameters()], 0.0
     with gad.record(net) as recorded:
         for number in range(2):
             optimizer.zero_grad()

@@ -170,11 +170,9 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
             if ruled
             else (f"{by or 'the program'} writes {listed(chapter, words)}")
         )
-        said = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
-        return (
-            f"{what}{line}",
-            told_of_each(said, "; ") if ruled else fitting([text for _, text in said if text], "; "),
-        )
+        each = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
+        known = fitting([text for _, text in each[:MOST_NAMED] if text], "; ")
+        return (f"{what}{line}", told_of_each(each, "; ") if ruled else known)
     if chapter.what == EMPTIED:
         return (f".grad of {listed(chapter, words)} is None again", "")
     name = f"{by} writes to .grad" if by else "the program writes to .grad"

@@ -77,8 +77,8 @@ class LeafTeller:
         changes = self.ledger_changes({deed.leaf: self.held[deed.leaf] for deed in deeds}, "active")
         factor = scaled_by(chapter)
         if factor is not None:
-            said, used = scaling_caption(chapter, deeds, factor, words), (lessons.SCALED,)
-            return Step(CLIP, said, tuple(changes), 1 + len(deeds), lessons=used, look_at=first_of(deeds))
+            said, why = scaling_caption(chapter, deeds, factor, words), (lessons.SCALED,)
+            return Step(CLIP, said, tuple(changes), 1 + len(deeds), lessons=why, look_at=first_of(deeds))
         emptied = all(is_nothing(deed) for deed in chapter.deeds)
         used = (lessons.EMPTIES,) if chapter.what == EMPTIED else ()
         caption = chapter_caption(chapter, deeds, words)
