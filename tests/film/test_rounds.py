@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -30,14 +30,16 @@ from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.grids import grid_size
 from graphviz_ad._internal.scene.loss_curve import PART, curve_marks
 from graphviz_ad._internal.scene.overview import bounds
-from graphviz_ad._internal.scene.paint import paint_frame
+from graphviz_ad._internal.scene.paint import paint_frame, stacked_lines
 from graphviz_ad._internal.scene.program_panel import OWNER
-from graphviz_ad._internal.scene.scene import LossCurve, restyle
+from graphviz_ad._internal.scene.scene import Line, LossCurve, restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 from graphviz_ad._internal.scene.words.signs import NOT_YET
+from graphviz_ad._internal.scene.words.tensor_grids import value_grid_of
 
 EXAMPLES = int(os.environ.get("FUZZ", "8"))  # each takes more than half a second; 220 were tried
 
@@ -590,6 +592,20 @@ def test_boxes_that_are_left_where_modules_are_folded_are_still_those_of_their_l
             assert told_of in lines[key], (name, key)
     updates = [step.caption[0] for step in film.steps if step.phase == "update"]
     assert all(("parameters" in said) == ("D.0" not in said) for said in updates)
+
+
+def test_grids_side_by_side_leave_room_for_each_other_whatever_stands_in_them() -> None:
+    few, many = (value_grid_of(Snapshot((2, 2), "float64", np.full((2, 2), x))) for x in (1.0, -1.23456))
+    assert few is not None
+    assert many is not None
+    for own, other in ((few, many), (many, few)):
+        beside = Line("gradient", own.said, grid=replace(own, beside=True), other_grids=(other,))
+        for text in (own.said, other.said):
+            line = Line("value", text, grid=own, other_grids=(other,))
+            (_, first, _), (_, second, _) = stacked_lines([line, beside], (0.0, 500.0), 50.0)
+            assert line.drawn is not None
+            assert grid_size(line.drawn, bold=True)[0] <= first[1] - first[0] + 1e-6
+            assert first[1] < second[0]
 
 
 def test_what_a_step_only_read_is_not_said_to_be_moved() -> None:
