@@ -162,7 +162,7 @@ def test_each_step_of_a_training_lights_the_lines_that_did_it() -> None:
         (step.phase, {at[one.part, n] for one in step.lit for n in range(one.first, one.last + 1)})
         for step in film.steps
     ]
-    assert [lines for phase, lines in lit if phase == "clip"] == [{"torch.nn.utils.clip_grad_norm_([w], 5.0)"}] * 2
+    assert [lines for phase, lines in lit if phase == "clipping"] == [{"torch.nn.utils.clip_grad_norm_([w], 5.0)"}] * 2
     assert {*map(frozenset, (lines for phase, lines in lit if phase == "update"))} == {frozenset({"optimizer.step()"})}
     computed = {"error = 2 * w - 6", "loss = error**2"}
     for phase in ("forward", "backward"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -30,14 +30,16 @@ from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Rect
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.grids import grid_size
 from graphviz_ad._internal.scene.loss_curve import PART, curve_marks
 from graphviz_ad._internal.scene.overview import bounds
-from graphviz_ad._internal.scene.paint import paint_frame
+from graphviz_ad._internal.scene.paint import paint_frame, stacked_lines
 from graphviz_ad._internal.scene.program_panel import OWNER
-from graphviz_ad._internal.scene.scene import LossCurve, restyle
+from graphviz_ad._internal.scene.scene import Line, LossCurve, restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 from graphviz_ad._internal.scene.words.signs import NOT_YET
+from graphviz_ad._internal.scene.words.tensor_grids import value_grid_of
 
 EXAMPLES = int(os.environ.get("FUZZ", "8"))  # each takes more than half a second; 220 were tried
 
@@ -128,7 +130,7 @@ def run(model: nn.ParameterDict, program: Sequence[tuple[str, int]], kinds: Sequ
             model.zero_grad()
         elif action == "zero":
             optimizers[n].zero_grad(set_to_none=False)
-        elif action == "clip":
+        elif action == "clipping":
             nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         elif action == "by hand":
             with torch.no_grad():
@@ -384,11 +386,11 @@ def test_clipping_groups_and_schedules_are_told_in_the_numbers_of_that_moment() 
             optimizer.step()
             slower.step()
     steps = recorded.graph.animate(layout="layered").steps
-    (clip,) = (step for step in steps if step.phase == "clip")  # the other is shorter than its limit
+    (clip,) = (step for step in steps if step.phase == "clipping")  # the other is shorter than its limit
     assert clip.caption[0].partition(" (")[0] == (
         "Pass 1 of 2: clip_grad_norm_ multiplies .grad of 3 parameters by 0.07143"
     )
-    made = ["norm together 70 → 5", "a.grad = 0.07143 × 60 = 4.286", "b.grad = 0.07143 × 30 = 2.143"]
+    made = ["norm 70 → 5, of all together", "a.grad = 0.07143 × 60 = 4.286", "b.grad = 0.07143 × 30 = 2.143"]
     assert clip.caption[1].split("; ") == [*made, "c.grad = 0.07143 × 20 = 1.429"]
     updates = [step for step in steps if step.phase == "update"]
     assert [step.caption[1] for step in updates[:2]] == [
@@ -560,10 +562,74 @@ def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
     assert without[-1].caption[0] == "The forward pass is complete"
 
 
+def test_boxes_that_are_left_where_modules_are_folded_are_still_those_of_their_leaves() -> None:
+    net = nn.ModuleDict({"G": nn.Linear(1, 2), "D": nn.Sequential(nn.Linear(2, 1), nn.Tanh())}).double()
+    optimizers = {name: torch.optim.SGD(part.parameters(), 0.1, 0.9) for name, part in net.items()}
+    one, ones = torch.ones(1, 1, dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+    with gad.record(net) as recorded:
+        for _ in range(2):
+            fake = net["G"](one)
+            (net["D"](ones) - net["D"](fake.detach())).sum().backward()
+            optimizers["D"].step()
+            net["D"](fake).sum().backward()
+            optimizers["G"].step()
+            optimizers["G"].zero_grad()
+    film = recorded.graph.animate(depth=1, layout="layered").film
+    parameters = dict(net.named_parameters())
+    left = {box.name: box for box in film.scene(len(film.steps) - 1).boxes if box.kind == "leaf"}
+    assert {*left} == {"D.0.weight", "D.0.bias"}  # which two calls read
+    for name, box in left.items():
+        lines = {line.key: line.text for line in box.lines}
+        buffer = optimizers["D"].state[parameters[name]]["momentum_buffer"]
+        for key, held in (
+            ("value", parameters[name].detach()),
+            ("gradient", parameters[name].grad),
+            ("memory", buffer),
+        ):
+            assert held is not None
+            snap = Snapshot(tuple(held.shape), "float64", held.numpy())
+            told_of = number_in_one_line(snap) if key == "value" else gradient_text(snap)
+            assert told_of in lines[key], (name, key)
+    updates = [step.caption[0] for step in film.steps if step.phase == "update"]
+    assert all(("parameters" in said) == ("D.0" not in said) for said in updates)
+
+
+def test_grids_side_by_side_leave_room_for_each_other_whatever_stands_in_them() -> None:
+    few, many = (value_grid_of(Snapshot((2, 2), "float64", np.full((2, 2), x))) for x in (1.0, -1.23456))
+    assert few is not None
+    assert many is not None
+    for own, other in ((few, many), (many, few)):
+        beside = Line("gradient", own.said, grid=replace(own, beside=True), other_grids=(other,))
+        for text in (own.said, other.said):
+            line = Line("value", text, grid=own, other_grids=(other,))
+            (_, first, _), (_, second, _) = stacked_lines([line, beside], (0.0, 500.0), 50.0)
+            assert line.drawn is not None
+            assert grid_size(line.drawn, bold=True)[0] <= first[1] - first[0] + 1e-6
+            assert first[1] < second[0]
+
+
+def test_what_a_step_only_read_is_not_said_to_be_moved() -> None:
+    w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer, values = torch.optim.LBFGS([w], lr=0.5, max_iter=3), []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        values.append(w.item())
+        loss = (w - 3) ** 2
+        loss.backward()
+        return loss
+
+    with gad.record() as recorded:
+        optimizer.step(closure)  # type: ignore[arg-type]
+    assert values == [1.0, 1.5, w.item()]
+    told_of = [step.caption[1] for step in told(recorded.graph).story.steps if step.phase == "update"]
+    assert told_of == ["w: 1 → 1.5", "w: 1.5 → 2.25"]
+
+
 def test_a_training_of_modules_is_told_by_modules_where_its_operations_cannot_be_read() -> None:
     net = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)) for _ in range(3)))
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    before = [p.detach().clone() for p in net.parameters()]
+    before, far = [p.detach().clone() for p in net.parameters()], 0.0
     with gad.record(net) as recorded:
         for number in range(2):
             optimizer.zero_grad()

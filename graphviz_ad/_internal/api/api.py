@@ -16,7 +16,14 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.film_plans import FilmPlan, Told, looks_by_module, may_be_lines, tells_steps
+from graphviz_ad._internal.api.film_plans import (
+    FilmPlan,
+    Told,
+    drawn_rounds,
+    looks_by_module,
+    may_be_lines,
+    tells_steps,
+)
 from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
@@ -330,7 +337,7 @@ def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     planned = plan_of(usual, asked)
     if planned.is_far_from_readable and may_be_lines(asked, chosen, usual.choice):
         levels = (plan_of(told_of(whole, rounds, look, asked), asked) for look in looks_by_module(chosen, rounds))
-        if (by_module := next((plan for plan in levels if plan.is_readable), None)) is not None:
+        if (by_module := planned.clearer(levels)) is not None:
             return film_of_plan(by_module, asked, chosen.theme)
         lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
         if tells_steps(lines.shown, usual.shown):
@@ -344,7 +351,8 @@ def told_of(whole: Graph, rounds: Sequence[Round], look: Look, asked: AnimateOpt
     ends = {node.key for one in rounds for node in one.graph.outputs}
     shown = look.simplified(whole, needed=asked_about(asked.wrt, asked.tangents), ends=ends)
     usual = UsualStory(asked.direction, None if asked.steps is None else asked.steps == "edge")
-    each = [replace(one, graph=look.simplified(one.graph, ends=ends)) for one in rounds]
+    each = drawn_rounds(rounds, look, ends)
+    shown = each[-1].graph if each else shown
     choice = choose(
         wrt=asked.wrt, tangents=asked.tangents, passes=each, shown=shown, usual=usual, history=history_in(asked)
     )

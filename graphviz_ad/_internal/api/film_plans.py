@@ -5,11 +5,11 @@ modules is told by modules, then, the innermost that let a whole be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from graphviz_ad._internal.film.rounds import Round
+from graphviz_ad._internal.film.rounds import Round, folded
 from graphviz_ad._internal.film.staging import Screen, Staged
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph
@@ -24,6 +24,7 @@ MOST = 40  # boxes; the letters of more can never be read at once
 FEWEST = 0.2  # of the boxes of operations: where a line does more, it hides what there is to see
 MOST_OF = 0.5  # of them: lines that are not far fewer hide local derivatives and spare nobody much
 NEARLY = 0.75  # of the size of letters that can be read: two looks at the operations tell more than one at the lines
+CLEARER = 1.3  # times as large: letters for which modules are shown where these cannot be read at once, either
 MOST_TRIED = 3  # levels of modules, each of which is placed
 
 
@@ -64,13 +65,35 @@ class FilmPlan:
     @property
     def is_far_from_readable(self) -> bool:
         """Whether letters are much too small where all of the stage is seen at once."""
-        return self.staged.share_of_readable(self.screen) < NEARLY
+        return self.share < NEARLY
+
+    @property
+    def share(self) -> float:
+        """How large letters are with all of the stage in sight, of what it takes to read them."""
+        return self.staged.share_of_readable(self.screen)
+
+    def clearer(self, levels: Iterable[FilmPlan]) -> FilmPlan | None:
+        """The first of these that can be read; else the one with the largest letters, if they are much larger."""
+        tried: list[FilmPlan] = []
+        for plan in levels:
+            if plan.is_readable:
+                return plan
+            tried.append(plan)
+        best = max(tried, key=lambda plan: plan.share, default=self)
+        return best if best.share >= CLEARER * self.share else None
 
 
 def may_be_lines(asked: AnimateOptions, look: Look, choice: Choice) -> bool:
     """Whether it is left open what a box is: a line hides the factors of a path, and what was asked for by name."""
     is_open = look.detail == AUTO and look.depth is None and look.boxes is None and not (look.focus or look.expand)
     return is_open and asked.steps is None and isinstance(choice, (UsualStory, PassStory))
+
+
+def drawn_rounds(rounds: Sequence[Round], look: Look, ends: Collection[str]) -> list[Round]:
+    """The rounds as they are drawn."""
+    graphs = [look.simplified(one.graph, ends=ends) for one in rounds]
+    graphs = graphs if look.depth is None else folded(rounds, graphs)
+    return [replace(one, graph=graph) for one, graph in zip(rounds, graphs, strict=True)]
 
 
 def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:
@@ -81,7 +104,7 @@ def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:
     tried = 0
     for depth in range(deepest, 0, -1):
         at_depth = replace(look, depth=depth)
-        graphs = [at_depth.simplified(one.graph, ends=ends) for one in rounds]
+        graphs = [one.graph for one in drawn_rounds(rounds, at_depth, ends)]
         boxes = tuple(graphs[0].nodes)
         modules = sum(node.kind == "module" for node in graphs[0].node_list)
         fits = modules > 1 and modules + computed(graphs[0]) >= LEAST and len(boxes) <= MOST and boxes != before

@@ -170,11 +170,9 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
             if ruled
             else (f"{by or 'the program'} writes {listed(chapter, words)}")
         )
-        said = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
-        return (
-            f"{what}{line}",
-            told_of_each(said, "; ") if ruled else fitting([text for _, text in said if text], "; "),
-        )
+        each = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
+        known = fitting([text for _, text in each[:MOST_NAMED] if text], "; ")
+        return (f"{what}{line}", told_of_each(each, "; ") if ruled else known)
     if chapter.what == EMPTIED:
         return (f".grad of {listed(chapter, words)} is None again", "")
     name = f"{by} writes to .grad" if by else "the program writes to .grad"
@@ -219,14 +217,17 @@ def said_of_grad(held: Mapping[str, Snapshot | None], words: Words) -> str:
 
 
 def told_of_each(parts: Sequence[tuple[str, str]], between: str) -> str:
-    """What is said of each name, as far as a caption has room; of the others, that it is the same with them."""
-    said = [text for _, text in parts]
-    count = next((n for n in range(len(said), 0, -1) if all(said[:n]) and len(between.join(said[:n])) <= ROOM), 0)
-    rest = [name for name, _ in parts[count:]]
-    if not rest or (not count and len(rest) < 2):
-        return between.join(said[:count])
-    along = f"and so for {named_shortly(rest if count else rest[1:])}"
-    return between.join([*said[:count], along])
+    """What is said of each name, as far as a caption has room; of the others, that it is the same with them: but for
+    the first, in whose name the rule is.
+    """
+    said: list[str] = []
+    rest: list[str] = []
+    for n, (name, text) in enumerate(parts):
+        if text and len(between.join([*said, text])) <= ROOM:
+            said.append(text)
+        elif n:
+            rest.append(name)
+    return between.join([*said, f"and so for {named_shortly(rest)}"] if rest else said)
 
 
 def named_shortly(names: Sequence[str]) -> str:

@@ -57,6 +57,31 @@ class Round:
         return key in keys or key not in self.boxes
 
 
+def folded(rounds: Sequence[Round], graphs: Sequence[Graph]) -> list[Graph]:
+    """The graphs of rounds, folded so that their nodes were numbered anew, with keys as before: of what is one box that
+    of the node whose result it has, as far as one of the rounds tells.
+    """
+    each = [dict(enumerate(keys_before(one, graph))) for one, graph in zip(rounds, graphs, strict=True)]
+    found = []
+    for graph, own in zip(graphs, each, strict=True):
+        known = [own[n] or next((other[n] for other in each if other.get(n)), None) for n in own]
+        keys = {node.key: key or f"folded{n}" for n, (node, key) in enumerate(zip(graph.node_list, known, strict=True))}
+        nodes = [replace(node, key=keys[node.key]) for node in graph.node_list]
+        edges = [replace(edge, tail=keys[edge.tail], head=keys[edge.head]) for edge in graph.edges]
+        found.append(replace(graph, node_list=tuple(nodes), edges=tuple(edges)))
+    return found
+
+
+def keys_before(one: Round, graph: Graph) -> Iterator[str | None]:
+    """For each node of a folded graph the key of the box that it was, or whose result it has; None if nothing says."""
+    made = {id(port): node.key for node in one.graph.node_list for port in node.ports}
+    leaves = {node.ports[0].tensor: node.key for node in one.graph.node_list if node.kind == "leaf"}
+    for node in graph.node_list:
+        tensor = node.ports[0].tensor if node.kind == "leaf" else None
+        own = next((made[id(port)] for port in node.ports if id(port) in made), None)
+        yield (leaves.get(tensor) if tensor is not None else None) or own
+
+
 def chosen_passes(passes: Passes, count: int) -> list[int]:
     """The numbers, from 0, of the passes that were asked for, in the order in which they ran."""
     if passes is True or isinstance(passes, str):

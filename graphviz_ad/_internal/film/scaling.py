@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from graphviz_ad._internal.graph.grad_history import WRITTEN
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import allowed, equal
 from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.maths.update_lines import elements
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import after_sign, equal_to, flow_text
 
@@ -35,12 +37,10 @@ def scaled_by(chapter: Chapter) -> float | None:
     return factor if 0 < factor < 1 and same is True else None
 
 
-def arrays_of(deed: Deed) -> tuple[np.ndarray, np.ndarray] | None:  # type: ignore[type-arg]
+def arrays_of(deed: Deed) -> tuple[Any, Any] | None:
     """What ``.grad`` was and is; None where that is not known, or not real."""
-    found = [snap.array if snap is not None else None for snap in (deed.old, deed.held)]
-    if any(array is None or np.iscomplexobj(array) for array in found) or np.shape(found[0]) != np.shape(found[1]):
-        return None
-    return np.asarray(found[0], float), np.asarray(found[1], float)
+    old, new = elements(deed.old), elements(deed.held)
+    return None if old is None or new is None or old.shape != new.shape else (old, new)
 
 
 def scaling_caption(chapter: Chapter, deeds: Sequence[Deed], factor: float, words: Words) -> tuple[str, ...]:
@@ -51,8 +51,8 @@ def scaling_caption(chapter: Chapter, deeds: Sequence[Deed], factor: float, word
     said = short_number(factor)
     parts = [(words.names.of[deed.leaf], scaled_text(deed, said, words)) for deed in deeds]
     norms = [total_norm([getattr(deed, name) for deed in chapter.deeds]) for name in ("old", "held")]
-    together = " together" if len(chapter.deeds) > 1 else ""
-    length = f"norm{together} {norms[0]} → {norms[1]}" if all(norms) else ""
+    together = ", of all together" if len(chapter.deeds) > 1 else ""
+    length = f"norm {norms[0]} → {norms[1]}{together}" if all(norms) else ""
     numbers = told_of_each(parts[:MOST_NAMED], "; ")
     return (
         f"{chapter.by or 'the program'} multiplies {what} by {said}{line}",

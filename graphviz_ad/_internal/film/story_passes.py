@@ -269,9 +269,8 @@ class RoundTeller:
         sources = [node for node in graph.node_list if node.kind in SOURCES]
         sources = [node for node in sources if told.round.holds(node.key, here)]
         teller.will_dim([Change(node.key) for node in sources], "forward")
-        steps.append(
-            teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources])
-        )
+        starts = teller.step("forward", teller.inputs_caption(sources), [self.shown(told, node) for node in sources])
+        steps.append(replace(starts, look_at=tuple([node.key for node in sources[:1]])))
         for node in graph.node_list:
             if node.kind in SOURCES or not told.round.holds(node.key, fresh):
                 continue
@@ -300,7 +299,7 @@ class RoundTeller:
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
         new = [node for node in lit if node.kind in SOURCES and self.is_new(node)]
         caption = ("The same forward pass with the new values", new_values(new, told))
-        looked_at = tuple([node.key for node in (*new[:MOST_NAMED], *roots_of(graph))])
+        looked_at = tuple([node.key for node in (*new[:1], *roots_of(graph))])
         return [
             Step(
                 "forward", caption, tuple(changes), 3, brief=root_text(told), lit=lines_of_nodes(graph, works),
@@ -358,7 +357,7 @@ class RoundTeller:
         ]
         caption = ("The same backward pass", fitting(said, ", "))
         lit = tuple(dict.fromkeys(one for step in steps for one in step.lit))
-        looked_at = tuple([node.key for node in leaves[:MOST_NAMED]])
+        looked_at = tuple([node.key for node in leaves[:1]])
         return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]), lit=lit, look_at=looked_at)
 
     def added(self, told: Told) -> Step | None:
@@ -371,7 +370,10 @@ class RoundTeller:
             return None
         changes = [*self.leaves.settled(), *self.leaves.ledger_changes(sums, "active")]
         caption = added_caption(grown, told.words)
-        return Step(ACCUMULATE, caption, tuple(changes), 2 + len(grown), lessons=(lessons.ACCUMULATES,))
+        looked_at = tuple([one.leaf for one in grown[:1]])
+        return Step(
+            ACCUMULATE, caption, tuple(changes), 2 + len(grown), lessons=(lessons.ACCUMULATES,), look_at=looked_at
+        )  # fmt: skip
 
     # --- the whole
 

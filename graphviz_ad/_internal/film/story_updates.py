@@ -22,7 +22,12 @@ from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Step
 from graphviz_ad._internal.scene.words.describe import Words
 
-UPDATE, ZERO, CLIP, WRITE = "update", "zero", "clip", "write"  # phases: what was done to leaves or to their ``.grad``
+UPDATE, ZERO, CLIP, WRITE = (
+    "update",
+    "zero",
+    "clipping",
+    "write",
+)  # phases: what was done to leaves or to their ``.grad``
 MOST_WAYS = 3  # in which one step moves leaves, that are told apart
 
 
@@ -38,7 +43,7 @@ class LeafTeller:
     moved: dict[str, Texts] = field(default_factory=dict)
     due: dict[str, Texts] = field(default_factory=dict)
     steps_told: Counter[object] = field(default_factory=Counter)  # by how they are made
-    settings: dict[str, Mapping[str, float | bool]] = field(default_factory=dict)  # of the last step of each leaf
+    settings: dict[str, Mapping[str, float]] = field(default_factory=dict)  # of the last step of each leaf
 
     def settled(self) -> list[Change]:
         """What becomes of the boxes that said from where to where their leaves were moved."""
@@ -72,8 +77,8 @@ class LeafTeller:
         changes = self.ledger_changes({deed.leaf: self.held[deed.leaf] for deed in deeds}, "active")
         factor = scaled_by(chapter)
         if factor is not None:
-            said, used = scaling_caption(chapter, deeds, factor, words), (lessons.SCALED,)
-            return Step(CLIP, said, tuple(changes), 1 + len(deeds), lessons=used, look_at=first_of(deeds))
+            said, why = scaling_caption(chapter, deeds, factor, words), (lessons.SCALED,)
+            return Step(CLIP, said, tuple(changes), 1 + len(deeds), lessons=why, look_at=first_of(deeds))
         emptied = all(is_nothing(deed) for deed in chapter.deeds)
         used = (lessons.EMPTIES,) if chapter.what == EMPTIED else ()
         caption = chapter_caption(chapter, deeds, words)
@@ -85,7 +90,7 @@ class LeafTeller:
         deeds = self.seen(chapter)
         lines = told_lines(chapter, deeds, words, self.memories.letters)
         whole = self.at_once(chapter, deeds, words, lines)
-        self.settings |= {deed.leaf: dict(deed.update.settings) for deed in deeds if deed.update is not None}
+        self.settings |= {deed.leaf: deed.update.numbers for deed in deeds if deed.update is not None}
         if len(lines) < 2 or self.is_known(chapter, deeds):
             return [whole]
         steps = []

@@ -126,7 +126,7 @@ def told_at_once(chapter: Chapter, deeds: Sequence[Deed], words: Words, letters:
     return (rule, "; ".join(part for part in (remembered, numbers) if part))
 
 
-def news_of_settings(deeds: Sequence[Deed], before: Mapping[str, Mapping[str, float | bool]]) -> str:
+def news_of_settings(deeds: Sequence[Deed], before: Mapping[str, Mapping[str, float]]) -> str:
     """ "The learning rate is 0.2 now; it was 0.4.": what is set otherwise than in the step before, for all leaves."""
     found = {tuple(changed_settings(deed, before.get(deed.leaf, {}))) for deed in deeds}
     changed = next(iter(found)) if len(found) == 1 else ()
@@ -134,9 +134,9 @@ def news_of_settings(deeds: Sequence[Deed], before: Mapping[str, Mapping[str, fl
     return " ".join(said)
 
 
-def changed_settings(deed: Deed, before: Mapping[str, float | bool]) -> Iterator[tuple[str, str, str]]:
+def changed_settings(deed: Deed, before: Mapping[str, float]) -> Iterator[tuple[str, str, str]]:
     """Name, old and new of each number that is another now."""
-    for name, now in deed.update.settings if deed.update is not None else ():
+    for name, now in deed.update.numbers.items() if deed.update is not None else ():
         was = before.get(name, now)
-        if was != now and not isinstance(now, bool) and not isinstance(was, bool):
+        if was != now:
             yield name, short_number(was), short_number(now)

@@ -100,12 +100,15 @@ class Life:
     history: GradHistory
     events: tuple[Dated, ...]
     values: tuple[tuple[Node, Snapshot | None], ...]  # what wrote it, and what it held then, in their order
+    first: Snapshot | None = None  # what it held in the first pass
 
     def moved(self, move: int) -> tuple[Snapshot | None, Snapshot | None, Node | None]:
         """What the leaf was before and after it was moved, and by which node, as far as that is known."""
         shift = len(self.values) - len(self.moves)
-        writer = self.values[move + shift] if shift in (0, 1) else (None, None)
-        return self.value_of_move(move - 1), self.moves[move].value or writer[1], writer[0]
+        writer, made = self.values[move + shift] if shift in (0, 1) else (None, None)
+        if writer is None or writer.op is None:  # it is no writer
+            return self.value_of_move(move - 1), self.moves[move].value, None
+        return self.value_of_move(move - 1), self.moves[move].value or made, writer
 
     @cached_property
     def moves(self) -> tuple[GradEvent, ...]:
@@ -116,7 +119,13 @@ class Life:
         """What the leaf was since it was moved, −1 for what it was before all of that."""
         if move >= 0:
             return self.moved(move)[1]
-        return self.values[0][1] if self.values and self.values[0][0].op is None else None
+        return self.first if self.moves and (self.moves[0].after or 0) > 0 else self.at_first
+
+    @property
+    def at_first(self) -> Snapshot | None:
+        """What it held before anything was done to it: where one value alone was made by nothing."""
+        unmade = [value for writer, value in self.values if writer.op is None]
+        return unmade[0] if len(unmade) == 1 and self.values[0][0].op is None else None
 
     def value_after(self, passes: int) -> Snapshot | None:
         """What the leaf held when so many passes had run, and before anything else; None where that is not known."""
@@ -157,8 +166,10 @@ def lives_of(graph: Graph, of_tensor: Mapping[int, str]) -> tuple[Life, ...]:
             if port.tensor is not None:
                 writers.setdefault(port.tensor, []).append((node, port.value))
     found = {one.tensor: one for one in graph.grad_histories if one.tensor is not None}
+    sources = [node for node in graph.passes[0].node_list if node.op is None] if graph.passes else []
+    first = {port.tensor: port.value for node in reversed(sources) for port in node.ports if port.tensor is not None}
     return tuple(
-        Life(key, found[tensor], dated(found[tensor]), tuple(writers.get(tensor, ())))
+        Life(key, found[tensor], dated(found[tensor]), tuple(writers.get(tensor, ())), first.get(tensor))
         for tensor, key in of_tensor.items()
         if tensor in found
     )
@@ -174,6 +185,8 @@ def dated(history: GradHistory) -> tuple[Dated, ...]:
     last = max((n for n, event in enumerate(history.events) if event.what not in (*MOVES, ASIDE)), default=-1)
     for n, event in enumerate(history.events):
         is_move = event.what in MOVES
+        if not event.wrote:  # a step that only read ``.grad``
+            continue
         if event.what == WRITTEN and event.holds is None:
             event = replace(event, holds=history.holds if n == last else not_seen(held))
         found.append(Dated(event, held, moves if is_move else None))

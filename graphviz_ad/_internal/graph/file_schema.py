@@ -316,6 +316,7 @@ EVENT = record_schema(
     value=TAKEN,
     calls=maybe(COUNT),
     update=maybe(ref("update")),
+    wrote=TRUTH,
 )
 SETTING: Schema = {"anyOf": [{"type": ["number", "boolean"]}, record_schema({"number": REAL})]}
 STATE = some(pair(TEXT, TAKEN))

@@ -30,7 +30,8 @@ class GradEvent:
     many backward passes had run before what is no pass, None where that was not noted; ``value`` is what the tensor
     itself held after it was written to, None where that was not seen. ``calls`` is how many calls of the program had
     begun before it, so that it can be said what ran before it and what after, None where nobody saw when it happened;
-    ``update`` is what an optimizer made its step of, where that is one of torch's and the tensor is small.
+    ``update`` is what an optimizer made its step of, where that is one of torch's and the tensor is small; ``wrote``:
+    whether a step wrote to the tensor, and did not only read ``.grad``.
     """
 
     what: str
@@ -43,6 +44,7 @@ class GradEvent:
     value: Snapshot | None = None
     calls: int | None = None
     update: OptimizerUpdate | None = None
+    wrote: bool = True
 
 
 @frozen

@@ -26,3 +26,8 @@ class OptimizerUpdate:
     old: Snapshot | None = None
     before: State = ()
     after: State = ()
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The settings that are no switches."""
+        return {name: number for name, number in self.settings if number is not True}

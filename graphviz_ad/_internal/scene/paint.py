@@ -142,7 +142,8 @@ def line_size(line: Line) -> tuple[float, float]:
         return trails.badges_size(line.text)
     kind = type_of_line(line)
     if line.grid is not None:
-        return grids.grid_size(line.grid, kind.bold)
+        faces = [grids.grid_size(grid, kind.bold) for grid in (line.grid, *line.other_grids)]
+        return max(width for width, _ in faces), max(height for _, height in faces)
     if line.ratio is not None:
         sizes = [ratios.ratio_size(ratio, kind.size) for ratio in (line.ratio, *line.other_ratios)]
         return max(width for width, _ in sizes), max(height for _, height in sizes)

@@ -352,11 +352,13 @@ class GradWatch:
             by, source = words(operation)
             after = bisect_right(ends, operation.number)
             call = (what, by, source, operation.place.step, runs.get(operation.number), after)
-            before = kept.pop()[2].value if call == last else None
+            same_call = kept.pop()[2] if call == last else None
+            before, wrote = (same_call.value, same_call.wrote) if same_call is not None else (None, False)
             last = call
             made = value.snapshot if value is not None else None
             holds, held = (made, None) if what == WRITTEN else (None, made if fits(value, watched) else before)
-            event = GradEvent(what, None, by, source, holds=holds, after=after, value=held)
+            wrote = wrote or value is not None
+            event = GradEvent(what, None, by, source, holds=holds, after=after, value=held, wrote=wrote)
             kept.append((operation.number, 1, event))
         yield from kept
         for period in watched.periods:
