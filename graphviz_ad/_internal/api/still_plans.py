@@ -275,7 +275,7 @@ def with_note(scene: Scene, missing: Sequence[str]) -> Scene:
 def has_grids(scene: Scene) -> bool:
     """Whether elements of some tensor are drawn in a scene."""
     lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
-    return any(line.grid is not None for each in lines for line in each)
+    return any(line.grid is not None and line.grid.chart is None for each in lines for line in each)
 
 
 def texts_in(scene: Scene) -> list[str]:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, norm_of_step, norms_of, odd_ones
+from graphviz_ad._internal.graph.anomalies import anomalous, far_off_layers, norm_of_step, norms_of
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
+from graphviz_ad._internal.graph.fold_steps import steps_of
 from graphviz_ad._internal.graph.fold_tree import (
     CHAIN,
     DATA,
@@ -28,6 +29,7 @@ from graphviz_ad._internal.graph.fold_tree import (
     fold_tree,
 )
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
+from graphviz_ad._internal.graph.gradient_sizes import odd_ones
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
@@ -149,7 +151,9 @@ def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) ->
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
     graph = without_reads_of_steps(graph, {key for key, fold in folds.items() if fold.operations}, owner)
     wholes = {key: all_copies(graph, tree, fold.loop) for key, fold in folds.items() if fold.loop is not None}
-    return with_buses(contract(graph, groups, owner, partial(box_of_fold, folds, wholes)), groups)
+    return with_buses(
+        contract(graph, groups, owner, partial(box_of_fold, folds, wholes, far_off_layers(graph))), groups
+    )
 
 
 def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
@@ -170,6 +174,7 @@ def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: M
 def box_of_fold(
     folds: Mapping[str, Fold],
     wholes: Mapping[str, Sequence[Fold]],
+    far_off: Mapping[str, float],
     graph: Graph,
     members: list[Node],
     operands: list[Edge],
@@ -191,10 +196,13 @@ def box_of_fold(
         parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
         if fold.loop
         else node.parts,
+        steps=steps_of(graph, fold.loop.children[0] if fold.loop is not None else fold),
         statement=next((m.statement for m in members if m.statement is not None), None)
         if fold.kind == LINE
         else node.statement,
     )
+    layers = dict.fromkeys(name.rpartition(".")[0] for name in node.parameter_names)
+    node = replace(node, far_off=tuple([(name, far_off[name]) for name in layers if name in far_off]))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)

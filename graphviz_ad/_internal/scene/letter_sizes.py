@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from graphviz_ad._internal.scene import grids
+from graphviz_ad._internal.scene import charts, grids
 from graphviz_ad._internal.scene.paint import OF_FOLDS, SMALL, TEXT, TYPES, type_of_line
 from graphviz_ad._internal.scene.scene import Line, Scene
 
@@ -31,6 +31,7 @@ def count_lines(lines: Iterable[Line], found: Counter[float]) -> None:
         if line.drawn is not None:
             found[grids.em(line.drawn)] += sum(map(len, line.drawn.rows))
             found[grids.HEADING] += bool(line.drawn.heading)
+            found[charts.EM] += 2 + len(line.drawn.chart.peaks) if line.drawn.chart is not None else 0
         elif line.text:
             found[type_of_line(line).size if line.role in TYPES else TEXT] += 1
 

@@ -20,15 +20,15 @@ from graphviz_ad._internal.maths.number_format import (
     without_signs_of_zeros,
 )
 from graphviz_ad._internal.operations.traits import CHOICES
-from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.scene import Grid, Line
 from graphviz_ad._internal.scene.words.cards import (
     is_of_numbers,
     lines_of_contents,
-    lines_of_copies,
     not_finite_lines,
     statistic,
     what_it_is,
 )
+from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, told_of_copies
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
     flow_text,
@@ -51,12 +51,15 @@ PATH_ROOM = 44  # of a module: its path is cut off only where it would be very l
 FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
-OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a picture
+TINIEST = 1e-300  # of a norm of which a logarithm is taken
 
 
-def numbered(role: str, texts: Sequence[str]) -> list[Line]:
-    """Lines of one role, told apart by number."""
-    return [Line(role, text, number=i) for i, text in enumerate(texts)]
+def numbered(role: str, texts: Sequence[str | Grid]) -> list[Line]:
+    """Lines of one role, told apart by number; some are drawn."""
+    return [
+        Line(role, text, number=i) if isinstance(text, str) else Line(role, text.said, number=i, grid=text)
+        for i, text in enumerate(texts)
+    ]
 
 
 # --- name and formula
@@ -345,7 +348,7 @@ def gradients(
         return []
     label = gradient_label(node)
     if node.is_of_steps:
-        return numbered("gradient", lines_of_copies(node))
+        return numbered("gradient", [*told_of_copies(node)])
     if holds_parameters(node) and node.parameter_norm is not None:
         return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"])
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
@@ -359,7 +362,8 @@ def gradients(
             else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
-        return [*found, *(Line("gradient", text, number=len(found) + i) for i, text in enumerate(of_parameters(node)))]
+        inside = numbered("gradient", of_parameters(node))
+        return [*found, *(replace(line, number=len(found) + line.number) for line in inside)]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
@@ -390,14 +394,22 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
-def of_parameters(node: Node) -> list[str]:
-    """The gradients of the parameters in a box, and how those of copies differ."""
+def of_parameters(node: Node) -> list[str | Grid]:
+    """The gradients of the parameters in a box, and how those of copies differ, or which layers in it are out of the
+    usual.
+    """
     if node.parameter_norm is None:
-        return lines_of_copies(node)
-    copies = node.copies
-    each_has_its_own = copies is not None and copies.measure == PARAMETERS
-    several = f" of {copies.count:,} together:" if copies is not None and each_has_its_own else ""
-    return [f"{OF_PARAMETERS}{several} {short_number(node.parameter_norm)}", *lines_of_copies(node)]
+        return [*told_of_copies(node)]
+    if node.copies is not None and node.copies.measure == PARAMETERS and node.copies.extremes is not None:
+        return [*told_of_copies(node)]
+    own = f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"
+    if node.far_off and node.copies is None:
+        name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
+        if name == node.op:
+            return [f"⚠ {own}", *told_of_copies(node)]
+        local = name.removeprefix(f"{node.op}.")
+        return [own, f"⚠ {short_number(norm)} in {local}", *told_of_copies(node)]
+    return [own, *told_of_copies(node)]
 
 
 def gradient_label(node: Node) -> str:
