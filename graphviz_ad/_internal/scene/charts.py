@@ -1,18 +1,19 @@
-"""Chart -> how large it is, and its marks: bars on a ground, those that are told dark and with their words above them."""
+"""Chart -> how large it is, and its marks: bars on a ground, those that are told dark, with words above or below."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
-from graphviz_ad._internal.scene.scene import Chart, Peak, Point
+from graphviz_ad._internal.scene.scene import Chart, Point
 
 EM, HIGH = 12.5, 34.0  # points: of letters, and of the highest bar
-WIDEST, WIDTH = 14.0, 230.0  # of a bar, and of all of them
+WIDEST, WIDTH = 24.0, 200.0  # of a bar, and of all of them
 THIN = 4.0  # bars that are no wider touch
-APART = 10.0  # between words that stand side by side
-ROW = EM * (ASCENT + DESCENT)
+APART = 6.0  # between words
+TICK = 3.0  # from the ground to the words below
+ROW = EM * (ASCENT + DESCENT) + TICK
 BAR, TOLD, GROUND, LEADER, WORDS = CHART_PARTS = (
     "chart.bar",
     "chart.told",
@@ -29,56 +30,44 @@ def bar_width(chart: Chart) -> float:
 
 def chart_width(chart: Chart) -> float:
     """The width of all: that of the bars, or of the words above or below them."""
-    below = text_width(chart.first, EM) + APART + text_width(chart.last, EM) if len(chart.bars) > 1 else 0.0
-    above = max((text_width(peak.text, EM, True) for peak in chart.peaks), default=0.0)
-    return max(bar_width(chart) * len(chart.bars), below, above)
+    words = max((text_width(peak.text, EM, True) for peak in chart.peaks), default=0.0)
+    return max(bar_width(chart) * len(chart.bars), words)
 
 
 def chart_size(chart: Chart) -> Point:
     """Width and height."""
-    return chart_width(chart), HIGH + ROW * (1 + len(rows_of_peaks(chart)))
-
-
-def rows_of_peaks(chart: Chart) -> list[list[tuple[Peak, float]]]:
-    """The bars that are told, each with where the middle of its words is, in rows in which no words meet."""
-    wide, each = chart_width(chart), bar_width(chart)
-    left = (wide - each * len(chart.bars)) / 2
-    rows: list[list[tuple[Peak, float]]] = []
-    for peak in sorted(chart.peaks, key=lambda peak: peak.place):
-        half = text_width(peak.text, EM, True) / 2
-        middle = min(max(left + (peak.place + 0.5) * each, half), wide - half)
-        row = next((row for row in rows if ends_before(row, middle - half - APART)), None)
-        if row is None:
-            rows.append(row := [])
-        row.append((peak, middle))
-    return rows
-
-
-def ends_before(row: Sequence[tuple[Peak, float]], x: float) -> bool:
-    """Whether the words of a row end before some place."""
-    peak, middle = row[-1]
-    return middle + text_width(peak.text, EM, True) / 2 <= x
+    return chart_width(chart), HIGH + ROW * len({peak.below for peak in chart.peaks})
 
 
 def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator[Mark]:
-    """The words above, the bars, the ground, and what the first and the last of them are."""
+    """The bars on their ground, and the words above and below with a line to the bar that they are about."""
     wide, each = chart_width(chart), bar_width(chart)
-    rows = rows_of_peaks(chart)
-    left, ground = corner[0] + (wide - each * len(chart.bars)) / 2, corner[1] + ROW * len(rows) + HIGH
+    above = ROW * any(not peak.below for peak in chart.peaks)
+    left, ground = corner[0] + (wide - each * len(chart.bars)) / 2, corner[1] + above + HIGH
     told = {peak.place for peak in chart.peaks}
     for i, bar in enumerate(chart.bars):
         yield from bar_marks(bar, (left + i * each, ground), each, color if i not in told else "ink", owner)
-    yield line((corner[0], ground), (corner[0] + wide, ground), GROUND, owner)
-    for i, row in enumerate(rows):
-        base = corner[1] + i * ROW + EM * ASCENT
-        for peak, middle in row:
-            x, top = left + (peak.place + 0.5) * each, ground - (chart.bars[peak.place] or 0.0) * HIGH
-            if top - base > DESCENT * EM + 2:
-                yield line((x, base + DESCENT * EM), (x, top - 1), LEADER, owner)
-            yield Label(corner[0] + middle, base, peak.text, EM, color, True, False, "middle", owner, WORDS)
-    below = ground + EM * ASCENT + 1
-    yield Label(corner[0], below, chart.first, EM, "muted", anchor="start", owner=owner, part="line.name")
-    yield Label(corner[0] + wide, below, chart.last, EM, "muted", anchor="end", owner=owner, part="line.name")
+    yield line((left, ground), (left + each * len(chart.bars), ground), GROUND, owner)
+    for peak in chart.peaks:
+        x, half = left + (peak.place + 0.5) * each, text_width(peak.text, EM, True) / 2
+        top = ground if peak.below else ground - (chart.bars[peak.place] or 0.0) * HIGH
+        base = ground + EM * ASCENT + TICK if peak.below else corner[1] + EM * ASCENT
+        end = ground + TICK if peak.below else base + DESCENT * EM
+        if abs(top - end) > 1:
+            yield line((x, min(top, end)), (x, max(top, end)), LEADER, owner)
+        middle = min(max(x, corner[0] + half), corner[0] + wide - half)
+        yield Label(middle, base, peak.text, EM, color, True, False, "middle", owner, WORDS)
+        if peak.below:
+            span = (left, left + each * len(chart.bars))
+            yield from end_marks(chart, span, (middle - half, middle + half), base, owner)
+
+
+def end_marks(chart: Chart, span: Point, taken: Point, base: float, owner: str) -> Iterator[Mark]:
+    """What the first and the last bar are, below them, where nothing else stands."""
+    if span[0] + text_width(chart.first, EM) + APART <= taken[0]:
+        yield Label(span[0], base, chart.first, EM, "muted", anchor="start", owner=owner, part="line.name")
+    if span[1] - text_width(chart.last, EM) - APART >= taken[1]:
+        yield Label(span[1], base, chart.last, EM, "muted", anchor="end", owner=owner, part="line.name")
 
 
 def bar_marks(bar: float | None, foot: Point, wide: float, color: str, owner: str) -> Iterator[Mark]:

@@ -31,7 +31,7 @@ def count_lines(lines: Iterable[Line], found: Counter[float]) -> None:
         if line.drawn is not None:
             found[grids.em(line.drawn)] += sum(map(len, line.drawn.rows))
             found[grids.HEADING] += bool(line.drawn.heading)
-            found[charts.EM] += 2 + len(line.drawn.chart.peaks) if line.drawn.chart is not None else 0
+            found[charts.EM] += len(line.drawn.chart.peaks) if line.drawn.chart is not None else 0
         elif line.text:
             found[type_of_line(line).size if line.role in TYPES else TEXT] += 1
 

@@ -40,16 +40,18 @@ class Ring:
 
 @frozen
 class Peak:
-    """A bar of a chart that is told: at which place, and what stands above it."""
+    """A bar of a chart that is told: at which place, and what stands above it, or ``below``."""
 
     place: int
     text: str
+    below: bool = False
 
 
 @frozen
 class Chart:
     """Bars from a common ground up, each as high as from 0 to 1; of what is not finite None, and −1 of what is unknown.
-    ``peaks`` are told in words, ``first`` and ``last`` stand below the ends.
+    ``peaks`` are told in words, at most one above and one below; below the ends stands what they are, ``first`` and
+    ``last``, where there is room.
     """
 
     bars: tuple[float | None, ...]

@@ -119,8 +119,10 @@ def rows_of_text(text: str, room: int) -> Iterator[str]:
         yield shortened_text(row, 2 * room)
 
 
-def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
-    """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
+def module_title(node: Node, name: str, *, brief: bool = False, known: bool = False) -> list[Line]:
+    """Name of a folded module, what it is, and what is in it; ``brief``: not how much that is; ``known``: what is in it
+    was said of one of its class.
+    """
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
     facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
@@ -135,7 +137,7 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
             "kind",
             [
                 *([what] if what else []),
-                *lines_of_contents(node, brief=brief),
+                *(() if known else lines_of_contents(node, brief=brief)),
                 *sizes,
             ],
         ),
@@ -362,7 +364,7 @@ def gradients(
             else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
-        inside = numbered("gradient", of_parameters(node))
+        inside = numbered("gradient", of_parameters(node, brief=brief))
         return [*found, *(replace(line, number=len(found) + line.number) for line in inside)]
     if later:
         return [Line("gradient", f"{label} at {later}")]
@@ -394,22 +396,21 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
-def of_parameters(node: Node) -> list[str | Grid]:
-    """The gradients of the parameters in a box, and how those of copies differ, or which layers in it are out of the
-    usual.
+def of_parameters(node: Node, *, brief: bool = False) -> list[str | Grid]:
+    """The gradients of the parameters in a box, and how those of copies differ, or which layer in it is out of the
+    usual; ``brief``: no more than that one is.
     """
     if node.parameter_norm is None:
         return [*told_of_copies(node)]
     if node.copies is not None and node.copies.measure == PARAMETERS and node.copies.extremes is not None:
         return [*told_of_copies(node)]
     own = f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"
-    if node.far_off and node.copies is None:
-        name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
-        if name == node.op:
-            return [f"⚠ {own}", *told_of_copies(node)]
-        local = name.removeprefix(f"{node.op}.")
-        return [own, f"⚠ {short_number(norm)} in {local}", *told_of_copies(node)]
-    return [own, *told_of_copies(node)]
+    if not node.far_off or node.copies is not None:
+        return [own, *told_of_copies(node)]
+    name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
+    if brief or name == node.op:
+        return [f"⚠ {own}", *told_of_copies(node)]
+    return [own, f"⚠ {short_number(norm)} in {name.removeprefix(f'{node.op}.')}", *told_of_copies(node)]
 
 
 def gradient_label(node: Node) -> str:
@@ -419,7 +420,7 @@ def gradient_label(node: Node) -> str:
 
 def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, inside = node.ports[0].grad, of_parameters(node)
+    grad, inside = node.ports[0].grad, of_parameters(node, brief=brief)
     is_module = node.kind == "module"
     if grad is None:
         return numbered("gradient", [f"{label} None", *inside])

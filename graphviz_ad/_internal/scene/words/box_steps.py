@@ -10,7 +10,7 @@ from graphviz_ad._internal.operations.rules import rule
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 MOST_LINES, MOST_OPERATIONS, MOST_IN_ROUND = 2, 3, 6  # of what is in a box; steps that are a round
-STEPS_ROOM, LONGEST_PIECE, EACH = 38, 48, "each: "  # characters; before what is in each of a row
+STEPS_ROOM, LONGEST_PIECE, EACH = 34, 40, "each: "  # characters; before what is in each of a row
 
 
 def lines_of_steps(steps: Sequence[Step], *, is_layer: bool) -> list[str]:

@@ -23,8 +23,9 @@ UNITS: Mapping[str | None, str] = {PARAMETERS: "layer", RESULT: "step", GIVEN: "
 ALIKE = 0.2  # of the middle, within which all are about the same
 STEEP = 30.0  # times as large, from which on bars are logarithms
 LOWEST = 0.1  # how high the bar of the least is then
-MOST_BARS = 120
-UNKNOWN = -1.0
+MOST_BARS = 200  # more would be thinner than a point
+FEW = 3  # copies, whose norms are written one by one
+UNKNOWN, UNSAID = -1.0, "·"
 
 
 def told_of_copies(node: Node) -> Iterator[str | Grid]:
@@ -34,13 +35,22 @@ def told_of_copies(node: Node) -> Iterator[str | Grid]:
         return
     least, most = copies.extremes
     said = f"{MEASURED[copies.measure]} of each {UNITS[copies.measure]}"
+    if copies.count <= FEW:
+        yield f"{said}: {', '.join(map(said_of_norm, range(copies.count), [copies] * copies.count))}"
+        return
     middle = (least + most) / 2
     if most - middle <= ALIKE * middle or copies.count < 2:
         yield f"{said}: about {short_number(middle, digits=2)}"
         if most > least:
-            yield f"least {peak_text(copies, copies.least, least)}, most {peak_text(copies, copies.most, most)}"
+            yield f"{peak_text(copies, 'least', least)}, {peak_text(copies, 'most', most)}"
         return
     yield chart_of(copies, said)
+
+
+def said_of_norm(place: int, copies: Copies) -> str:
+    """The norm of one copy, with a sign before it where it is out of the usual."""
+    norm = copies.norms[place]
+    return f"{'⚠ ' if place in copies.far_off else ''}{UNSAID if norm is None else short_number(norm, digits=2)}"
 
 
 def chart_of(copies: Copies, said: str) -> Grid:
@@ -49,19 +59,22 @@ def chart_of(copies: Copies, said: str) -> Grid:
     size = -(-copies.count // MOST_BARS)
     norms = [shown_of(copies.norms[i : i + size]) for i in range(0, copies.count, size)]
     steep = most > STEEP * least
-    peaks = [("most", copies.most, most), ("least", copies.least, least)]
-    told = [f"{word} {peak_text(copies, name, norm)}" for word, name, norm in peaks]
-    places = [place_of(copies, norm) // size for _, _, norm in peaks]
-    heading = f"{said}{', log scale' if steep else ''}{f'; a bar: {size} of them, the least' if size > 1 else ''}"
-    bars = tuple(heights(norms, least, most, steep=steep))
-    chart = Chart(bars, tuple(map(Peak, places, told)), end_of_name(copies.first), end_of_name(copies.last))
-    return Grid(f"{said}: {', '.join(told)}", heading, (), (), chart=chart)
+    told = {word: peak_text(copies, word, norm) for word, norm in (("most", most), ("least", least))}
+    peaks = (
+        Peak(place_of(copies, most) // size, told["most"]),
+        Peak(place_of(copies, least) // size, told["least"], below=True),
+    )
+    more = [*([f"each bar the least of {size}"] if size > 1 else []), *(["log scale"] if steep else [])]
+    heading = ", ".join((said, *more))
+    chart = Chart(tuple(heights(norms, least, most, steep=steep)), peaks, *map(last_part, (copies.first, copies.last)))
+    return Grid(f"{said}: {', '.join(told.values())}", heading, (), (), chart=chart)
 
 
-def peak_text(copies: Copies, name: str | None, norm: float) -> str:
-    """ "1.4 at layers.27", with a sign before what is out of the usual."""
+def peak_text(copies: Copies, word: str, norm: float) -> str:
+    """ "least 1.4 at layers.27", with a sign before what is out of the usual."""
     mark = "⚠ " if place_of(copies, norm) in copies.far_off else ""
-    return f"{mark}{short_number(norm)} at {end_of_name(name or '')}"
+    name = (copies.least if word == "least" else copies.most) or ""
+    return f"{mark}{word} {short_number(norm, digits=2)} at {end_of_name(name)}"
 
 
 def place_of(copies: Copies, norm: float) -> int:
@@ -91,6 +104,11 @@ def heights(norms: Sequence[float | None], least: float, most: float, *, steep: 
             yield norm / most if most else 0.0
         else:
             yield LOWEST + (1 - LOWEST) * (math.log(norm) - low) / span
+
+
+def last_part(name: str) -> str:
+    """The last part of a dotted name: "30"."""
+    return name.rpartition(".")[2]
 
 
 def end_of_name(name: str) -> str:
