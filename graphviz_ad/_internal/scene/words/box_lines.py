@@ -48,6 +48,8 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, ima
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
 PATH_ROOM = 44  # of a module: its path is cut off only where it would be very long, to look the same in every box
+LONGEST_NAME = 40  # of the first line of a formula, which has to name what is called
+GLUE = "\u00a0"  # a space at which no line ends
 FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
@@ -66,8 +68,8 @@ def numbered(role: str, texts: Sequence[str | Grid]) -> list[Line]:
 
 
 def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str], *, brief: bool = False) -> list[Line]:
-    """Name and formula of an operation, a leaf or data, in one line if they fit there; ``brief``: of what does not,
-    only what is called.
+    """Name and formula of an operation, a leaf or data, in one line if they fit there; ``brief``: in two at most, and
+    without the formula where that is not enough.
     """
     node = claim.call.node
     if is_constant(node):
@@ -77,17 +79,29 @@ def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str], 
     if len(name) + len(formula) <= FORMULA_ROOM:
         return [Line("name", f"{name} = {formula}", kind="formula")]
     if brief:
-        return [Line("name", shortened_text(name, NAME_ROOM)), Line("formula", f"= {node.call_op or node.op}(…)")]
+        called = f"{node.op}({', '.join([*claim.in_place(operands), *(['…'] if claim.settings else [])])})"
+        short = next((text for text in (formula, called) if 0 < len(text) <= NAME_ROOM - 2), "")
+        own = Line("name", shortened_text(name, NAME_ROOM))
+        return [own, *([Line("formula", f"= {short}")] if short else [])]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
     return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", wrapped_text(f"= {formula}"))]
 
 
 def wrapped_text(text: str) -> list[str]:
-    """A formula in lines that have room; only of one of very many lines the rest is cut off."""
-    lines = textwrap.wrap(text, NAME_ROOM, break_long_words=False, break_on_hyphens=False)
+    """A formula in lines that have room, its sign with what it is equal to; only of one of very many lines the rest is
+    cut off.
+    """
+    glued = text.replace("= ", f"={GLUE}", 1) if text.startswith("= ") else text
+    if len(glued.split(" ")[0]) > NAME_ROOM:  # a long name is no line with an argument
+        glued = glued.replace("(", "( ", 1)
+    lines = textwrap.wrap(glued, NAME_ROOM, break_long_words=False, break_on_hyphens=False)
     lines = [*lines[: FORMULA_LINES - 1], " ".join(lines[FORMULA_LINES - 1 :])]
-    return [shortened_text(line, NAME_ROOM) for line in lines if line]
+    return [
+        shortened_text(line.replace(GLUE, " "), LONGEST_NAME if i == 0 else NAME_ROOM)
+        for i, line in enumerate(lines)
+        if line
+    ]
 
 
 def has_whole_formula(claim: Claim, formula: str) -> bool:

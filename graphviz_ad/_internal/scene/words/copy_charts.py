@@ -36,7 +36,7 @@ def told_of_copies(node: Node) -> Iterator[str | Grid]:
     least, most = copies.extremes
     said = f"{MEASURED[copies.measure]} of each {UNITS[copies.measure]}"
     if copies.count <= FEW:
-        yield f"{said}: {', '.join(map(said_of_norm, range(copies.count), [copies] * copies.count))}"
+        yield f"{MEASURED[copies.measure]} {', '.join(said_of_norm(place, copies) for place in range(copies.count))}"
         return
     middle = (least + most) / 2
     if most - middle <= ALIKE * middle or copies.count < 2:

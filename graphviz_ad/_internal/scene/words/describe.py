@@ -33,7 +33,7 @@ from graphviz_ad._internal.scene.words.names import (
     is_only_a_part,
     mathematical_names,
 )
-from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
+from graphviz_ad._internal.scene.words.short_text import end_of_name, flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, rows_in_grid
 
@@ -327,6 +327,9 @@ class Describer:
             return autograd_labels.autograd_title(node, results, formula if seen else "")
         if node.kind in PROGRAM_KINDS:
             return box_lines.statement_title(results, formula)
+        if self.options.brief:
+            operands = {letter: end_of_name(name) for letter, name in operands.items()}
+            formula = formula_text.operation_formula(claim, operands)
         return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
 
     @cached_property
