@@ -18,9 +18,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
-from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
@@ -42,11 +40,12 @@ from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.bundles import bundled
+from graphviz_ad._internal.scene.fold_legend import legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
-from graphviz_ad._internal.scene.scene import Box, Point, Scene
+from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
@@ -130,9 +129,8 @@ class Subject:
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
-        own = scene.legend if legend else ()
-        roles = [role for role in roles_of_folds(self.graph) if role != "of result" or "gradient" not in own]
-        return replace(scene, boxes=boxes, legend=(*own, *roles, *roles_of_gradless(boxes)))
+        scene = replace(scene, boxes=boxes)
+        return replace(scene, legend=legend_of_folds(scene, self.graph))
 
     @cached_property
     def curves(self) -> Remarks:
@@ -238,32 +236,6 @@ LEFT_OUT_OF_FOLDS = {
     "flows": "gradients on arrows",
 }
 ELEMENTS, OF_SOME = ("on_edges", "of_gradients", "of_values"), "elements of some tensors"
-
-
-def roles_of_folds(graph: Graph) -> Iterator[str]:
-    """What stands in the legend of a picture of folds, however short it is: the two gradients of a box, and its
-    border.
-    """
-    boxes = [node for node in graph.node_list if node.kind == "module"]
-    if any(port.grad is not None for node in boxes for port in node.ports):
-        yield "of result"
-    if any(node.parameter_norm is not None for node in boxes):
-        yield "inside"
-    told = next((note["start"] for note in graph.notes if note.kind == IN_ALL_BOXES), None)
-    seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
-    if seeds and boxes:
-        usual = "no loss" if any(seed.shape != () for seed in seeds) else "start"
-        yield ROLES_OF_STARTS[told] if told else usual
-
-
-def roles_of_gradless(boxes: Sequence[Box]) -> Iterator[str]:
-    """What stands there of the boxes that need no gradient, which may say so."""
-    gradless = [box for box in boxes if box.gradless or box.kind == "data"]
-    if gradless:
-        yield "gradless, said" if any(line.kind == "none" for box in gradless for line in box.lines) else "gradless"
-
-
-ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 
 
 def with_note(scene: Scene, missing: Sequence[str]) -> Scene:

@@ -15,7 +15,7 @@ from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
-from graphviz_ad._internal.graph.fold_steps import steps_of
+from graphviz_ad._internal.graph.fold_steps import is_passed_over, steps_of
 from graphviz_ad._internal.graph.fold_tree import (
     CHAIN,
     DATA,
@@ -308,16 +308,23 @@ def said_of_places(fold: Fold, every: Sequence[Fold]) -> str:
 
 
 def said_of_line(graph: Graph, fold: Fold) -> str:
-    """The variable that a statement fills, and what it calls, each with how often; of much, what takes a gradient, by
-    signs.
+    """What a statement calls, each with how often, without what only moves elements; of much, what takes a gradient, by
+    signs. Before it the variable that it fills, where no other is called so.
     """
     parts = [part for part in flattened(fold.children) if part.operations]
+    parts = [part for part in parts if not is_passed_over(graph, part)] or parts
     called = said_of_calls(graph, parts)
-    if len(called) > MOST_CALLS:
+    if len(called) > MOST_CALLS or (len(called) == len(parts) and not any(map(partial(has_name, graph), parts))):
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
-    return f"{named}: {calls}" if named and [named] != called[-1:] else calls
+    alone = sum(node.name == named for node in graph.node_list) == 1 or not any(map(partial(has_name, graph), parts))
+    return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
+
+
+def has_name(graph: Graph, part: Fold) -> bool:
+    """Whether the program has a name for what is called: a module or a function."""
+    return part.kind != NODE or is_of_module(graph, part)
 
 
 def said_of_calls(graph: Graph, parts: Sequence[Fold], *, signs: bool = False) -> list[str]:

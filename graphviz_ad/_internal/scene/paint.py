@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES
 from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios, signs
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
@@ -70,6 +71,16 @@ TYPES = {
     "copy": Type(TEXT, "value", bold=True),
     "of result": Type(TEXT, "gradient", italic=True),
     "inside": Type(TEXT, "gradient", italic=True),
+    "held": Type(TEXT, "gradient", italic=True),
+    "kept": Type(TEXT, "muted"),
+    "alike": Type(TEXT, bold=True),
+    "part": Type(TEXT, "path.3", bold=True),
+    "operation": Type(TEXT, "edge", bold=True),
+    "parameter": Type(TEXT, "value", bold=True),
+    "sign": Type(TEXT, "ink"),
+    "far off": Type(TEXT, "ink", bold=True),
+    "born": Type(TEXT, "ink", bold=True),
+    "passed on": Type(TEXT, "ink", bold=True),
     "gradless": Type(TEXT, "muted"),
     "gradless, said": Type(TEXT, "muted"),
     "start": Type(TEXT, "ink"),
@@ -472,8 +483,20 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
+    "statistic": ("mean 3 ± 2", "of all elements, and their deviation"),
+    "type": ("f32[2,3]", "type and shape"),
     "of result": ("‖grad‖", "norm of the gradient of the result"),
     "inside": ("‖grad of params‖", "of all parameters inside"),
+    "held": ("‖.grad‖", "of what .grad of the parameter holds"),
+    "kept": ("keeps 1 kB", "for the backward pass"),
+    "alike": ("×4", "so many, one after the other"),
+    "part": ("▢", "part of the program, closed"),
+    "operation": ("▢", "operation"),
+    "parameter": ("▢", "parameter"),
+    "sign": ("●", "what it computes"),
+    "far off": ("⚠ ▢", f"gradient below {VANISHES:.0e} or above {EXPLODES:,.0f} times the last of its kind"),
+    "born": ("⚠ ▢", "NaN or ∞ came up there"),
+    "passed on": ("⚠ ⬚", "NaN or ∞ came from elsewhere"),
     "copy": ("⬚", "drawn again where it is used"),
     "gradless": ("⬚", "needs no gradient"),
     "gradless, said": ("⬚ grad —", "needs no gradient"),
@@ -490,7 +513,10 @@ LEGEND = {
     "forward": ("→ 3", "what flows forward here"),
 }
 # what stands in the legend of folds, however short it is
-OF_FOLDS = ("of result", "inside", "gradless", "gradless, said", "start", "loss", "backward", "number", "no loss")
+OF_FOLDS = (
+    *("statistic", "type", "of result", "inside", "held", "kept", "alike", "part", "operation", "parameter", "sign"),
+    *("gradless", "gradless, said", "start", "loss", "backward", "number", "no loss", "far off", "born", "passed on"),
+)
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:

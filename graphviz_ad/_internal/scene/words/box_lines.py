@@ -31,6 +31,7 @@ from graphviz_ad._internal.scene.words.cards import (
 from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, told_of_copies
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
+    end_of_name,
     flow_text,
     gradient_text,
     is_constant,
@@ -56,10 +57,10 @@ MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
 TINIEST = 1e-300  # of a norm of which a logarithm is taken
 
 
-def numbered(role: str, texts: Sequence[str | Grid]) -> list[Line]:
-    """Lines of one role, told apart by number; some are drawn."""
+def numbered(role: str, texts: Sequence[str | Grid], kind: str = "") -> list[Line]:
+    """Lines of one role and kind, told apart by number; some are drawn."""
     return [
-        Line(role, text, number=i) if isinstance(text, str) else Line(role, text.said, number=i, grid=text)
+        Line(role, text, kind, i) if isinstance(text, str) else Line(role, text.said, kind, i, text)
         for i, text in enumerate(texts)
     ]
 
@@ -145,16 +146,12 @@ def module_title(node: Node, name: str, *, brief: bool = False, known: bool = Fa
     if node.saved_bytes:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
     sizes = [" · ".join(facts)] if facts and not (brief and what) else []
+    told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
+    room = PATH_ROOM - len(often)
     return [
-        Line("name", shortened_text(end_of_path(name, PATH_ROOM - len(often)), PATH_ROOM - len(often)) + often),
-        *numbered(
-            "kind",
-            [
-                *([what] if what else []),
-                *(() if known else lines_of_contents(node, brief=brief)),
-                *sizes,
-            ],
-        ),
+        Line("name", shortened_text(end_of_path(name, room), room) + often, "repeat" if often else ""),
+        *numbered("kind", told),
+        *(Line("kind", text, "kept" if node.saved_bytes else "", len(told)) for text in sizes),
     ]
 
 
@@ -291,7 +288,7 @@ def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = Fa
     remarks = (f"{snap.nonfinite} masked",) if meant and snap.known and snap.nonfinite and remarks else remarks
     spread = () if is_of_numbers(snap) else spread
     parts = [
-        *((text, "") for text in elements),
+        *((text, "type" if text == type_label(snap) else "") for text in elements),
         *((text, "spread") for text in spread),
         *((text, "") for text in remarks),
     ]
@@ -325,7 +322,8 @@ def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
     with without_signs_of_zeros():
         grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
     if grid is None:
-        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", number=i)
+        is_norm = port.grad is not None and gradient_text(port.grad) == type_label(port.grad)
+        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", "norm" if is_norm else "", i)
     return Line("gradient", grid.said, number=i, grid=replace(grid, beside=i > 0))
 
 
@@ -335,7 +333,7 @@ def gradient_of_alike(ports: Sequence[Port], i: int, label: str) -> Line:
     norms = extent([grad.norm if grad is not None else None for grad in grads])
     none = sum(grad is None for grad in grads)
     said = f"‖{label}‖ {norms}" if norms else f"{label} None of {none}" if none else label
-    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", number=i)
+    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", "norm" if norms else "", i)
 
 
 def port_line(port: Port, i: int, *, typed: bool = True) -> str:
@@ -364,9 +362,9 @@ def gradients(
         return []
     label = gradient_label(node)
     if node.is_of_steps:
-        return numbered("gradient", [*told_of_copies(node)])
+        return numbered("gradient", [*told_of_copies(node)], "norm")
     if holds_parameters(node) and node.parameter_norm is not None:
-        return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"])
+        return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"], "inside")
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
         return numbered("gradient", [f"{label} None"])
     if not node.requires_grad:
@@ -378,8 +376,8 @@ def gradients(
             else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
-        inside = numbered("gradient", of_parameters(node, brief=brief))
-        return [*found, *(replace(line, number=len(found) + line.number) for line in inside)]
+        inside = lines_inside(node, brief=brief)
+        return [*found, *(replace(line, number=len(node.ports) + line.number) for line in inside)]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
@@ -410,6 +408,15 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
+def lines_inside(node: Node, *, brief: bool) -> list[Line]:
+    """The lines of the gradients of the parameters in a box, and of how those of copies differ."""
+    measured = node.copies is not None and node.copies.measure != PARAMETERS
+    return [
+        replace(line, kind="norm") if measured and (i > 0 or node.parameter_norm is None) else line
+        for i, line in enumerate(numbered("gradient", of_parameters(node, brief=brief), "inside"))
+    ]
+
+
 def of_parameters(node: Node, *, brief: bool = False) -> list[str | Grid]:
     """The gradients of the parameters in a box, and how those of copies differ, or which layer in it is out of the
     usual; ``brief``: no more than that one is.
@@ -424,7 +431,7 @@ def of_parameters(node: Node, *, brief: bool = False) -> list[str | Grid]:
     name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
     if brief or name == node.op:
         return [f"⚠ {own}", *told_of_copies(node)]
-    return [own, f"⚠ {short_number(norm)} in {name.removeprefix(f'{node.op}.')}", *told_of_copies(node)]
+    return [own, f"⚠ {short_number(norm)} in {end_of_name(name)}", *told_of_copies(node)]
 
 
 def gradient_label(node: Node) -> str:
@@ -434,23 +441,36 @@ def gradient_label(node: Node) -> str:
 
 def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, inside = node.ports[0].grad, of_parameters(node, brief=brief)
-    is_module = node.kind == "module"
+    grad, inside = node.ports[0].grad, lines_inside(node, brief=brief)
+    is_module, of_norm = node.kind == "module", "held" if node.kind == "leaf" else "norm"
     if grad is None:
-        return numbered("gradient", [f"{label} None", *inside])
+        return following([Line("gradient", f"{label} None", "absent")], inside)
     if (is_module or not grad.known) and grad.norm is not None:
-        said = f"‖{label}‖ {short_number(grad.norm)}"
-        return numbered("gradient", [*([] if brief and node.parameter_norm is not None else [said]), *inside])
+        said = Line("gradient", f"‖{label}‖ {short_number(grad.norm)}", of_norm)
+        return following([] if brief and node.parameter_norm is not None else [said], inside)
     if is_module:
-        return numbered("gradient", [f"{label} {type_label(grad)}", *inside])
+        return following([Line("gradient", f"{label} {type_label(grad)}")], inside)
+    return gradient_of_operation(grad, label, tensors, of_norm)
+
+
+def following(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
+    """Lines of one role with more of them behind."""
+    return [replace(line, number=i) for i, line in enumerate((*lines, *more))]
+
+
+def gradient_of_operation(grad: Snapshot, label: str, tensors: Tensors, of_norm: str) -> list[Line]:
+    """The gradient of an operation or a leaf: its elements, or what they are like; ``of_norm`` is the kind of a line
+    with a norm.
+    """
+    own = of_norm if of_norm == "held" else ""
     with without_signs_of_zeros():
         small = tensors.small or tensors.small_gradients
         grid = grid_of(grad, label, small=small) if tensors.gradients else None
         elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
-        return [Line("gradient", grid.said, grid=grid)]
+        return [Line("gradient", grid.said, own, grid=grid)]
     if len(elements) == 1 and not spread and not remarks:
-        return [Line("gradient", f"{label} {elements[0]}")]
+        return [Line("gradient", f"{label} {elements[0]}", own)]
     said = label if grad.norm is None else f"‖{label}‖ {short_number(grad.norm)}"
     told = [
         *([(text, "") for text in elements] if grad.norm is None else []),
@@ -459,7 +479,7 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool 
     ]
     image = image_of(grad, said, said, small=tensors.small) if tensors.images else None
     return [
-        Line("gradient", said, grid=image),
+        Line("gradient", said, own if grad.norm is None else of_norm, grid=image),
         *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1)),
     ]
 

@@ -10,23 +10,24 @@ from graphviz_ad._internal.operations.rules import rule
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 MOST_LINES, MOST_OPERATIONS, MOST_IN_ROUND = 2, 3, 6  # of what is in a box; steps that are a round
-STEPS_ROOM, LONGEST_PIECE, EACH = 34, 40, "each: "  # characters; before what is in each of a row
+STEPS_ROOM, WIDE, LONGEST_PIECE, EACH = 34, 44, 48, "each: "  # characters; before what is in each of a row
 
 
-def lines_of_steps(steps: Sequence[Step], *, is_layer: bool) -> list[str]:
+def lines_of_steps(steps: Sequence[Step], *, is_layer: bool, room: int = STEPS_ROOM) -> list[str]:
     """What ran, in order; of what is mostly a row of modules of one class, what ran in each of them in a line of its
     own. Nothing of a layer that is no more than operations, as its class says what it is, nor of many of them.
     """
+    room = WIDE if any(step.times > 1 for step in rows_joined(steps)) else room
     bare = all(step.kind == OF_OPERATION for step in steps)
     if (bare and (is_layer or len(steps) > MOST_OPERATIONS)) or (len(steps) < 2 and not bare and steps[0].times == 1):
         return []
     joined = rows_joined(steps)
     main = max(joined, key=lambda step: step.times)
     if main.times == 1 or not main.inner:
-        return in_lines(pieces_of(joined), MOST_LINES)
+        return in_lines(pieces_of(joined), MOST_LINES, room)
     pieces = pieces_of(joined)
     row = next(piece for piece in pieces if said_of_step(main) in piece.text)
-    return [*in_lines(pieces, 1, main=row), *in_lines(pieces_of(main.inner), 1, EACH)]
+    return [*in_lines(pieces, 1, room, main=row), *in_lines(pieces_of(main.inner), 1, room, EACH)]
 
 
 def rows_joined(steps: Sequence[Step]) -> list[Step]:
@@ -90,29 +91,29 @@ def said_of_step(step: Step) -> str:
     return f"{step.times} × {name}" if step.times > 1 else name
 
 
-def in_lines(pieces: Sequence[Piece], most: int, before: str = "", main: Piece | None = None) -> list[str]:
+def in_lines(pieces: Sequence[Piece], most: int, room: int, before: str = "", main: Piece | None = None) -> list[str]:
     """Pieces in so few lines; where they have no room there, those in which least is done are left out, first those in
     the middle, and never the ``main`` one.
     """
     kept = list(pieces)
-    while len(broken(kept, before)) > most:
+    while len(broken(kept, room, before)) > most:
         places = [i for i, piece in enumerate(kept) if piece not in (LEFT_OUT, main)]
         if len(kept) < 3 or len(places) < (1 if main in kept else 2):
             break
         at = min(places, key=lambda i: (kept[i].weight, abs(2 * i - len(kept) + 1), -i))
         kept[at] = LEFT_OUT
         kept = [piece for i, piece in enumerate(kept) if piece is not LEFT_OUT or kept[i - 1 : i] != [LEFT_OUT]]
-    lines = broken(kept, before)
+    lines = broken(kept, room, before)
     last = " ".join(lines[most - 1 :])
     return [*lines[: most - 1], *([shortened_text(last, LONGEST_PIECE)] if last else [])]
 
 
-def broken(pieces: Sequence[Piece], before: str) -> list[str]:
+def broken(pieces: Sequence[Piece], room: int, before: str) -> list[str]:
     """Pieces in lines that have room, with an arrow before each that reads what the one before it makes."""
     lines = [before]
     for i, piece in enumerate(pieces):
         sign = "" if i == 0 else " →" if piece.joined or LEFT_OUT in (piece, pieces[i - 1]) else ","
-        if i and len(lines[-1]) + len(sign) + 1 + len(piece.text) > STEPS_ROOM:
+        if i and len(lines[-1]) + len(sign) + 1 + len(piece.text) > room:
             lines[-1] += sign
             lines.append(piece.text)
         else:

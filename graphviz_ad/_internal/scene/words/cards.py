@@ -11,7 +11,7 @@ from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import snapshot_parts
 from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
-from graphviz_ad._internal.scene.words.box_steps import lines_of_steps
+from graphviz_ad._internal.scene.words.box_steps import STEPS_ROOM, WIDE, lines_of_steps
 
 LEVELS = "▁▂▃▄▅▆▇█"
 LONGEST_CURVE = 24  # characters
@@ -81,7 +81,8 @@ def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
     if node.statement is not None and node.call_op is None:  # a line, whose name says what it calls
         return []
     if node.steps:
-        return lines_of_steps(node.steps, is_layer=node.call_op is not None)
+        room = WIDE if node.copies is not None and node.copies.extremes is not None else STEPS_ROOM
+        return lines_of_steps(node.steps, is_layer=node.call_op is not None, room=room)
     whole = max(node.inside // (node.copies.count if node.copies is not None else 1), 1)
     shown = chosen_parts(node.parts, whole)
     if brief:

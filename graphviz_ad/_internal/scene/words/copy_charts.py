@@ -15,7 +15,7 @@ OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a pi
 # what is measured of each copy, and what one of them is called
 MEASURED: Mapping[str | None, str] = {
     PARAMETERS: OF_PARAMETERS,
-    RESULT: "‖grad of result‖",
+    RESULT: "‖grad‖",
     GIVEN: "‖grad‖",
     None: "‖grad‖",
 }
