@@ -123,8 +123,8 @@ class Subject:
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
-        less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
-        boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
+        less = {"signs": manner.signs and not self.is_part, "statistics": manner.statistics, "gradless": manner.legend}
+        boxes = tuple([slimmer(box, {}, **less, worded=self.is_part) for box in scene.boxes])
         scene = scene if asked.legend else replace(scene, ramp=None)
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):

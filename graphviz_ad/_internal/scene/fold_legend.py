@@ -52,11 +52,9 @@ def roles_of_lines(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:
-    """What kinds of boxes there are, by their borders and signs."""
+    """What kinds of boxes there are, by their borders."""
     kinds = {box.kind for box in boxes if not box.gradless}
     yield from (role for kind, role in OF_BOXES.items() if kind in kinds)
-    if any(box.badge for box in boxes):
-        yield "sign"
 
 
 def roles_of_start(graph: Graph) -> Iterator[str]:

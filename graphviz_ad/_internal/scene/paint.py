@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios, signs
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
@@ -77,7 +78,6 @@ TYPES = {
     "part": Type(TEXT, "path.3", bold=True),
     "operation": Type(TEXT, "edge", bold=True),
     "parameter": Type(TEXT, "value", bold=True),
-    "sign": Type(TEXT, "ink"),
     "far off": Type(TEXT, "ink", bold=True),
     "born": Type(TEXT, "ink", bold=True),
     "passed on": Type(TEXT, "ink", bold=True),
@@ -483,18 +483,17 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
-    "statistic": ("mean 3 ± 2", "of all elements, and their deviation"),
+    "statistic": ("mean 3 ± 2", "± deviation of elements"),
     "type": ("f32[2,3]", "type and shape"),
     "of result": ("‖grad‖", "norm of the gradient of the result"),
     "inside": ("‖grad of params‖", "of all parameters inside"),
-    "held": ("‖.grad‖", "of what .grad of the parameter holds"),
-    "kept": ("keeps 1 kB", "for the backward pass"),
-    "alike": ("×4", "so many, one after the other"),
-    "part": ("▢", "part of the program, closed"),
+    "held": ("‖.grad‖", "of what .grad holds"),
+    "kept": ("keeps 1 kB", "for backward"),
+    "alike": ("×4", "copies"),
+    "part": ("▢", "closed part"),
     "operation": ("▢", "operation"),
     "parameter": ("▢", "parameter"),
-    "sign": ("●", "what it computes"),
-    "far off": ("⚠ ▢", f"gradient below {VANISHES:.0e} or above {EXPLODES:,.0f} times the last of its kind"),
+    "far off": ("⚠ ▢", f"gradient < {short_number(VANISHES)} or > {EXPLODES:,.0f} × the last"),
     "born": ("⚠ ▢", "NaN or ∞ came up there"),
     "passed on": ("⚠ ⬚", "NaN or ∞ came from elsewhere"),
     "copy": ("⬚", "drawn again where it is used"),
@@ -514,7 +513,7 @@ LEGEND = {
 }
 # what stands in the legend of folds, however short it is
 OF_FOLDS = (
-    *("statistic", "type", "of result", "inside", "held", "kept", "alike", "part", "operation", "parameter", "sign"),
+    *("statistic", "type", "of result", "inside", "held", "kept", "alike", "part", "operation", "parameter"),
     *("gradless", "gradless, said", "start", "loss", "backward", "number", "no loss", "far off", "born", "passed on"),
 )
 

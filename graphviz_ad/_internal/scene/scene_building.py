@@ -72,11 +72,19 @@ def is_far_off(node: Node) -> bool:
     return bool(node.copies.far_off if node.copies is not None else node.far_off)
 
 
-def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool, gradless: bool = True) -> Box:
-    """The box without its sign where a formula has it, without more of big tensors than their shape, or without the
-    line that it has no gradient, as its border says; as wide as it must be then.
+def slimmer(
+    box: Box,
+    texts: Mapping[str, list[str]],
+    *,
+    signs: bool,
+    statistics: bool,
+    gradless: bool = True,
+    worded: bool = False,
+) -> Box:
+    """The box without its sign where a formula has it, or where all is ``worded``, without more of big tensors than
+    their shape, or without the line that it has no gradient, as its border says; as wide as it must be then.
     """
-    formula = any(line.kind == "formula" for line in box.lines)
+    formula = worded or any(line.kind == "formula" for line in box.lines)
     badge = box.badge if signs or not formula else ""
     left_out = {kind for kind, shown in (("spread", statistics), ("none", gradless)) if not shown}
     lines = tuple([line for line in box.lines if line.kind not in left_out])

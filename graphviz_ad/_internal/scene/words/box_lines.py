@@ -83,7 +83,7 @@ def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str], 
         called = f"{node.op}({', '.join([*claim.in_place(operands), *(['…'] if claim.settings else [])])})"
         short = next((text for text in (formula, called) if 0 < len(text) <= NAME_ROOM - 2), "")
         own = Line("name", shortened_text(name, NAME_ROOM))
-        return [own, *([Line("formula", f"= {short}")] if short else [])]
+        return [own, Line("formula", f"= {short}") if short else Line("kind", node.op or "")]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
     return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", wrapped_text(f"= {formula}"))]
