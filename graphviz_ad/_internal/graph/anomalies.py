@@ -5,12 +5,12 @@ how large gradients may be is said in `gradient_sizes`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from graphviz_ad._internal.graph.arguments import Argument
-from graphviz_ad._internal.graph.gradient_sizes import far_off
+from graphviz_ad._internal.graph.gradient_sizes import far_off, limits
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -143,16 +143,27 @@ def norms_of_layers(parameters: Iterable[Sequence[Node]]) -> dict[str, float]:
     return {module: float(np.sqrt(np.sum(np.square(each)))) for module, each in found.items()}
 
 
-def far_off_layers(graph: Graph) -> dict[str, float]:
-    """The single layers of which the gradients are far too small or too large, with their norms."""
+def norms_of_all_layers(graph: Graph) -> dict[str, float]:
+    """The same of all parameters of modules in a graph."""
     uses: dict[int | str, list[Node]] = {}
     for node in graph.node_list:
         if node.kind == "leaf" and node.ports[0].shape is not None and "." in (node.name or ""):
             tensor = node.ports[0].tensor
             uses.setdefault(node.key if tensor is None else tensor, []).append(node)
-    norms = norms_of_layers(uses.values())
-    names = [*norms]
-    return {names[i]: norms[names[i]] for i in far_off([*norms.values()])}
+    return norms_of_layers(uses.values())
+
+
+def far_off_in(node: Node, layers: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """What is far too small or too large in a box, of all these ``layers``: its own gradient, under its name, or that
+    of a layer in it.
+    """
+    norms = [*layers.values()]
+    if node.parameter_norm is not None and node.parameter_norm > limits(norms)[1]:
+        return ((node.op or "", node.parameter_norm),)
+    names = [*layers]
+    wrong = {names[i] for i in far_off(norms)}
+    inside = dict.fromkeys(name.rpartition(".")[0] for name in node.parameter_names)
+    return tuple([(name, layers[name]) for name in inside if name in wrong])
 
 
 def last_gradient(graph: Graph, keys: Sequence[str]) -> Snapshot | None:

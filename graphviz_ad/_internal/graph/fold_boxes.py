@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, far_off_layers, norm_of_step, norms_of
+from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of_step, norms_of, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
@@ -152,7 +152,7 @@ def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) ->
     graph = without_reads_of_steps(graph, {key for key, fold in folds.items() if fold.operations}, owner)
     wholes = {key: all_copies(graph, tree, fold.loop) for key, fold in folds.items() if fold.loop is not None}
     return with_buses(
-        contract(graph, groups, owner, partial(box_of_fold, folds, wholes, far_off_layers(graph))), groups
+        contract(graph, groups, owner, partial(box_of_fold, folds, wholes, norms_of_all_layers(graph))), groups
     )
 
 
@@ -174,7 +174,7 @@ def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: M
 def box_of_fold(
     folds: Mapping[str, Fold],
     wholes: Mapping[str, Sequence[Fold]],
-    far_off: Mapping[str, float],
+    layers: Mapping[str, float],
     graph: Graph,
     members: list[Node],
     operands: list[Edge],
@@ -196,13 +196,14 @@ def box_of_fold(
         parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
         if fold.loop
         else node.parts,
-        steps=steps_of(graph, fold.loop.children[0] if fold.loop is not None else fold),
+        steps=steps_of(graph, fold.loop.children[0] if fold.loop is not None else fold)
+        if fold.kind != LINE or fold.loop is not None
+        else (),
         statement=next((m.statement for m in members if m.statement is not None), None)
         if fold.kind == LINE
         else node.statement,
     )
-    layers = dict.fromkeys(name.rpartition(".")[0] for name in node.parameter_names)
-    node = replace(node, far_off=tuple([(name, far_off[name]) for name in layers if name in far_off]))
+    node = replace(node, far_off=far_off_in(node, layers))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
@@ -309,7 +310,7 @@ def said_of_places(fold: Fold, every: Sequence[Fold]) -> str:
 
 def said_of_line(graph: Graph, fold: Fold) -> str:
     """What a statement calls, each with how often, without what only moves elements; of much, what takes a gradient, by
-    signs. Before it the variable that it fills, where no other is called so.
+    signs. Before it the variable that it fills, where no other statement does.
     """
     parts = [part for part in flattened(fold.children) if part.operations]
     parts = [part for part in parts if not is_passed_over(graph, part)] or parts
@@ -318,7 +319,8 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
-    alone = sum(node.name == named for node in graph.node_list) == 1 or not any(map(partial(has_name, graph), parts))
+    filled = sum(node.name == named for node in graph.node_list if node.op is not None)
+    alone = filled < 2 or not any(map(partial(has_name, graph), parts))
     return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
 
 

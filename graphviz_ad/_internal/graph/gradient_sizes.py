@@ -6,7 +6,7 @@ the same limits. A gradient is out of the usual
 - beside the last of its kind, which stands nearest to where gradients start: less than `VANISHES`, or more than
   `EXPLODES` times as large;
 - beside its neighbours: more than `FAR` times as large or as small as the middle one of those around it;
-- by itself: less than `NOTHING`, or none at all, where another of its kind has one.
+- by itself: less than `NOTHING` where another of its kind has more.
 """
 
 from __future__ import annotations
@@ -26,12 +26,19 @@ Norms = Sequence[float | None]
 
 def far_off(norms: Norms) -> list[int]:
     """The places of those that are out of the usual."""
-    known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
-    if not any(norm > 0 for _, norm in known):
-        return []
-    last = next(norm for _, norm in reversed(known) if norm > NOTHING or norm == max(norm for _, norm in known))
+    low, high = limits(norms)
     odd = {*odd_ones(norms)}
-    return [i for i, norm in known if i in odd or norm < NOTHING or not VANISHES * last <= norm <= EXPLODES * last]
+    known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
+    return [i for i, norm in known if not low <= norm <= high or (i in odd and i != known[-1][0])]
+
+
+def limits(norms: Norms) -> tuple[float, float]:
+    """Below and above which those are that are so beside the last, or by themselves."""
+    known = [norm for norm in norms if norm is not None and math.isfinite(norm)]
+    if not any(known):
+        return 0.0, math.inf
+    last = next((norm for norm in reversed(known) if norm > NOTHING), max(known))
+    return max(VANISHES * last, min(NOTHING, max(known))), EXPLODES * last
 
 
 def odd_ones(norms: Norms) -> list[int]:

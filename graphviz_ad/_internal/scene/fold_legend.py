@@ -12,8 +12,8 @@ from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.scene.scene import Box, Line, Scene
 
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
-# kinds of the lines of a box -> what explains them
-OF_KINDS = {"norm": "of result", "inside": "inside", "held": "held", "kept": "kept", "repeat": "alike", "type": "type"}
+# kinds of the lines of a box that are explained, by roles called the same
+OF_KINDS = ("type", "of result", "inside", "held", "kept", "alike")
 OF_LINES = ("statistic", "type")  # roles of lines that are explained by themselves
 OF_BOXES = {"module": "part", "op": "operation", "leaf": "parameter"}
 # what is said of single numbers stands there only where there are some
@@ -48,7 +48,7 @@ def roles_of_lines(lines: Sequence[Line]) -> Iterator[str]:
     """What explains the numbers and words of a box."""
     kinds, roles = {line.kind for line in lines}, {line.role for line in lines}
     yield from (role for role in OF_LINES if role in roles)
-    yield from (role for kind, role in OF_KINDS.items() if kind in kinds)
+    yield from (kind for kind in OF_KINDS if kind in kinds)
 
 
 def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:

@@ -126,7 +126,7 @@ def grid_size(grid: Grid, bold: bool) -> Point:
     title = text_width(grid.heading, HEADING)
     if grid.chart is not None:
         width, height = chart_size(grid.chart)
-        return max(width, title, grid.least), height + HEADING * (ASCENT + DESCENT) * bool(title)
+        return max(width, title, grid.least), height + (HEADING * (ASCENT + DESCENT) + LIFT) * bool(title)
     width, height = cells_size(grid, bold)
     if not title:
         size = width, height
@@ -162,7 +162,7 @@ def chart_with_heading(grid: Grid, chart: Chart, corner: Point, width: float, fa
     x, y = corner[0] + width / 2, corner[1]
     if grid.heading:
         yield heading(grid, x, y + HEADING * ASCENT, "middle", face, owner)
-        y += HEADING * (ASCENT + DESCENT)
+        y += HEADING * (ASCENT + DESCENT) + LIFT
     yield from chart_marks(chart, (x - chart_size(chart)[0] / 2, y), face.color, owner)
 
 

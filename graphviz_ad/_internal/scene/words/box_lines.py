@@ -145,11 +145,11 @@ def module_title(node: Node, name: str, *, brief: bool = False, known: bool = Fa
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     if node.saved_bytes:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
-    sizes = [" · ".join(facts)] if facts and not (brief and what) else []
     told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
+    sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
     return [
-        Line("name", shortened_text(end_of_path(name, room), room) + often, "repeat" if often else ""),
+        Line("name", shortened_text(end_of_path(name, room), room) + often, "alike" if often else ""),
         *numbered("kind", told),
         *(Line("kind", text, "kept" if node.saved_bytes else "", len(told)) for text in sizes),
     ]
@@ -323,7 +323,7 @@ def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
         grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
     if grid is None:
         is_norm = port.grad is not None and gradient_text(port.grad) == type_label(port.grad)
-        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", "norm" if is_norm else "", i)
+        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", "of result" if is_norm else "", i)
     return Line("gradient", grid.said, number=i, grid=replace(grid, beside=i > 0))
 
 
@@ -333,7 +333,7 @@ def gradient_of_alike(ports: Sequence[Port], i: int, label: str) -> Line:
     norms = extent([grad.norm if grad is not None else None for grad in grads])
     none = sum(grad is None for grad in grads)
     said = f"‖{label}‖ {norms}" if norms else f"{label} None of {none}" if none else label
-    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", "norm" if norms else "", i)
+    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", "of result" if norms else "", i)
 
 
 def port_line(port: Port, i: int, *, typed: bool = True) -> str:
@@ -362,7 +362,7 @@ def gradients(
         return []
     label = gradient_label(node)
     if node.is_of_steps:
-        return numbered("gradient", [*told_of_copies(node)], "norm")
+        return numbered("gradient", [*told_of_copies(node)], "of result")
     if holds_parameters(node) and node.parameter_norm is not None:
         return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"], "inside")
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
@@ -412,7 +412,7 @@ def lines_inside(node: Node, *, brief: bool) -> list[Line]:
     """The lines of the gradients of the parameters in a box, and of how those of copies differ."""
     measured = node.copies is not None and node.copies.measure != PARAMETERS
     return [
-        replace(line, kind="norm") if measured and (i > 0 or node.parameter_norm is None) else line
+        replace(line, kind="of result") if measured and (i > 0 or node.parameter_norm is None) else line
         for i, line in enumerate(numbered("gradient", of_parameters(node, brief=brief), "inside"))
     ]
 
@@ -442,7 +442,7 @@ def gradient_label(node: Node) -> str:
 def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
     grad, inside = node.ports[0].grad, lines_inside(node, brief=brief)
-    is_module, of_norm = node.kind == "module", "held" if node.kind == "leaf" else "norm"
+    is_module, of_norm = node.kind == "module", "held" if node.kind == "leaf" else "of result"
     if grad is None:
         return following([Line("gradient", f"{label} None", "absent")], inside)
     if (is_module or not grad.known) and grad.norm is not None:

@@ -78,11 +78,11 @@ def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
     in which most is done: "4 × WhisperEncoderLayer: self_attn, …"; of copies, what is in each; ``brief``: of the latter
     those alone that have modules in them, too, where these do most.
     """
-    if node.statement is not None and node.call_op is None:  # a line, whose name says what it calls
-        return []
     if node.steps:
         room = WIDE if node.copies is not None and node.copies.extremes is not None else STEPS_ROOM
         return lines_of_steps(node.steps, is_layer=node.call_op is not None, room=room)
+    if node.statement is not None and node.call_op is None:  # a line, whose name says what it calls
+        return []
     whole = max(node.inside // (node.copies.count if node.copies is not None else 1), 1)
     shown = chosen_parts(node.parts, whole)
     if brief:
