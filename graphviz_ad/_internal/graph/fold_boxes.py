@@ -197,7 +197,7 @@ def box_of_fold(
         if fold.loop
         else node.parts,
         steps=steps_of(graph, fold.loop.children[0] if fold.loop is not None else fold)
-        if fold.kind != LINE or fold.loop is not None
+        if fold.kind not in (LINE, DATA) or fold.loop is not None
         else (),
         statement=next((m.statement for m in members if m.statement is not None), None)
         if fold.kind == LINE

@@ -13,8 +13,8 @@ SMALL_PRINT = ("kind", "statistic", "type")
 
 
 def letter_sizes(scene: Scene) -> Counter[float]:
-    """Em in points -> number of texts; those of a legend and of notes are among them. The small print of boxes and
-    arrows, as of what a module is, counts as one text.
+    """Em in points -> number of texts; those of a legend and of notes are among them. The small print of
+    boxes and arrows, of what modules and results are like, counts as one text.
     """
     found: Counter[float] = Counter()
     for box in scene.boxes:
