@@ -27,18 +27,22 @@ Norms = Sequence[float | None]
 def far_off(norms: Norms) -> list[int]:
     """The places of those that are out of the usual."""
     low, high = limits(norms)
-    odd = {*odd_ones(norms)}
+    odd, kept = {*odd_ones(norms)}, last_of(norms)[0]
     known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
-    return [i for i, norm in known if not low <= norm <= high or (i in odd and i != known[-1][0])]
+    return [i for i, norm in known if not low <= norm <= high or (i in odd and i != kept)]
 
 
 def limits(norms: Norms) -> tuple[float, float]:
     """Below and above which those are that are so beside the last, or by themselves."""
-    known = [norm for norm in norms if norm is not None and math.isfinite(norm)]
-    if not any(known):
-        return 0.0, math.inf
-    last = next((norm for norm in reversed(known) if norm > NOTHING), max(known))
-    return max(VANISHES * last, min(NOTHING, max(known))), EXPLODES * last
+    _, last = last_of(norms)
+    return (max(VANISHES * last, min(NOTHING, last)), EXPLODES * last) if last else (0.0, math.inf)
+
+
+def last_of(norms: Norms) -> tuple[int, float]:
+    """The place and the norm of the last that is more than nothing, or of the largest; (0, 0) where all are 0."""
+    known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
+    most = max(known, key=lambda each: each[1], default=(0, 0.0))
+    return next((each for each in reversed(known) if each[1] > NOTHING), most)
 
 
 def odd_ones(norms: Norms) -> list[int]:

@@ -10,12 +10,27 @@ from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.scene.scene import Box, Line, Scene
+from graphviz_ad._internal.scene.scene_building import roles_legend
 
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 # kinds of the lines of a box that are explained, by roles called the same
 OF_KINDS = ("type", "of result", "inside", "held", "kept", "alike")
 OF_LINES = ("statistic", "type")  # roles of lines that are explained by themselves
 OF_BOXES = {"module": "part", "op": "operation", "leaf": "parameter"}
+# those that any picture may have, and that are there no more where arrows were put together
+FROM_LINES = (
+    "value",
+    "gradient",
+    "grid",
+    "local",
+    "matrix",
+    "factor",
+    "rule",
+    "contribution",
+    "broadcast",
+    "cut",
+    "tie",
+)
 # what is said of single numbers stands there only where there are some
 SINGLE = {"value": "value", "gradient": "gradient"}
 
@@ -26,7 +41,9 @@ def legend_of_folds(scene: Scene, graph: Graph) -> tuple[str, ...]:
     """
     lines = [line for box in scene.boxes for line in box.lines]
     on_arrows = [line for arrow in scene.arrows for line in arrow.lines]
-    own = [role for role in scene.legend if role not in SINGLE or any(is_single(line, role) for line in lines)]
+    there = {*roles_legend(scene.boxes, scene.arrows, values=True)}
+    found = [role for role in scene.legend if role in there or role not in FROM_LINES]
+    own = [role for role in found if role not in SINGLE or any(is_single(line, role) for line in lines)]
     roles = [
         *(role for role in own if role in SINGLE),
         *roles_of_lines([*lines, *on_arrows]),
@@ -53,7 +70,7 @@ def roles_of_lines(lines: Sequence[Line]) -> Iterator[str]:
 
 def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:
     """What kinds of boxes there are, by their borders."""
-    kinds = {box.kind for box in boxes if not box.gradless}
+    kinds = {box.kind for box in boxes if not (box.gradless or box.warning)}
     yield from (role for kind, role in OF_BOXES.items() if kind in kinds)
 
 

@@ -232,7 +232,8 @@ def lines_of_module(snap: Snapshot) -> list[Line]:
     """What a folded module returned: its elements where they are one row, else what they are like."""
     first, spread, remarks = snapshot_parts(snap, rows=1)
     told = [*first[:1], *(() if is_of_numbers(snap) else spread[:1]), *(() if remarks and snap.nonfinite else remarks)]
-    return [Line("value", text, "spread" if text in spread else "", i) for i, text in enumerate(told)]
+    kinds = {type_label(snap): "type", **dict.fromkeys(spread, "spread")}
+    return [Line("value", text, kinds.get(text, ""), i) for i, text in enumerate(told)]
 
 
 def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
@@ -257,6 +258,7 @@ def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
             Line(
                 "value",
                 "value not recorded" if port.shape is None else type_label(Snapshot(port.shape, port.dtype or "?")),
+                "" if port.shape is None else "type",
             )
         ]
     if tensors.values:
