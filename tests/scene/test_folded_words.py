@@ -297,10 +297,10 @@ SIGNS = {  # what is written -> the role that explains it
     r"‖grad of params‖": "inside",
     r"‖grad‖": "of result",
     r"\.grad\b": "held",
-    r"^mean ": "statistic",
+    r"\bmean ": "statistic",
     r"^[fiu]\d+\[": "type",
     r"keeps \d": "kept",
-    r"^← ": "contribution",
+    r"^←": "contribution",
     r"^✂ ": "cut",
     r" ×\d+$": "alike",
 }

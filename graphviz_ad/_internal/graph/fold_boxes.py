@@ -315,13 +315,20 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
     parts = [part for part in flattened(fold.children) if part.operations]
     parts = [part for part in parts if not is_passed_over(graph, part)] or parts
     called = said_of_calls(graph, parts)
-    if len(called) > MOST_CALLS or (len(called) == len(parts) and not any(map(partial(has_name, graph), parts))):
+    once = len(called) == len(parts) and all(map(partial(has_sign, graph), parts))
+    if len(called) > MOST_CALLS or once:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
     filled = sum(node.name == named for node in graph.node_list if node.op is not None)
     alone = filled < 2 or not any(map(partial(has_name, graph), parts))
     return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
+
+
+def has_sign(graph: Graph, part: Fold) -> bool:
+    """Whether an operation is written by a sign that is no letter."""
+    symbol = rule(graph.nodes[part.key].op or "").symbol if not has_name(graph, part) else ""
+    return bool(symbol) and not any(map(str.isalnum, symbol))
 
 
 def has_name(graph: Graph, part: Fold) -> bool:

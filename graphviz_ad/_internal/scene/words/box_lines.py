@@ -248,7 +248,7 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
-    return replace(line, role="statistic", text=said, grid=grid)
+    return replace(line, role="statistic", kind="", text=said, grid=grid)
 
 
 def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
