@@ -262,9 +262,10 @@ PAGE = """# Large programs on a slide
 Made by `python tools/make_models.py` with `graph.plot(fit="slide")` and no other option. The widths of the models are
 small, their depths are those of the originals. Letters are 12 pixels high or more on a slide of 1280 × 720.
 
-What to look for: "×31" counts copies beside the one that is open; under it is a curve of the norms of their gradients,
-with the first, the last, the least and the most by name. A double border marks the end of the computation, mostly the
-loss. Small boxes with dashed borders stand for a box that is drawn elsewhere.
+What to look for: "×31" counts copies beside the one that is open; under it is what ran in each, in order, and a bar for
+the norm of the gradients of each, with the least and the most told at theirs; where all are about the same, a number.
+Black borders and ⚠ are where a gradient is out of the usual: the legend says which is. A double border marks the end of
+the computation, mostly the loss. Small boxes with dashed borders stand for a box that is drawn elsewhere.
 
 | program | nodes | boxes |
 |---|---|---|

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import graphviz_ad as gad
-from graphviz_ad._internal.api.still_plans import ROLES_OF_STARTS
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.anomalies import anomalous
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
@@ -32,6 +31,7 @@ from graphviz_ad._internal.graph.notice_sentences import two_digits
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
+from graphviz_ad._internal.scene.fold_legend import ROLES_OF_STARTS
 from graphviz_ad._internal.scene.paint import LEGEND
 
 

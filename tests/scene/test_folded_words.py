@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,14 +14,21 @@ from torch import Tensor, nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.api.still_plans import name_to_open
+from graphviz_ad._internal.graph.box_facts import OF_MODULE, OF_OPERATION, Step
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
+from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_off
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
-from graphviz_ad._internal.scene.canvas import Label
-from graphviz_ad._internal.scene.scene import Box, Scene
+from graphviz_ad._internal.graph.repeats import PARAMETERS, copies_named
+from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
+from graphviz_ad._internal.scene.charts import chart_marks, chart_size
+from graphviz_ad._internal.scene.paint import LEGEND
+from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
+from graphviz_ad._internal.scene.words.box_steps import lines_of_steps
+from graphviz_ad._internal.scene.words.copy_charts import chart_of, heights, told_of_copies
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
 
@@ -262,3 +272,159 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         assert all(html.escape(text, quote=False) in made.replace("&quot;", '"') for made in (page, drawing))
     marks = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
     assert " ".join(marks).endswith(" ".join(scene.notes))
+
+
+def blocks() -> Graph:
+    """Blocks of layers, one after the other, of which the last gets by far the largest gradients."""
+    layers = [nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh()) for _ in range(16)]
+    model = nn.Sequential(*layers, nn.Linear(3, 2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.2)
+    return gad.trace(
+        lambda x, y: nn.functional.cross_entropy(model(x), y), torch.randn(5, 3), torch.tensor([0, 1, 0, 1, 1])
+    )
+
+
+def steps_in_time() -> Graph:
+    cell, out = nn.LSTMCell(2, 4), nn.Linear(4, 1)
+
+    def read(steps: Tensor) -> Tensor:
+        state = torch.zeros(1, 4), torch.zeros(1, 4)
+        for x in steps:
+            state = cell(x, state)
+        return out(state[0]).sum()
+
+    return gad.trace(read, torch.randn(70, 1, 2))
+
+
+def shared_weight() -> Graph:
+    table, layers = nn.Embedding(30, 8), nn.ModuleList([nn.Linear(8, 8) for _ in range(30)])
+
+    def program(tokens: Tensor) -> Tensor:
+        x = table(tokens)
+        for layer in layers:
+            x = layer(x).relu()
+        return nn.functional.cross_entropy(x @ table.weight.T, tokens)
+
+    return gad.trace(program, torch.arange(6))
+
+
+def broken() -> Graph:
+    layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(30)])
+
+    def program(x: Tensor) -> Tensor:
+        for i, layer in enumerate(layers):
+            x = torch.log(layer(x) - 9) if i == 20 else layer(x).tanh()
+        return x.sum()
+
+    return gad.trace(program, torch.randn(2, 3))
+
+
+SIGNS = {  # what is written -> the role that explains it
+    r"‖grad of params‖": "inside",
+    r"‖grad‖": "of result",
+    r"\.grad\b": "held",
+    r"\bmean ": "statistic",
+    r"^[fiu]\d+\[": "type",
+    r"keeps \d": "kept",
+    r"^←": "contribution",
+    r"^✂ ": "cut",
+    r" ×\d+$": "alike",
+}
+BORDERS = {("path.3", False): "part", ("edge", False): "operation", ("value.line", False): "parameter",
+           ("value.line", True): "copy", ("muted", True): "gradless"}  # fmt: skip
+
+
+def signs_in(canvas: Canvas) -> Iterator[str]:
+    """The roles of all signs in a picture, by what is seen of it."""
+    for mark in canvas.marks:
+        if isinstance(mark, Label) and mark.owner:
+            yield from (role for sign, role in SIGNS.items() if re.search(sign, mark.text))
+        elif isinstance(mark, Rect) and mark.part == "frame" and (mark.stroke, bool(mark.dash)) in BORDERS:
+            yield BORDERS[mark.stroke or "", bool(mark.dash)]
+        elif isinstance(mark, Rect) and mark.part == "frame" and mark.stroke == "ink":
+            yield "warning"
+
+
+@pytest.mark.parametrize(
+    ("made", "boxes"), [(blocks, 6), (steps_in_time, 6), (shared_weight, 6), (broken, 6), (broken, 12)]
+)
+def test_the_legend_of_folds_explains_every_sign_that_is_shown_and_no_other(
+    made: Callable[[], Graph], boxes: int
+) -> None:
+    torch.manual_seed(0)
+    picture = made().plot(fit="slide", boxes=boxes)
+    explained = {"gradless" if role == "gradless, said" else role for role in picture.scene.legend}
+    warnings = {"far off", "born", "passed on"}
+    said = {*explained} - warnings | ({"warning"} if explained & warnings else set())
+    of_signs = {*SIGNS.values(), *BORDERS.values(), "warning"}
+    assert {*signs_in(picture.canvas)} == said & of_signs
+    assert not any(box.badge for box in picture.scene.boxes)
+    drawn = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
+    assert drawn == [text for role in picture.scene.legend for text in LEGEND[role]]
+
+
+def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:
+    torch.manual_seed(0)
+    graph = fold_to_boxes(blocks(), 6)
+    box = next(node for node in graph.node_list if node.copies is not None)
+    pairs = len(box.steps) // 2
+    assert [(step.name, step.kind) for step in box.steps] == [("Linear", OF_MODULE), ("Tanh", OF_MODULE)] * pairs
+    assert [step.joined for step in box.steps] == [i > 0 for i in range(2 * pairs)]
+    assert lines_of_steps(box.steps, is_layer=True) == ["2 × (Linear, Tanh)" if pairs > 1 else "Linear → Tanh"]
+    apart = (Step("q", OF_MODULE), Step("k", OF_MODULE), Step("add", OF_OPERATION, joined=True))
+    assert lines_of_steps(apart, is_layer=True) == ["q, k → +"]
+    many = tuple(Step(f"module_{name}", OF_MODULE, i, joined=True) for i, name in enumerate("abcdefghij"))
+    first, second = lines_of_steps(many, is_layer=True)
+    assert "…" in first + second
+    assert "module_j" in second
+    assert max(len(first), len(second)) < 48
+
+
+def test_copies_that_are_about_the_same_are_words_and_others_are_bars_as_high_as_their_norms() -> None:
+    torch.manual_seed(0)
+    box = next(node for node in fold_to_boxes(shared_weight(), 6).node_list if node.copies is not None)
+    told = [*told_of_copies(box)]
+    assert box.copies is not None
+    assert box.copies.extremes is not None
+    chart = told[0]
+    assert isinstance(chart, Grid)
+    assert chart.chart is not None
+    least, most = box.copies.extremes
+    assert (least, most) == (min(box.copies.norms), max(box.copies.norms))
+    if most <= 30 * least:
+        assert chart.chart.bars == pytest.approx([norm / most for norm in box.copies.norms])
+    else:
+        order = sorted(range(box.copies.count), key=box.copies.norms.__getitem__)
+        assert order == sorted(order, key=chart.chart.bars.__getitem__)
+    assert [peak.place for peak in chart.chart.peaks] == [box.copies.norms.index(most), box.copies.norms.index(least)]
+    alike = copies_named(["a.0", "a.1", "a.2", "a.3"], [2.0, 2.2, 2.1, 1.9], PARAMETERS)
+    about, ends = told_of_copies(replace(box, copies=alike))
+    assert about == "‖grad of params‖ of each layer: about 2"
+    assert ends == "least 1.9 at a.3, most 2.2 at a.1"
+
+
+@pytest.mark.parametrize("count", [4, 30, 450])
+def test_a_chart_keeps_to_its_size_whatever_it_is_of(count: int) -> None:
+    norms = [float(10 ** (i % 7)) if i % 11 else 0.0 for i in range(count)]
+    grid = chart_of(copies_named([f"layers.{i}" for i in range(count)], norms, PARAMETERS), "x")
+    assert grid.chart is not None
+    wide, high = chart_size(grid.chart)
+    for mark in chart_marks(grid.chart, (0.0, 0.0), "gradient", "box"):
+        if isinstance(mark, Rect):
+            assert mark.x >= -0.01
+            assert mark.x + mark.width <= wide + 0.01
+            assert mark.y >= -0.01
+            assert mark.y + mark.height <= high
+    assert max(heights(norms, 0.0, max(norms), steep=True)) == pytest.approx(1.0)
+
+
+def test_gradients_are_out_of_the_usual_beside_the_last_beside_their_neighbours_or_by_themselves() -> None:
+    assert far_off([1.0, 0.9, 1.1, 1.0]) == []
+    assert far_off([None, 1.0, float("nan"), 2.0]) == []
+    assert far_off([0.9 * VANISHES, 1.1 * VANISHES, 1e-4, 1e-3, 1.0]) == [0]
+    assert far_off([1.1 * EXPLODES, 0.9 * EXPLODES, 30.0, 1.0]) == [0]
+    assert far_off([1.0, 1.0, 9e-5, 1.0, 1.0, 1.0]) == [2]
+    assert far_off([0.0, 1e-3, 0.0]) == [0, 2]
+    assert far_off([0.0, 0.0]) == []

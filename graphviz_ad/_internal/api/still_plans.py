@@ -18,9 +18,7 @@ from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
 from graphviz_ad._internal.explain.path_picture import with_paths
 from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
-from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.step_updates import with_updates
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
@@ -44,11 +42,12 @@ from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, 
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
 from graphviz_ad._internal.scene.bundles import bundled
+from graphviz_ad._internal.scene.fold_legend import legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
-from graphviz_ad._internal.scene.scene import Box, Point, Scene
+from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
@@ -137,15 +136,14 @@ class Subject:
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
-        less = {"signs": manner.signs, "statistics": manner.statistics, "gradless": manner.legend}
-        boxes = tuple([slimmer(box, {}, **less) for box in scene.boxes])
+        less = {"signs": manner.signs and not self.is_part, "statistics": manner.statistics, "gradless": manner.legend}
+        boxes = tuple([slimmer(box, {}, **less, worded=self.is_part) for box in scene.boxes])
         scene = scene if asked.legend else replace(scene, ramp=None)
         legend = asked.given.get("legend", manner.legend and not self.look.theme.brief)
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
-        own = scene.legend if legend else ()
-        roles = [role for role in roles_of_folds(self.graph) if role != "of result" or "gradient" not in own]
-        return replace(scene, boxes=boxes, legend=(*own, *roles, *roles_of_gradless(boxes)))
+        scene = replace(scene, boxes=boxes)
+        return replace(scene, legend=legend_of_folds(scene, self.graph))
 
     @cached_property
     def curves(self) -> Remarks:
@@ -253,36 +251,10 @@ LEFT_OUT_OF_FOLDS = {
 ELEMENTS, OF_SOME = ("on_edges", "of_gradients", "of_values"), "elements of some tensors"
 
 
-def roles_of_folds(graph: Graph) -> Iterator[str]:
-    """What stands in the legend of a picture of folds, however short it is: the two gradients of a box, and its
-    border.
-    """
-    boxes = [node for node in graph.node_list if node.kind == "module"]
-    if any(port.grad is not None for node in boxes for port in node.ports):
-        yield "of result"
-    if any(node.parameter_norm is not None for node in boxes):
-        yield "inside"
-    told = next((note["start"] for note in graph.notes if note.kind == IN_ALL_BOXES), None)
-    seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
-    if seeds and boxes:
-        usual = "no loss" if any(seed.shape != () for seed in seeds) else "start"
-        yield ROLES_OF_STARTS[told] if told else usual
-
-
-def roles_of_gradless(boxes: Sequence[Box]) -> Iterator[str]:
-    """What stands there of the boxes that need no gradient, which may say so."""
-    gradless = [box for box in boxes if box.gradless or box.kind == "data"]
-    if gradless:
-        yield "gradless, said" if any(line.kind == "none" for box in gradless for line in box.lines) else "gradless"
-
-
-ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
-
-
 def has_grids(scene: Scene) -> bool:
     """Whether elements of some tensor are drawn in a scene."""
     lines = [*(box.lines for box in scene.boxes), *(arrow.lines for arrow in scene.arrows)]
-    return any(line.grid is not None for each in lines for line in each)
+    return any(line.grid is not None and line.grid.chart is None for each in lines for line in each)
 
 
 def texts_in(scene: Scene) -> list[str]:

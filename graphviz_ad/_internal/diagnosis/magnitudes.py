@@ -12,6 +12,7 @@ import numpy as np
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
 from graphviz_ad._internal.graph.grad_history import STEP
+from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import HALVES, unit
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot, norm
@@ -27,8 +28,7 @@ from graphviz_ad._internal.operations.training import (
 )
 from graphviz_ad._internal.scene.annotations import is_write
 
-VANISHES, VANISHED = 1e-5, 1e-9  # of what the last layers get
-EXPLODES, EXPLODED = 1e3, 1e6  # times that
+VANISHED, EXPLODED = 1e-9, 1e6  # times what the last layers get, where less than `VANISHES` is a finding already
 ENORMOUS = 1e6  # norm of a gradient for each unit of the norm of a weight
 LEAPS, TOO_FAR, FAR, TOO_SHORT = 5, 0.9, 0.3, 1e-8  # of a weight, in one step
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")

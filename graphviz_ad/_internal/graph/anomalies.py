@@ -1,19 +1,19 @@
-"""Graph -> the nodes at which something is not as it should be: a failure, NaN that came up there, no gradient or 0."""
+"""Graph -> the nodes at which something is not as it should be: a failure, NaN that came up there, no gradient or 0;
+how large gradients may be is said in `gradient_sizes`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from graphviz_ad._internal.graph.arguments import Argument
+from graphviz_ad._internal.graph.gradient_sizes import far_off, limits
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
 from graphviz_ad._internal.graph.snapshot import Snapshot
-
-FAR = 1e4  # times as large, or as small, as the gradients of what is built alike and stands close by
-AROUND = 2  # that stand close by, on each side
 
 
 def anomalous(graph: Graph) -> list[str]:
@@ -129,22 +129,46 @@ def norm_of_step(graph: Graph, keys: Sequence[str]) -> float | None:
     return float(np.sqrt(np.sum(np.square(known)))) if known and len(known) == len(given) else None
 
 
+def norms_of_layers(parameters: Iterable[Sequence[Node]]) -> dict[str, float]:
+    """Module -> the norm of the gradients of its own parameters, of each of which these are all uses; nothing where a
+    parameter has no name, so that nobody knows whose it is.
+    """
+    found: dict[str, list[float]] = {}
+    for uses in parameters:
+        name, grads = uses[0].name, [use.grad for use in uses if use.grad is not None]
+        if name is None:
+            return {}
+        if grads and grads[-1].norm is not None and math.isfinite(grads[-1].norm):
+            found.setdefault(name.rpartition(".")[0], []).append(grads[-1].norm)
+    return {module: float(np.sqrt(np.sum(np.square(each)))) for module, each in found.items()}
+
+
+def norms_of_all_layers(graph: Graph) -> dict[str, float]:
+    """The same of all parameters of modules in a graph."""
+    uses: dict[int | str, list[Node]] = {}
+    for node in graph.node_list:
+        if node.kind == "leaf" and node.ports[0].shape is not None and "." in (node.name or ""):
+            tensor = node.ports[0].tensor
+            uses.setdefault(node.key if tensor is None else tensor, []).append(node)
+    return norms_of_layers(uses.values())
+
+
+def far_off_in(node: Node, layers: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """What is far too small or too large in a box, of all these ``layers``: its own gradient, under its name, or that
+    of a layer in it.
+    """
+    norms = [*layers.values()]
+    if node.parameter_norm is not None and node.parameter_norm > limits(norms)[1]:
+        return ((node.op or "", node.parameter_norm),)
+    names = [*layers]
+    wrong = {names[i] for i in far_off(norms)}
+    inside = dict.fromkeys(name.rpartition(".")[0] for name in node.parameter_names)
+    return tuple([(name, layers[name]) for name in inside if name in wrong])
+
+
 def last_gradient(graph: Graph, keys: Sequence[str]) -> Snapshot | None:
     """The gradient of the last result that has one."""
     found: Iterator[Snapshot] = (
         port.grad for key in reversed(keys) for port in graph.nodes[key].ports if port.grad is not None
     )
     return next(found, None)
-
-
-def odd_ones(norms: Sequence[float | None]) -> list[int]:
-    """The places of those that are far from what the ones around them are."""
-    known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
-    found = []
-    for place, (i, norm) in enumerate(known):
-        start = max(min(place - AROUND, len(known) - 2 * AROUND - 1), 0)
-        others = [other for j, other in known[start : start + 2 * AROUND + 1] if j != i]
-        usual = float(np.median(others)) if len(others) > 1 else norm
-        if norm != usual and not usual / FAR <= norm <= usual * FAR:
-            found.append(i)
-    return found

@@ -1,4 +1,6 @@
-"""Part and NotFinite: which modules are in a box, and how much of what is in it is NaN or infinite."""
+"""Part, Step and NotFinite: which modules are in a box, what ran in it one after the other, and how much of what is in
+it is NaN or infinite.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from graphviz_ad._internal.graph.repeats import Copies
 
 MIXED = "NaN/∞"
+OF_MODULE, OF_FUNCTION, OF_OPERATION = STEP_KINDS = ("module", "function", "operation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,20 @@ class Part:
     operations: int = 0
     parts: tuple[Part, ...] = ()
     differ: Copies | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What ran in a box, in order: the module, the function of the program or the operation of this ``name``, by
+    ``kind``; ``times`` in a row, where these are modules of one class; ``joined``: it read what the one before made.
+    """
+
+    name: str
+    kind: str
+    operations: int = 1
+    times: int = 1
+    joined: bool = False
+    inner: tuple[Step, ...] = ()
 
 
 def neighbours_in(parts: Sequence[Part], operations: int) -> Copies | None:

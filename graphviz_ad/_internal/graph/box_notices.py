@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from graphviz_ad._internal.graph.alarms import alarming_values
-from graphviz_ad._internal.graph.anomalies import has_nonfinite
+from graphviz_ad._internal.graph.anomalies import has_nonfinite, norms_of_layers
 from graphviz_ad._internal.graph.box_contents import what_in
 from graphviz_ad._internal.graph.box_facts import neighbours_in
 from graphviz_ad._internal.graph.fold_tree import is_given
+from graphviz_ad._internal.graph.gradient_sizes import far_off
 from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PASSES_DRAWN, Notice, notice, unread_parameters
 from graphviz_ad._internal.graph.ragged import numel_of_shape
-from graphviz_ad._internal.graph.repeats import GIVEN, NOTHING, Copies
-
-FAR_APART = 1e5  # times as large: more than modules that are of different kinds differ as training begins
+from graphviz_ad._internal.graph.repeats import GIVEN, Copies
 
 
 def notice_of_all(graph: Graph, boxes: Sequence[Node] = ()) -> Notice | None:
@@ -71,22 +67,14 @@ def spreads(graph: Graph) -> bool:
 
 
 def facts_of_modules(parameters: Iterable[Sequence[Node]]) -> Iterator[tuple[Any, ...]]:
-    """Of how many modules the parameters are, which has the least gradient of these, which the most, and whether that
-    is a finding; nothing where a parameter has no name, so that nobody knows whose it is.
+    """Of how many modules the parameters are, which has the least gradient of these, which the most, and whether one
+    of them is out of the usual; nothing where a parameter has no name, so that nobody knows whose it is.
     """
-    norms: dict[str, list[float]] = {}
-    for uses in parameters:
-        name, grads = uses[0].name, [use.grad for use in uses if use.grad is not None]
-        if name is None:
-            return
-        if grads and grads[-1].norm is not None and math.isfinite(grads[-1].norm):
-            norms.setdefault(name.rpartition(".")[0], []).append(grads[-1].norm)
-    if len(norms) < 2:
+    of = norms_of_layers(parameters)
+    if len(of) < 2:
         return
-    of = {module: float(np.sqrt(np.sum(np.square(each)))) for module, each in norms.items()}
     least, most = min(of, key=lambda module: of[module]), max(of, key=lambda module: of[module])
-    uneven = of[most] > 0 and (of[least] < NOTHING or of[most] > FAR_APART * of[least])
-    yield len(of), least, of[least], most, of[most], uneven
+    yield len(of), least, of[least], most, of[most], bool(far_off([*of.values()]))
 
 
 def copies_told(boxes: Iterable[Node]) -> Iterator[Copies]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from graphviz_ad._internal.graph.box_facts import STEP_KINDS
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
 from graphviz_ad._internal.graph.gradient_starts import STARTS
@@ -360,6 +361,13 @@ NOT_FINITE = record_schema(
     where=maybe(TEXT),
 )
 PART = record_schema({"name": TEXT}, copies=COUNT, operations=COUNT, parts=some(ref("part")), differ=maybe(COPIES))
+STEP = record_schema(
+    {"name": TEXT, "kind": {"enum": list(STEP_KINDS)}},
+    operations=COUNT,
+    times=COUNT,
+    joined=TRUTH,
+    inner=some(ref("step")),
+)
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),
     "hooks": TEXTS,
@@ -372,11 +380,13 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "switched_off": TEXTS,
     "copies": maybe(COPIES),
     "parts": some(ref("part")),
+    "steps": some(ref("step")),
     "not_finite": maybe(NOT_FINITE),
     "parameter_names": TEXTS,
     "updates": TEXTS,
     "in_passes": COUNTS,
     "bounds": some(pair(TEXT, COUNT, COUNT, TRUTH)),
+    "far_off": some(pair(TEXT, REAL)),
 }
 # what the facts of this version were, as texts
 OF_VERSION_1: Mapping[str, Schema] = {"settings": some(pair(TEXT, TEXT))}
@@ -454,6 +464,7 @@ def file_of(version: int, notice: Schema, own: Mapping[str, Schema]) -> Schema:
         "failure": FAILURE,
         "argument": ARGUMENT,
         "part": PART,
+        "step": STEP,
         "history": HISTORY,
         "event": EVENT,
         "update": UPDATE,

@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
-from graphviz_ad._internal.graph.anomalies import anomalous, norm_of_step, norms_of, odd_ones
+from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of_step, norms_of, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
+from graphviz_ad._internal.graph.fold_steps import is_passed_over, steps_of
 from graphviz_ad._internal.graph.fold_tree import (
     CHAIN,
     DATA,
@@ -28,6 +29,7 @@ from graphviz_ad._internal.graph.fold_tree import (
     fold_tree,
 )
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
+from graphviz_ad._internal.graph.gradient_sizes import odd_ones
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
@@ -159,7 +161,9 @@ def with_boxes(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None) ->
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
     graph = without_reads_of_steps(graph, {key for key, fold in folds.items() if fold.operations}, owner)
     wholes = {key: all_copies(graph, tree, fold.loop) for key, fold in folds.items() if fold.loop is not None}
-    return with_buses(contract(graph, groups, owner, partial(box_of_fold, folds, wholes)), groups)
+    return with_buses(
+        contract(graph, groups, owner, partial(box_of_fold, folds, wholes, norms_of_all_layers(graph))), groups
+    )
 
 
 def without_reads_of_steps(graph: Graph, computing: Container[str], owner: Mapping[str, str]) -> Graph:
@@ -180,6 +184,7 @@ def is_hidden_read(graph: Graph, edge: Edge, computing: Container[str], owner: M
 def box_of_fold(
     folds: Mapping[str, Fold],
     wholes: Mapping[str, Sequence[Fold]],
+    layers: Mapping[str, float],
     graph: Graph,
     members: list[Node],
     operands: list[Edge],
@@ -201,10 +206,14 @@ def box_of_fold(
         parts=parts_of(graph, [graph.nodes[leaf.key] for leaf in fold.loop.children[0].leaves()])
         if fold.loop
         else node.parts,
+        steps=steps_of(graph, fold.loop.children[0] if fold.loop is not None else fold)
+        if fold.kind not in (LINE, DATA) or fold.loop is not None
+        else (),
         statement=next((m.statement for m in members if m.statement is not None), None)
         if fold.kind == LINE
         else node.statement,
     )
+    node = replace(node, far_off=far_off_in(node, layers))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
@@ -310,16 +319,31 @@ def said_of_places(fold: Fold, every: Sequence[Fold]) -> str:
 
 
 def said_of_line(graph: Graph, fold: Fold) -> str:
-    """The variable that a statement fills, and what it calls, each with how often; of much, what takes a gradient, by
-    signs.
+    """What a statement calls, each with how often, without what only moves elements; of much, what takes a gradient, by
+    signs. Before it the variable that it fills, where no other statement does.
     """
     parts = [part for part in flattened(fold.children) if part.operations]
+    parts = [part for part in parts if not is_passed_over(graph, part)] or parts
     called = said_of_calls(graph, parts)
-    if len(called) > MOST_CALLS:
+    once = len(called) == len(parts) and all(map(partial(has_sign, graph), parts))
+    if len(called) > MOST_CALLS or once:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
-    return f"{named}: {calls}" if named and [named] != called[-1:] else calls
+    filled = sum(node.name == named for node in graph.node_list if node.op is not None)
+    alone = filled < 2 or not any(map(partial(has_name, graph), parts))
+    return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
+
+
+def has_sign(graph: Graph, part: Fold) -> bool:
+    """Whether an operation is written by a sign that is no letter."""
+    symbol = rule(graph.nodes[part.key].op or "").symbol if not has_name(graph, part) else ""
+    return bool(symbol) and not any(map(str.isalnum, symbol))
+
+
+def has_name(graph: Graph, part: Fold) -> bool:
+    """Whether the program has a name for what is called: a module or a function."""
+    return part.kind != NODE or is_of_module(graph, part)
 
 
 def said_of_calls(graph: Graph, parts: Sequence[Fold], *, signs: bool = False) -> list[str]:

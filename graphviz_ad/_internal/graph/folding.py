@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.graph.anomalies import far_off_in, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import not_finite_in, parts_of
 from graphviz_ad._internal.graph.calls import bytes_of
 from graphviz_ad._internal.graph.contraction import (
@@ -43,6 +44,11 @@ def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
         return graph
     owner = {node.key: key for key, nodes in groups.items() for node in nodes}
     result = contract(graph, groups, owner, folded_module)
+    layers = norms_of_all_layers(graph)
+    boxes = [
+        replace(node, far_off=far_off_in(node, layers)) if node.key in groups else node for node in result.node_list
+    ]
+    result = replace(result, node_list=tuple(boxes))
     hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
     names = [result.nodes[key].op or key for key in groups]
     return renumbered(result).saying(notice("modules folded", names, inside=hidden))

@@ -14,7 +14,7 @@ from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.base.frozen import frozen
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.arguments import Arguments
-from graphviz_ad._internal.graph.box_facts import NotFinite, Part
+from graphviz_ad._internal.graph.box_facts import NotFinite, Part, Step
 from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.fact_texts import settings_of
 from graphviz_ad._internal.graph.grad_history import GradHistory
@@ -125,10 +125,12 @@ class Node:
     what a line or a call of the program is made of; ``switched_off`` is what the program called so that autograd
     recorded nothing here, and the line in which it does, where both are known: ("no_grad", "lesson.py:12"); ``copies``
     says how often what stands in one box ran, and how the times differ; ``parts`` are the modules that a box holds,
-    ``not_finite`` is what in it is NaN or infinite, ``parameter_names`` are those of the parameters that it holds;
-    ``updates`` are the names of the parameters that a step of an optimizer changes. Where a picture shows several
-    backward passes, ``in_passes`` are the numbers of those whose gradients a node has. ``bounds``: which copies of what
-    is repeated begin or end with a box, see `graphviz_ad._internal.graph.open_copies`.
+    ``steps`` is what ran in it, in order, ``not_finite`` is what in it is NaN or infinite, ``parameter_names`` are
+    those of the parameters that it holds, ``far_off`` the layers in it with gradients that are far too small or too
+    large, and the norms of these; ``updates`` are the names of the parameters that a step of an optimizer changes. Where
+    a picture shows several backward passes, ``in_passes`` are the numbers of those whose gradients a node has.
+    ``bounds``: which copies of what is repeated begin or end with a box, see
+    `graphviz_ad._internal.graph.open_copies`.
     """
 
     key: str
@@ -164,6 +166,8 @@ class Node:
     updates: tuple[str, ...] = ()
     in_passes: tuple[int, ...] = ()
     bounds: tuple[tuple[str, int, int, bool], ...] = ()
+    steps: tuple[Step, ...] = ()
+    far_off: tuple[tuple[str, float], ...] = ()
 
     @property
     def settings(self) -> tuple[tuple[str, str], ...]:

@@ -19,7 +19,7 @@ from graphviz_ad._internal.base.errors import GraphFormatError
 from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.graph.arguments import Word
-from graphviz_ad._internal.graph.box_facts import NotFinite, Part
+from graphviz_ad._internal.graph.box_facts import NotFinite, Part, Step
 from graphviz_ad._internal.graph.file_checking import Damage, check_file, read_number
 from graphviz_ad._internal.graph.file_schema import FORMAT, OLDEST, SCHEMAS, VERSION
 from graphviz_ad._internal.graph.grad_history import GradEvent, GradHistory
@@ -93,6 +93,7 @@ def _record(
         | WrittenPart
         | Copies
         | Part
+        | Step
         | NotFinite
     ),
 ) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def _record(
 def _json_value(value: Any) -> Any:
     if isinstance(value, Snapshot):
         return _snapshot(value)
-    if isinstance(value, (Port, Notice, Failure, GradEvent, OptimizerUpdate, Copies, Part, NotFinite)):
+    if isinstance(value, (Port, Notice, Failure, GradEvent, OptimizerUpdate, Copies, Part, Step, NotFinite)):
         return _record(value)
     if isinstance(value, Word):
         return {"word": value.name}
@@ -291,6 +292,8 @@ def _read_value(name: str, value: Any) -> Any:
         return OptimizerUpdate(**{fact: _read_value(fact, part) for fact, part in value.items()})
     if isinstance(value, dict) and "count" in value:
         return Copies(**{fact: _read_value(fact, part) for fact, part in value.items()})
+    if isinstance(value, dict) and "name" in value and "kind" in value:
+        return Step(**{fact: _read_value("", part) for fact, part in value.items()})
     if isinstance(value, dict) and "name" in value:
         return Part(**{fact: _read_value(fact, part) for fact, part in value.items()})
     if isinstance(value, dict) and name == "not_finite":

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphviz_ad._internal.graph.gradient_sizes import far_off
+
 # what is measured of each copy: the gradients of its parameters, of its result, or those that a step was given
 PARAMETERS, RESULT, GIVEN = MEASURES = ("parameters", "result", "given")
-MUCH, NOTHING = 1e3, 1e-30  # times as large as another; what is as good as no gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,20 @@ class Copies:
         return (min(known), max(known)) if known else None
 
     @property
-    def is_uneven(self) -> bool:
-        """Whether gradients differ, among all copies, as they should not; those that steps of an optimizer are given
-        do, as a model learns.
+    def far_off(self) -> tuple[int, ...]:
+        """The places of the copies whose gradients are, among all copies, far too small or too large; those that steps
+        of an optimizer are given become smaller as a model learns.
         """
-        extremes = (self.whole or self).extremes
-        if extremes is None or self.measure == GIVEN:
-            return False
-        least, most = extremes
-        return most > 0 and (least < NOTHING or most > MUCH * least)
+        if self.measure == GIVEN:
+            return ()
+        whole = self.whole or self
+        start = next((i for i in range(whole.count) if self.norms == whole.norms[i : i + self.count]), 0)
+        return tuple([i - start for i in far_off(whole.norms) if 0 <= i - start < self.count])
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether some are."""
+        return bool(self.far_off)
 
 
 def copies_named(

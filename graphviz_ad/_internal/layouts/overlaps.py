@@ -29,7 +29,7 @@ Places: TypeAlias = "NDArray[np.intp]"
 
 
 class Overlaps:
-    """What is in the way of what in a placed scene, where arrows whose keys are in ``turned`` turn between rows; each is
+    """What is in the way of what in a placed scene, where arrows with keys in ``turned`` turn between rows; each is
     counted when it is asked for, as crossings cost most and matter least.
     """
 

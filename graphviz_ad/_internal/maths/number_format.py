@@ -20,6 +20,7 @@ SMALLEST, LARGEST = 1e-3, 1e4  # what lies between is written without a power of
 MOST_SPOKEN = 100  # elements of a tensor that are told one by one
 ONE_LINE = 40  # characters that a matrix may take in a caption
 USUAL_DIGITS = 4  # with no more of them, numbers that Python writes without a power of ten are written so here
+MOST_OF_SPREAD = 3  # digits of means and ranges, which are no results
 DIGITS = 4  # significant ones, where nobody asks for others
 _digits: ContextVar[int] = ContextVar("digits", default=DIGITS)
 _zeros: ContextVar[bool] = ContextVar("zeros", default=True)  # whether a zero has a sign
@@ -225,10 +226,9 @@ def _spread_lines(stats: Stats, deviation: float | None) -> tuple[str, ...]:
     if not all(map(math.isfinite, (stats.min, stats.max, stats.mean))):
         return ()
     around = "" if deviation is None or math.isinf(deviation) else f" ± {short_number(deviation, digits=2)}"
-    return (
-        f"{short_number(stats.mean, digits=3)}{around}",
-        f"{short_number(stats.min, digits=3)} … {short_number(stats.max, digits=3)}",
-    )
+    digits = min(MOST_OF_SPREAD, _digits.get())
+    low, high = (short_number(end, digits=digits) for end in (stats.min, stats.max))
+    return f"{short_number(stats.mean, digits=digits)}{around}", f"{low} … {high}"
 
 
 def _deviation(snap: Snapshot) -> float | None:

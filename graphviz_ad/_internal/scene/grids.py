@@ -12,8 +12,9 @@ from functools import lru_cache
 from itertools import groupby, pairwise, zip_longest
 
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
+from graphviz_ad._internal.scene.charts import CHART_PARTS, chart_marks, chart_size
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
-from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid, Point, Ring
+from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Chart, Grid, Point, Ring
 
 HEADING, LARGE, SMALL = 12.5, 15.0, 12.5  # ems, in points
 PAD_X, PAD_Y, GAP, LEAST = 4.0, 2.0, 4.0, 18.0  # around a number; before another matrix; width of a cell
@@ -38,6 +39,7 @@ PARTS = (
     "zero",
     *(f"ring.{kind}.{i}" for kind in RINGS for i in range(len(DASHES))),
     *SHADE_ROLES,
+    *CHART_PARTS,
 )
 
 
@@ -121,8 +123,11 @@ def cells_size(grid: Grid, bold: bool) -> Point:
 @lru_cache(maxsize=AT_HAND)
 def grid_size(grid: Grid, bold: bool) -> Point:
     """Width and height of the cells with their heading."""
-    width, height = cells_size(grid, bold)
     title = text_width(grid.heading, HEADING)
+    if grid.chart is not None:
+        width, height = chart_size(grid.chart)
+        return max(width, title, grid.least), height + (HEADING * (ASCENT + DESCENT) + LIFT) * bool(title)
+    width, height = cells_size(grid, bold)
     if not title:
         size = width, height
     elif heading_before(grid):
@@ -134,6 +139,9 @@ def grid_size(grid: Grid, bold: bool) -> Point:
 
 def grid_marks(grid: Grid, corner: Point, width: float, face: Face, owner: str, part: str) -> Iterator[Mark]:
     """The cells with their heading, in the middle of so much width."""
+    if grid.chart is not None:
+        yield from chart_with_heading(grid, grid.chart, corner, width, face, owner)
+        return
     wide, high = grid_size(grid, face.bold)
     cells, _ = cells_size(grid, face.bold)
     x, y = corner[0] + (width - wide) / 2, corner[1]
@@ -147,6 +155,15 @@ def grid_marks(grid: Grid, corner: Point, width: float, face: Face, owner: str, 
     else:
         x += (wide - cells) / 2
     yield from blocks(grid, (x, y), face, owner, part)
+
+
+def chart_with_heading(grid: Grid, chart: Chart, corner: Point, width: float, face: Face, owner: str) -> Iterator[Mark]:
+    """A chart below what it is of, in the middle of so much width."""
+    x, y = corner[0] + width / 2, corner[1]
+    if grid.heading:
+        yield heading(grid, x, y + HEADING * ASCENT, "middle", face, owner)
+        y += HEADING * (ASCENT + DESCENT) + LIFT
+    yield from chart_marks(chart, (x - chart_size(chart)[0] / 2, y), face.color, owner)
 
 
 def heading(grid: Grid, x: float, y: float, anchor: str, face: Face, owner: str) -> Label:

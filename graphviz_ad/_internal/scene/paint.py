@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES
+from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene import grids, overview, ramp_legend, ratios, signs
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Mark, Polygon, Rect
@@ -72,6 +74,15 @@ TYPES = {
     "copy": Type(TEXT, "value", bold=True),
     "of result": Type(TEXT, "gradient", italic=True),
     "inside": Type(TEXT, "gradient", italic=True),
+    "held": Type(TEXT, "gradient", italic=True),
+    "kept": Type(TEXT, "muted"),
+    "alike": Type(TEXT, bold=True),
+    "part": Type(TEXT, "path.3", bold=True),
+    "operation": Type(TEXT, "edge", bold=True),
+    "parameter": Type(TEXT, "value", bold=True),
+    "far off": Type(TEXT, "ink", bold=True),
+    "born": Type(TEXT, "ink", bold=True),
+    "passed on": Type(TEXT, "ink", bold=True),
     "gradless": Type(TEXT, "muted"),
     "gradless, said": Type(TEXT, "muted"),
     "start": Type(TEXT, "ink"),
@@ -484,8 +495,19 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
+    "statistic": ("mean 3 ± 2", "of the elements, ± deviation"),
+    "type": ("f32[2,3]", "type and shape"),
     "of result": ("‖grad‖", "norm of the gradient of the result"),
     "inside": ("‖grad of params‖", "of all parameters inside"),
+    "held": ("‖.grad‖", "of what .grad holds"),
+    "kept": ("keeps 1 kB", "for backward"),
+    "alike": ("×4", "copies"),
+    "part": ("▢", "closed part"),
+    "operation": ("▢", "operation"),
+    "parameter": ("▢", "parameter"),
+    "far off": ("⚠ ▢", f"gradient < {short_number(VANISHES)} × or > {EXPLODES:,.0f} × the last one"),
+    "born": ("⚠ ▢", "NaN or ∞ came up there"),
+    "passed on": ("⚠ ⬚", "NaN or ∞ came from elsewhere"),
     "copy": ("⬚", "drawn again where it is used"),
     "gradless": ("⬚", "needs no gradient"),
     "gradless, said": ("⬚ grad —", "needs no gradient"),
@@ -502,7 +524,10 @@ LEGEND = {
     "forward": ("→ 3", "what flows forward here"),
 }
 # what stands in the legend of folds, however short it is
-OF_FOLDS = ("of result", "inside", "gradless", "gradless, said", "start", "loss", "backward", "number", "no loss")
+OF_FOLDS = (
+    *("statistic", "type", "of result", "inside", "held", "kept", "alike", "part", "operation", "parameter"),
+    *("gradless", "gradless, said", "start", "loss", "backward", "number", "no loss", "far off", "born", "passed on"),
+)
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:

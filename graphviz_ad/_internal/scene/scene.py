@@ -39,6 +39,28 @@ class Ring:
 
 
 @frozen
+class Peak:
+    """A bar of a chart that is told: at which place, and what stands above it, or ``below``."""
+
+    place: int
+    text: str
+    below: bool = False
+
+
+@frozen
+class Chart:
+    """Bars from a common ground up, each as high as from 0 to 1; of what is not finite None, and −1 of what is unknown.
+    ``peaks`` are told in words, at most one above and one below; below the ends stands what they are, ``first`` and
+    ``last``, where there is room.
+    """
+
+    bars: tuple[float | None, ...]
+    peaks: tuple[Peak, ...] = ()
+    first: str = ""
+    last: str = ""
+
+
+@frozen
 class Grid:
     """The elements of a tensor as cells, drawn in the place of a line as long as its text is what the grid ``said``.
 
@@ -46,7 +68,8 @@ class Grid:
     from −1 to 1, None for what is not finite. ``shades``: how far from 0 each element is, from −4 to 4, `NO_SHADE` for
     complex numbers, None for what is not finite. Before the rows of ``gaps`` something else begins. ``small``: it is
     set small; ``beside``: it stands beside the grid before it; ``least``: how wide it is at least, in points. ``rings``
-    are around some cells; ``row_names`` and ``column_names`` stand before rows and above columns.
+    are around some cells; ``row_names`` and ``column_names`` stand before rows and above columns. A ``chart`` is drawn
+    in the place of cells.
     """
 
     said: str
@@ -61,6 +84,7 @@ class Grid:
     row_names: tuple[str, ...] = ()
     column_names: tuple[str, ...] = ()
     bars: tuple[float | None, ...] = ()
+    chart: Chart | None = None
 
     @property
     def written(self) -> tuple[str, ...]:

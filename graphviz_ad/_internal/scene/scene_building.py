@@ -61,7 +61,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         *room(said.lines, said.badge, ends, texts),
         said.badge,
         ends,
-        warning=(warns := alarms(words.graph, node)) or is_uneven(node),
+        warning=(warns := alarms(words.graph, node)) or is_far_off(node),
         passed_on=warns and not is_born(words.graph, node),
         name=shortened_text(words.names.of[node.key] if node.kind == "module" else said.results, NAME_ROOM),
         hover=said.hover,
@@ -69,16 +69,24 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
     )
 
 
-def is_uneven(node: Node) -> bool:
-    """Whether the gradients of the copies in a box differ as they should not."""
-    return node.copies is not None and node.copies.is_uneven
+def is_far_off(node: Node) -> bool:
+    """Whether the gradient of a copy, or of a layer, in a box is far too small or too large."""
+    return bool(node.copies.far_off if node.copies is not None else node.far_off)
 
 
-def slimmer(box: Box, texts: Mapping[str, list[str]], *, signs: bool, statistics: bool, gradless: bool = True) -> Box:
-    """The box without its sign where a formula has it, without more of big tensors than their shape, or without the
-    line that it has no gradient, as its border says; as wide as it must be then.
+def slimmer(
+    box: Box,
+    texts: Mapping[str, list[str]],
+    *,
+    signs: bool,
+    statistics: bool,
+    gradless: bool = True,
+    worded: bool = False,
+) -> Box:
+    """The box without its sign where a formula has it, or where all is ``worded``, without more of big tensors than
+    their shape, or without the line that it has no gradient, as its border says; as wide as it must be then.
     """
-    formula = any(line.kind == "formula" for line in box.lines)
+    formula = worded or any(line.kind == "formula" for line in box.lines)
     badge = box.badge if signs or not formula else ""
     left_out = {kind for kind, shown in (("spread", statistics), ("none", gradless)) if not shown}
     lines = tuple([line for line in box.lines if line.kind not in left_out])
@@ -214,7 +222,7 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
         yield "gradient"
     words = [line for arrow in arrows for line in arrow.lines]
     grids = [line.grid for line in (*words, *(line for box in boxes for line in box.lines)) if line.grid is not None]
-    if grids:
+    if any(grid.chart is None for grid in grids):
         yield "grid"
     rings = {ring.kind for grid in grids for ring in grid.rings}
     yield from (role for kind, role in RINGS_IN_LEGEND.items() if kind in rings)

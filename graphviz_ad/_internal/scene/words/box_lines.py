@@ -20,17 +20,18 @@ from graphviz_ad._internal.maths.number_format import (
     without_signs_of_zeros,
 )
 from graphviz_ad._internal.operations.traits import CHOICES
-from graphviz_ad._internal.scene.scene import Line
+from graphviz_ad._internal.scene.scene import Grid, Line
 from graphviz_ad._internal.scene.words.cards import (
     is_of_numbers,
     lines_of_contents,
-    lines_of_copies,
     not_finite_lines,
     statistic,
     what_it_is,
 )
+from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, told_of_copies
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
+    end_of_name,
     flow_text,
     gradient_text,
     is_constant,
@@ -48,23 +49,28 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, ima
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
 PATH_ROOM = 44  # of a module: its path is cut off only where it would be very long, to look the same in every box
+LONGEST_NAME = 40  # of the first line of a formula, which has to name what is called
+GLUE = "\u00a0"  # a space at which no line ends
 FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
-OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a picture
+TINIEST = 1e-300  # of a norm of which a logarithm is taken
 
 
-def numbered(role: str, texts: Sequence[str]) -> list[Line]:
-    """Lines of one role, told apart by number."""
-    return [Line(role, text, number=i) for i, text in enumerate(texts)]
+def numbered(role: str, texts: Sequence[str | Grid], kind: str = "") -> list[Line]:
+    """Lines of one role and kind, told apart by number; some are drawn."""
+    return [
+        Line(role, text, kind, i) if isinstance(text, str) else Line(role, text.said, kind, i, text)
+        for i, text in enumerate(texts)
+    ]
 
 
 # --- name and formula
 
 
 def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str], *, brief: bool = False) -> list[Line]:
-    """Name and formula of an operation, a leaf or data, in one line if they fit there; ``brief``: of what does not,
-    only what is called.
+    """Name and formula of an operation, a leaf or data, in one line if they fit there; ``brief``: in two at most, and
+    without the formula where that is not enough.
     """
     node = claim.call.node
     if is_constant(node):
@@ -74,17 +80,29 @@ def title_lines(claim: Claim, name: str, formula: str, operands: Iterable[str], 
     if len(name) + len(formula) <= FORMULA_ROOM:
         return [Line("name", f"{name} = {formula}", kind="formula")]
     if brief:
-        return [Line("name", shortened_text(name, NAME_ROOM)), Line("formula", f"= {node.call_op or node.op}(…)")]
+        called = f"{node.op}({', '.join([*claim.in_place(operands), *(['…'] if claim.settings else [])])})"
+        short = next((text for text in (formula, called) if 0 < len(text) <= NAME_ROOM - 2), "")
+        own = Line("name", shortened_text(name, NAME_ROOM))
+        return [own, Line("formula", f"= {short}") if short else Line("kind", node.op or "")]
     if len(formula) > NAME_ROOM - 2:  # the name of the operation then says more than half a formula
         formula = written_call(claim, operands)
     return [Line("name", shortened_text(name, NAME_ROOM)), *numbered("formula", wrapped_text(f"= {formula}"))]
 
 
 def wrapped_text(text: str) -> list[str]:
-    """A formula in lines that have room; only of one of very many lines the rest is cut off."""
-    lines = textwrap.wrap(text, NAME_ROOM, break_long_words=False, break_on_hyphens=False)
+    """A formula in lines that have room, its sign with what it is equal to; only of one of very many lines the rest is
+    cut off.
+    """
+    glued = text.replace("= ", f"={GLUE}", 1) if text.startswith("= ") else text
+    if len(glued.split(" ")[0]) > NAME_ROOM:  # a long name is no line with an argument
+        glued = glued.replace("(", "( ", 1)
+    lines = textwrap.wrap(glued, NAME_ROOM, break_long_words=False, break_on_hyphens=False)
     lines = [*lines[: FORMULA_LINES - 1], " ".join(lines[FORMULA_LINES - 1 :])]
-    return [shortened_text(line, NAME_ROOM) for line in lines if line]
+    return [
+        shortened_text(line.replace(GLUE, " "), LONGEST_NAME if i == 0 else NAME_ROOM)
+        for i, line in enumerate(lines)
+        if line
+    ]
 
 
 def has_whole_formula(claim: Claim, formula: str) -> bool:
@@ -116,8 +134,10 @@ def rows_of_text(text: str, room: int) -> Iterator[str]:
         yield shortened_text(row, 2 * room)
 
 
-def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
-    """Name of a folded module, what it is, and what is in it; ``brief``: one of these two."""
+def module_title(node: Node, name: str, *, brief: bool = False, known: bool = False) -> list[Line]:
+    """Name of a folded module, what it is, and what is in it; ``brief``: not how much that is; ``known``: what is in it
+    was said of one of its class.
+    """
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
     facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
@@ -125,17 +145,13 @@ def module_title(node: Node, name: str, *, brief: bool = False) -> list[Line]:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
     if node.saved_bytes:
         facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
-    sizes = [" · ".join(facts)] if facts and not (brief and what) else []
+    told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
+    sizes = [" · ".join(facts)] if facts and not (brief and told) else []
+    room = PATH_ROOM - len(often)
     return [
-        Line("name", shortened_text(end_of_path(name, PATH_ROOM - len(often)), PATH_ROOM - len(often)) + often),
-        *numbered(
-            "kind",
-            [
-                *([what] if what else []),
-                *lines_of_contents(node, brief=brief),
-                *sizes,
-            ],
-        ),
+        Line("name", shortened_text(end_of_path(name, room), room) + often, "alike" if often else ""),
+        *numbered("kind", told),
+        *(Line("kind", text, "kept" if node.saved_bytes else "", len(told)) for text in sizes),
     ]
 
 
@@ -216,7 +232,8 @@ def lines_of_module(snap: Snapshot) -> list[Line]:
     """What a folded module returned: its elements where they are one row, else what they are like."""
     first, spread, remarks = snapshot_parts(snap, rows=1)
     told = [*first[:1], *(() if is_of_numbers(snap) else spread[:1]), *(() if remarks and snap.nonfinite else remarks)]
-    return [Line("value", text, "spread" if text in spread else "", i) for i, text in enumerate(told)]
+    kinds = {type_label(snap): "type", **dict.fromkeys(spread, "spread")}
+    return [Line("value", text, kinds.get(text, ""), i) for i, text in enumerate(told)]
 
 
 def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
@@ -231,7 +248,7 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
-    return replace(line, role="statistic", text=said, grid=grid)
+    return replace(line, role="statistic", kind="", text=said, grid=grid)
 
 
 def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
@@ -241,6 +258,7 @@ def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
             Line(
                 "value",
                 "value not recorded" if port.shape is None else type_label(Snapshot(port.shape, port.dtype or "?")),
+                "" if port.shape is None else "type",
             )
         ]
     if tensors.values:
@@ -272,7 +290,7 @@ def element_lines(role: str, snap: Snapshot, first: int = 0, *, brief: bool = Fa
     remarks = (f"{snap.nonfinite} masked",) if meant and snap.known and snap.nonfinite and remarks else remarks
     spread = () if is_of_numbers(snap) else spread
     parts = [
-        *((text, "") for text in elements),
+        *((text, "type" if text == type_label(snap) else "") for text in elements),
         *((text, "spread") for text in spread),
         *((text, "") for text in remarks),
     ]
@@ -306,7 +324,8 @@ def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
     with without_signs_of_zeros():
         grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
     if grid is None:
-        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", number=i)
+        is_norm = port.grad is not None and gradient_text(port.grad) == type_label(port.grad)
+        return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", "of result" if is_norm else "", i)
     return Line("gradient", grid.said, number=i, grid=replace(grid, beside=i > 0))
 
 
@@ -316,7 +335,7 @@ def gradient_of_alike(ports: Sequence[Port], i: int, label: str) -> Line:
     norms = extent([grad.norm if grad is not None else None for grad in grads])
     none = sum(grad is None for grad in grads)
     said = f"‖{label}‖ {norms}" if norms else f"{label} None of {none}" if none else label
-    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", number=i)
+    return Line("gradient", f"{len(ports)} × {ports[0].name}: {said}", "of result" if norms else "", i)
 
 
 def port_line(port: Port, i: int, *, typed: bool = True) -> str:
@@ -345,9 +364,9 @@ def gradients(
         return []
     label = gradient_label(node)
     if node.is_of_steps:
-        return numbered("gradient", lines_of_copies(node))
+        return numbered("gradient", [*told_of_copies(node)], "of result")
     if holds_parameters(node) and node.parameter_norm is not None:
-        return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"])
+        return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"], "inside")
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
         return numbered("gradient", [f"{label} None"])
     if not node.requires_grad:
@@ -359,7 +378,8 @@ def gradients(
             else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
-        return [*found, *(Line("gradient", text, number=len(found) + i) for i, text in enumerate(of_parameters(node)))]
+        inside = lines_inside(node, brief=brief)
+        return [*found, *(replace(line, number=len(node.ports) + line.number) for line in inside)]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
@@ -390,14 +410,30 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
-def of_parameters(node: Node) -> list[str]:
-    """The gradients of the parameters in a box, and how those of copies differ."""
+def lines_inside(node: Node, *, brief: bool) -> list[Line]:
+    """The lines of the gradients of the parameters in a box, and of how those of copies differ."""
+    measured = node.copies is not None and node.copies.measure != PARAMETERS
+    return [
+        replace(line, kind="of result") if measured and (i > 0 or node.parameter_norm is None) else line
+        for i, line in enumerate(numbered("gradient", of_parameters(node, brief=brief), "inside"))
+    ]
+
+
+def of_parameters(node: Node, *, brief: bool = False) -> list[str | Grid]:
+    """The gradients of the parameters in a box, and how those of copies differ, or which layer in it is out of the
+    usual; ``brief``: no more than that one is.
+    """
     if node.parameter_norm is None:
-        return lines_of_copies(node)
-    copies = node.copies
-    each_has_its_own = copies is not None and copies.measure == PARAMETERS
-    several = f" of {copies.count:,} together:" if copies is not None and each_has_its_own else ""
-    return [f"{OF_PARAMETERS}{several} {short_number(node.parameter_norm)}", *lines_of_copies(node)]
+        return [*told_of_copies(node)]
+    if node.copies is not None and node.copies.measure == PARAMETERS and node.copies.extremes is not None:
+        return [*told_of_copies(node)]
+    own = f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"
+    if not node.far_off or node.copies is not None:
+        return [own, *told_of_copies(node)]
+    name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
+    if brief or name == node.op:
+        return [f"⚠ {own}", *told_of_copies(node)]
+    return [own, f"⚠ {short_number(norm)} in {end_of_name(name)}", *told_of_copies(node)]
 
 
 def gradient_label(node: Node) -> str:
@@ -407,23 +443,36 @@ def gradient_label(node: Node) -> str:
 
 def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, inside = node.ports[0].grad, of_parameters(node)
-    is_module = node.kind == "module"
+    grad, inside = node.ports[0].grad, lines_inside(node, brief=brief)
+    is_module, of_norm = node.kind == "module", "held" if node.kind == "leaf" else "of result"
     if grad is None:
-        return numbered("gradient", [f"{label} None", *inside])
+        return following([Line("gradient", f"{label} None", "absent")], inside)
     if (is_module or not grad.known) and grad.norm is not None:
-        said = f"‖{label}‖ {short_number(grad.norm)}"
-        return numbered("gradient", [*([] if brief and node.parameter_norm is not None else [said]), *inside])
+        said = Line("gradient", f"‖{label}‖ {short_number(grad.norm)}", of_norm)
+        return following([] if brief and node.parameter_norm is not None else [said], inside)
     if is_module:
-        return numbered("gradient", [f"{label} {type_label(grad)}", *inside])
+        return following([Line("gradient", f"{label} {type_label(grad)}")], inside)
+    return gradient_of_operation(grad, label, tensors, of_norm)
+
+
+def following(lines: Sequence[Line], more: Sequence[Line]) -> list[Line]:
+    """Lines of one role with more of them behind."""
+    return [replace(line, number=i) for i, line in enumerate((*lines, *more))]
+
+
+def gradient_of_operation(grad: Snapshot, label: str, tensors: Tensors, of_norm: str) -> list[Line]:
+    """The gradient of an operation or a leaf: its elements, or what they are like; ``of_norm`` is the kind of a line
+    with a norm.
+    """
+    own = of_norm if of_norm == "held" else ""
     with without_signs_of_zeros():
         small = tensors.small or tensors.small_gradients
         grid = grid_of(grad, label, small=small) if tensors.gradients else None
         elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
-        return [Line("gradient", grid.said, grid=grid)]
+        return [Line("gradient", grid.said, own, grid=grid)]
     if len(elements) == 1 and not spread and not remarks:
-        return [Line("gradient", f"{label} {elements[0]}")]
+        return [Line("gradient", f"{label} {elements[0]}", own)]
     said = label if grad.norm is None else f"‖{label}‖ {short_number(grad.norm)}"
     told = [
         *([(text, "") for text in elements] if grad.norm is None else []),
@@ -432,7 +481,7 @@ def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool 
     ]
     image = image_of(grad, said, said, small=tensors.small) if tensors.images else None
     return [
-        Line("gradient", said, grid=image),
+        Line("gradient", said, own if grad.norm is None else of_norm, grid=image),
         *(Line("gradient", text, kind, i) for i, (text, kind) in enumerate(told, 1)),
     ]
 

@@ -1,21 +1,18 @@
-"""Folded node -> what it is, in a few words: its class with the sizes of a layer, and how its copies differ."""
+"""Folded node -> what it is, in a few words: its class with the sizes of a layer, what is in it, what is not finite."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from graphviz_ad._internal.graph.arguments import Argument
-from graphviz_ad._internal.graph.box_facts import MIXED, Part, neighbours_in
+from graphviz_ad._internal.graph.box_facts import MIXED, Part
 from graphviz_ad._internal.graph.graph import Node
-from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, Copies
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import short_number, snapshot_parts
+from graphviz_ad._internal.maths.number_format import snapshot_parts
 from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
+from graphviz_ad._internal.scene.words.box_steps import STEPS_ROOM, WIDE, lines_of_steps
 
-# what a copy is, by what is measured of it, and what that is
-UNITS = {PARAMETERS: "a layer", RESULT: "a step", GIVEN: "a step", None: "each"}
-MEASURED: Mapping[str | None, str] = {RESULT: "‖grad of result‖ ", GIVEN: "‖grad‖ "}
 LEVELS = "▁▂▃▄▅▆▇█"
 LONGEST_CURVE = 24  # characters
 LEAST_SPAN = 1.0  # of powers of ten, from the lowest to the highest column
@@ -77,9 +74,13 @@ def stride_text(stride: Argument) -> str:
 
 
 def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
-    """The modules in a box in which most is done: "4 × WhisperEncoderLayer: self_attn, …"; of copies, those in each;
-    ``brief``: those alone that have modules in them, too, where these do most.
+    """What is in a box, in at most two lines: "input_norm → self_attn → +"; of what is only known by its modules those
+    in which most is done: "4 × WhisperEncoderLayer: self_attn, …"; of copies, what is in each; ``brief``: of the latter
+    those alone that have modules in them, too, where these do most.
     """
+    if node.steps:
+        room = WIDE if node.copies is not None and node.copies.extremes is not None else STEPS_ROOM
+        return lines_of_steps(node.steps, is_layer=node.call_op is not None, room=room)
     if node.statement is not None and node.call_op is None:  # a line, whose name says what it calls
         return []
     whole = max(node.inside // (node.copies.count if node.copies is not None else 1), 1)
@@ -125,70 +126,9 @@ def packed(texts: Sequence[str]) -> list[str]:
     return [f"{line}," if i < len(lines) - 1 else line for i, line in enumerate(lines)]
 
 
-def lines_of_copies(node: Node) -> list[str]:
-    """How the gradients of copies differ: a small curve, and the first, the last, the least and the most of them by
-    name.
-    """
-    copies = node.copies
-    if copies is None:
-        return lines_of_neighbours(node)
-    if not any(norm is not None for norm in copies.norms):
-        return []
-    known = [norm for norm in copies.norms if norm is not None and math.isfinite(norm)]
-    told = (
-        ("first", copies.first, copies.norms[0]),
-        ("last", copies.last, copies.norms[-1]),
-        ("least", copies.least, min(known, default=None)),
-        ("most", copies.most, max(known, default=None)),
-    )
-    mark = {"least": "⚠ "} if copies.is_uneven else {}
-    whose = " of these" if copies.whole is not None else ""
-    words: dict[tuple[str, float], list[str]] = {}
-    for word, name, norm in told:
-        if name is not None and norm is not None:
-            words.setdefault((name, norm), []).append(word)
-    lines = [
-        f"{mark.get(which[-1], '')}{', '.join(which)}{whose}: {short_number(norm)} at {short_name(name)}"
-        for (name, norm), which in words.items()
-    ]
-    return [*lines_of_curve(copies), *lines]
-
-
-def lines_of_curve(copies: Copies) -> list[str]:
-    """What a curve shows, on which scale, and the curve: "‖grad of result‖ a step, log ▁▂▃"; of many copies in lines
-    of their own, with how many a column stands for.
-    """
-    said = f"{MEASURED.get(copies.measure or '', '')}{UNITS[copies.measure]}, log"
-    size = copies_in_column(copies.count)
-    if size > 1:
-        return [f"{said}; a column: least of {size}", curve(copies.norms)]
-    return [said, curve(copies.norms)] if copies.measure in MEASURED else [f"{said} {curve(copies.norms)}"]
-
-
 def copies_in_column(count: int) -> int:
-    """How many copies one column of a curve stands for, or the last for fewer."""
+    """How many steps one column of a curve stands for, or the last for fewer."""
     return -(-count // LONGEST_CURVE)
-
-
-def lines_of_neighbours(node: Node) -> list[str]:
-    """How the gradients of the layers differ that are most of a box: "a layer, log ▃▅▅▄, least 0.07 at h.0", "most 1.9
-    at h.3".
-    """
-    differ = neighbours_in(node.parts, node.inside)
-    if differ is None or differ.extremes is None:
-        return []
-    (least, most), mark = differ.extremes, "⚠ " if differ.is_uneven else ""
-    *before, shown = lines_of_curve(differ)
-    return [
-        *before,
-        f"{shown}, {mark}least {short_number(least)} at {short_name(differ.least or '')}",
-        *([f"most {short_number(most)} at {short_name(differ.most or '')}"] if most > least else []),
-    ]
-
-
-def short_name(name: str) -> str:
-    """The end of a dotted name: "layers.30"."""
-    return ".".join(name.split(".")[-2:])
 
 
 def curve(norms: Sequence[float | None], *, largest: bool = False) -> str:

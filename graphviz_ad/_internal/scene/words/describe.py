@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.fold_tree import is_given
@@ -32,7 +33,7 @@ from graphviz_ad._internal.scene.words.names import (
     is_only_a_part,
     mathematical_names,
 )
-from graphviz_ad._internal.scene.words.short_text import flow_text, short_elements
+from graphviz_ad._internal.scene.words.short_text import end_of_name, flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, rows_in_grid
 
@@ -319,13 +320,27 @@ class Describer:
                 node,
                 within_frame(title_of_module(node, self.names.of[node.key]), node.module, self.frames),
                 brief=self.options.brief,
+                known=self.options.brief and node.key not in self.first_of_class,
             )
         if self.options.labels == autograd_labels.AUTOGRAD:
             seen = box_lines.has_whole_formula(claim, formula) and not autograd_labels.is_finished(self.graph)
             return autograd_labels.autograd_title(node, results, formula if seen else "")
         if node.kind in PROGRAM_KINDS:
             return box_lines.statement_title(results, formula)
+        if self.options.brief:
+            operands = {letter: end_of_name(name) for letter, name in operands.items()}
+            formula = formula_text.operation_formula(claim, operands)
         return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
+
+    @cached_property
+    def first_of_class(self) -> frozenset[str]:
+        """The folded modules that are the first of their class, or have something else in them."""
+        found: dict[object, str] = {}
+        for node in self.graph.node_list:
+            if node.kind == "module":
+                names = tuple([(step.name, tuple([each.name for each in step.inner])) for step in node.steps])
+                found.setdefault((node.call_op, names) if node.call_op and names else node.key, node.key)
+        return frozenset(found.values())
 
     # --- edges
 

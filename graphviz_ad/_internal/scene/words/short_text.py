@@ -119,6 +119,14 @@ def numbered_name(name: str, count: int) -> str:
     return name + "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(count))
 
 
+def end_of_name(name: str) -> str:
+    """The last part of a dotted name, with the one before it where it is but a number, or what a module has of its own:
+    "norm", "layers.30", "fc.weight".
+    """
+    *around, last = name.split(".")
+    return f"{around[-1]}.{last}" if around and (last.isdigit() or last in ("weight", "bias")) else last
+
+
 def shortened_text(text: str, room: int) -> str:
     """The text, cut with an ellipsis after `room` characters."""
     return text if len(text) <= room else text[: room - 1] + "…"

@@ -1,0 +1,107 @@
+"""Scene of folds -> the roles in its legend: every sign that the picture shows, and none that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from graphviz_ad._internal.graph.alarms import alarms
+from graphviz_ad._internal.graph.anomalies import is_born
+from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.scene.scene import Box, Line, Scene
+from graphviz_ad._internal.scene.scene_building import roles_legend
+
+ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
+# kinds of the lines of a box that are explained, by roles called the same
+OF_KINDS = ("type", "of result", "inside", "held", "kept", "alike")
+OF_LINES = ("statistic", "type")  # roles of lines that are explained by themselves
+OF_BOXES = {"module": "part", "op": "operation", "leaf": "parameter"}
+# those that any picture may have, and that are there no more where arrows were put together
+FROM_LINES = (
+    "value",
+    "gradient",
+    "grid",
+    "local",
+    "matrix",
+    "factor",
+    "rule",
+    "contribution",
+    "broadcast",
+    "cut",
+    "tie",
+)
+# what is said of single numbers stands there only where there are some
+SINGLE = {"value": "value", "gradient": "gradient"}
+
+
+def legend_of_folds(scene: Scene, graph: Graph) -> tuple[str, ...]:
+    """All roles, in the order of what a box says, what stands on arrows, what boxes are and what is out of the usual;
+    ``scene.legend`` has those that any picture may have.
+    """
+    lines = [line for box in scene.boxes for line in box.lines]
+    on_arrows = [line for arrow in scene.arrows for line in arrow.lines]
+    there = {*roles_legend(scene.boxes, scene.arrows, values=True)}
+    found = [role for role in scene.legend if role in there or role not in FROM_LINES]
+    own = [role for role in found if role not in SINGLE or any(is_single(line, role) for line in lines)]
+    roles = [
+        *(role for role in own if role in SINGLE),
+        *roles_of_lines([*lines, *on_arrows]),
+        *(role for role in own if role not in SINGLE),
+        *roles_of_boxes(scene.boxes),
+        *roles_of_start(graph),
+        *roles_of_gradless(scene.boxes),
+        *roles_of_warnings(graph, scene.boxes),
+    ]
+    return tuple(dict.fromkeys(roles))
+
+
+def is_single(line: Line, role: str) -> bool:
+    """Whether a line is a number, or a few of them, in letters."""
+    return line.role == role and not line.kind and line.drawn is None
+
+
+def roles_of_lines(lines: Sequence[Line]) -> Iterator[str]:
+    """What explains the numbers and words of a box."""
+    kinds, roles = {line.kind for line in lines}, {line.role for line in lines}
+    yield from (role for role in OF_LINES if role in roles)
+    yield from (kind for kind in OF_KINDS if kind in kinds)
+
+
+def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:
+    """What kinds of boxes there are, by their borders."""
+    kinds = {box.kind for box in boxes if not (box.gradless or box.warning)}
+    yield from (role for kind, role in OF_BOXES.items() if kind in kinds)
+
+
+def roles_of_start(graph: Graph) -> Iterator[str]:
+    """What the double border means."""
+    told = next((note["start"] for note in graph.notes if note.kind == IN_ALL_BOXES), None)
+    seeds = [port.upstream for node in graph.node_list for port in node.ports if port.upstream is not None]
+    if seeds and any(node.kind == "module" for node in graph.node_list):
+        usual = "no loss" if any(seed.shape != () for seed in seeds) else "start"
+        yield ROLES_OF_STARTS[told] if told else usual
+
+
+def roles_of_gradless(boxes: Sequence[Box]) -> Iterator[str]:
+    """What stands there of the boxes that need no gradient, which may say so."""
+    gradless = [box for box in boxes if box.gradless or box.kind == "data"]
+    if gradless:
+        yield "gradless, said" if any(line.kind == "none" for box in gradless for line in box.lines) else "gradless"
+
+
+def roles_of_warnings(graph: Graph, boxes: Sequence[Box]) -> Iterator[str]:
+    """What a thick or a black border means."""
+    nodes = [graph.nodes[box.key] for box in boxes if box.warning and box.key in graph.nodes]
+    wrong = [node for node in nodes if alarms(graph, node)]
+    if any(not is_of_values(graph, node) for node in nodes):
+        yield "far off"
+    if any(is_born(graph, node) for node in wrong):
+        yield "born"
+    if any(not is_born(graph, node) for node in wrong):
+        yield "passed on"
+
+
+def is_of_values(graph: Graph, node: Node) -> bool:
+    """Whether a box warns of what is not finite, or of a failure, rather than of how large a gradient is."""
+    return alarms(graph, node) or node.raised
