@@ -177,6 +177,7 @@ def sizes(counts: Iterable[int]) -> None:
     print("|---|---|---|---|---|---|")
     for count in counts:
         graph = made_of(count)
+        _ = graph.node_list  # which is when it is made
         for shown, options in (("folded", {}), ("whole", {"boxes": UNFOLDED})):
             start = time.process_time()
             picture = graph.plot(**options)

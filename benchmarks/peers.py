@@ -151,6 +151,7 @@ def ours(boxes: int | None) -> Callable[[Any, Any], Outcome]:
         import graphviz_ad as gad
 
         graph: Any = gad.trace(model, data)
+        _ = graph.node_list  # which is when it is made
         options = {} if boxes is None else {"boxes": boxes}
         return graph, lambda path: Path(graph.plot(**options).save(f"{path}.svg"))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from call_counts import counted
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from random_programs import Input, Program, inputs, programs
@@ -241,3 +242,19 @@ def test_a_graph_that_cannot_be_made_says_so_each_time_and_is_made_once_it_can(m
             with pytest.raises(TraceError, match=r"no graph could be made of it: AttributeError: .*no_such_thing"):
                 ask(graph)
     assert files(graph) == files(traced())
+
+
+def test_an_operation_of_a_long_graph_costs_few_calls() -> None:
+    """The limit is what was measured and a tenth more; see the limits on traces alone, which make no graph."""
+
+    def sines(x: Tensor, length: int) -> Tensor:
+        for _ in range(length):
+            x = torch.sin(x)
+        return x
+
+    def asked(length: int) -> int:
+        graph = gad.trace(lambda x: sines(x, length), 0.5)
+        return sum(counted(lambda: graph.node_list).ran.values())
+
+    asked(10)  # what is done once a process
+    assert (asked(60) - asked(10)) / 50 <= 113
