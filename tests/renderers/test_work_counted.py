@@ -52,7 +52,7 @@ def unrolled(steps: int) -> gad.Graph:
 
 
 def test_a_slide_is_planned_with_few_descriptions_placements_and_rows() -> None:
-    graph = unrolled(12)
+    graph = unrolled(20)
     calls = counted(lambda: graph.plot(fit="slide"))
     assert calls.of(layered.place_tightly) <= 14
     assert calls.of(describe.words_of_graph) <= 18

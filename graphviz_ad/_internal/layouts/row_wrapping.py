@@ -289,11 +289,17 @@ class _Numbers:
         self.middles = (self.extents[0] + self.extents[2]) / 2
         self.spans = np.array(strip.spans).reshape(-1, 2).T
         self.reach = np.array(strip.reach).reshape(-1, 4).T
-        middles = [(box.center, box) for box in scene.boxes if box.center]
-        middles += [(arrow.label_center, arrow) for arrow in scene.arrows if arrow.label_center]
+        middles = [
+            *((box.center, (box.width / 2, box.height / 2)) for box in scene.boxes if box.center),
+            *(
+                (arrow.label_center, (arrow.width / 2, arrow.height / 2))
+                for arrow in scene.arrows
+                if arrow.label_center
+            ),
+        ]
         frames = [(group.corner, group.size) for group in scene.groups if group.corner and group.size and group.size[0]]
         self.places = self.points(map(strip.turn, [*(middle for middle, _ in middles), *(each for each, _ in frames)]))
-        halves = [strip.turn((part.width / 2, part.height / 2)) for _, part in middles]
+        halves = [strip.turn(half) for _, half in middles]
         sizes = self.points(map(strip.turn, (size for _, size in frames)))
         self.before = np.concatenate([self.points(halves), np.zeros_like(sizes)])
         self.behind = np.concatenate([self.points(halves), sizes])
