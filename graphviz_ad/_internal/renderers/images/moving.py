@@ -160,7 +160,8 @@ def fills_of(theme: Theme) -> frozenset[Color]:
 
 def fill_of(part: Pixels) -> NDArray[np.int64]:
     """What a box is filled with, as far as a picture of it tells: the commonest colour between its border and words."""
-    return np.median(part[min(ROW, len(part) // 2)], axis=0).astype(np.int64)
+    found: NDArray[np.int64] = np.median(part[min(ROW, len(part) // 2)], axis=0).astype(np.int64)
+    return found
 
 
 def part_of(picture: Pixels, box: PixelBox) -> Pixels:
