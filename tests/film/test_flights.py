@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
@@ -258,6 +259,33 @@ def test_what_would_be_too_fast_is_left_out_in_boxes_then_in_the_middle_and_what
         assert flight.opacity(0.0) == (not flight.spared[0])
         assert flight.opacity(1.0) == (not flight.spared[1])
         assert flight.fades == (flights.PACE * seconds < 1000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_fills_come_softly_and_letters_at_once_and_without_motion_all_at_once(theme: str) -> None:
+    told = graph("colah").animate(layout="layered", theme=theme)
+    made = replace(told.film, steps=told.film.steps[:2], holds=told.film.holds[:2])
+    scale, dx, dy = paint.frame_fit(made.stage, made.size)
+    box = next(box for box in made.stage.boxes if box.kind == "leaf")
+    assert box.center is not None
+    x, y = round(box.center[0] * scale + dx), round((box.center[1] - box.height / 2) * scale + dy + 6)
+    rows = slice(round(box.center[1] * scale + dy) - 20, round(box.center[1] * scale + dy) + 20)
+    ends, last = [told.theme[role] for role in ("leaf", "active")], list(shots_of(told, made, MOVIE))[-1]
+    for pace, count in ((PICTURES, PICTURES.shades), (MOVIE, MOVIE.shades)):
+        seen = list(shots_of(told, made, pace))
+        fills = ["#" + picture[y, x].tobytes().hex().upper() for picture in seen]
+        assert (fills[0], fills[-1]) == (ends[0], ends[1])
+        assert len(dict.fromkeys(fills)) == count + 2
+        words = [np.abs(one[rows, x - 9 : x + 9].astype(int) - last[rows, x - 9 : x + 9]).max() for one in seen[1:]]
+        assert max(words) < 100, "no letter is seen in part"
+    still = list(shots_of(told, replace(made, motion=False), MOVIE))
+    assert len(still) == 2
+    assert np.array_equal(still[-1], last)
+
+
+def shots_of(told: gad.Animation, made: Film, pace: Pace) -> Iterator[np.ndarray]:
+    for shot in shots(replace(told, film=made), 1.0, pace):
+        yield shot.pixels.copy()
 
 
 def test_a_picture_on_the_way_costs_a_plate_and_not_a_painting() -> None:

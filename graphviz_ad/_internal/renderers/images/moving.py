@@ -23,6 +23,9 @@ from graphviz_ad._internal.scene.paint import BOX_LOOKS, KIND_LOOKS, moved_marks
 from graphviz_ad._internal.scene.scene import Film, Line, Point
 from graphviz_ad._internal.scene.themes import Theme
 
+Color = tuple[int, ...]  # red, green, blue
+ROW = 5  # pixels below the top of a box, in which there is no word yet
+
 
 @dataclass(frozen=True)
 class Plate:
@@ -100,33 +103,36 @@ def film_shots(
 class Fade:
     """The way from one picture to the next in some boxes, on which fills come slowly, and words and lines at once."""
 
-    def __init__(self, shown: Sequence[Pixels], boxes: Iterable[PixelBox], fills: NDArray[np.int32]) -> None:
+    def __init__(self, shown: Sequence[Pixels], boxes: Iterable[PixelBox], fills: frozenset[Color]) -> None:
         self.fills, self.shade = fills, 1.0
         self.before = [(box, part_of(shown[0], box).copy()) for box in boxes]
-        self.ends: list[tuple[PixelBox, NDArray[np.intp], NDArray[np.intp], NDArray[np.int16], NDArray[np.int16]]] = []
+        self.ends: list[tuple[PixelBox, NDArray[np.bool_], Pixels, NDArray[np.int64], NDArray[np.int64]]] = []
 
     def arrive(self, picture: Pixels) -> None:
         """This is the next picture."""
         for box, before in self.before:
             after = part_of(picture, box)
-            rows, columns = np.nonzero((before != after).any(axis=2))
-            old, new = before[rows, columns], after[rows, columns]
-            flat = np.isin(packed(old), self.fills) & np.isin(packed(new), self.fills)
-            if flat.any():
-                faint, full = old[flat].astype(np.int16), new[flat].astype(np.int16)
-                self.ends.append((box, rows[flat], columns[flat], faint, full))
+            old, new = fill_of(before), fill_of(after)
+            if not {tuple(old.tolist()), tuple(new.tolist())} <= self.fills or (old == new).all():
+                continue
+            most = int(np.abs(new - old).argmax())  # one channel tells fills from letters
+            flat = (before[..., most] == old[most]) & (after[..., most] == new[most])
+            self.ends.append((box, flat, after.copy(), old, new))
 
     def go_to(self, shade: float, picture: Pixels) -> Sequence[PixelBox]:
         """Let so much of the new fills be seen; where the picture has changed."""
         if shade == self.shade:
             return ()
         self.shade = shade
-        for box, rows, columns, old, new in self.ends:
-            part_of(picture, box)[rows, columns] = old + np.round(shade * (new - old)).astype(np.int16)
+        for box, flat, after, old, new in self.ends:
+            here = part_of(picture, box)
+            here[:] = after
+            if shade < 1:
+                here[flat] = old + np.round(shade * (new - old)).astype(np.int64)
         return [box for box, *_ in self.ends]
 
 
-NO_FADE = Fade((), (), np.zeros(0, np.int32))
+NO_FADE = Fade((), (), frozenset())
 
 
 def lit_boxes(film: Film, moment: Moment, scale: float, picture: Pixels) -> Iterator[PixelBox]:
@@ -145,17 +151,17 @@ def lit_boxes(film: Film, moment: Moment, scale: float, picture: Pixels) -> Iter
                 yield left, top, right, min(bottom, height)
 
 
-def fills_of(theme: Theme) -> NDArray[np.int32]:
+def fills_of(theme: Theme) -> frozenset[Color]:
     """The colours that boxes are filled with."""
     looks = [fill for fill, *_ in BOX_LOOKS.values()]
     roles = [*filter(None, looks), *(fill for fill, *_ in KIND_LOOKS.values()), "paper"]
-    return np.array(sorted({int(theme[role][1:], 16) for role in roles}), np.int32)
+    return frozenset(tuple(bytes.fromhex(theme[role][1:])) for role in roles)
 
 
-def packed(pixels: Pixels) -> NDArray[np.int32]:
-    """A number for each colour."""
-    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
-    return (red << 16) | (green << 8) | blue
+def fill_of(part: Pixels) -> NDArray[np.int64]:
+    """What a box is filled with, as far as a picture of it tells: the commonest colour between its border and words."""
+    found: NDArray[np.int64] = np.median(part[min(ROW, len(part) // 2)], axis=0).astype(np.int64)
+    return found
 
 
 def part_of(picture: Pixels, box: PixelBox) -> Pixels:
