@@ -526,7 +526,7 @@ def test_where_a_camera_looks_the_losses_stand_beside_the_stage(aspect: Any, cod
     with gad.record() as recorded:
         for _ in range(2):
             y = w
-            for _ in range(12):
+            for _ in range(6):
                 y = torch.tanh(y * w) + w
             y.backward()
     film = recorded.graph.animate(layout="layered", aspect=aspect, code=code).film
