@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -335,12 +336,17 @@ class Course:
         """Where the program sets the layer of this name, or one that it is in, if it does so in one place."""
         parts = module.split(".")
         for i in reversed(range(len(parts))):
-            found = [line for line in self.lines_that("sets") if line.of == parts[i]]
+            found = [line for line in self.lines_that("sets", "registers") if line.of == parts[i]]
             owner = self.modules.get(".".join(parts[:i]), ("", False))[0]
             own = [line for line in found if line.function.partition(".")[0] == owner] or found
             if len(own) == 1:
                 return own[0].source
         return None
+
+    def is_set_in_one_place(self, module: str) -> bool:
+        """Whether one line alone of the program sets an attribute that is called so, or like a module around it."""
+        often = Counter(line.of for line in self.lines_that("sets"))
+        return any(often[part] == 1 for part in module.split("."))
 
     def line_that_built(self) -> str | None:
         """Where the program puts the model into a variable, if it does so in one place."""

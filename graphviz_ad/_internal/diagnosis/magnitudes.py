@@ -276,7 +276,7 @@ def step_ratio(course: Course, parameter: Parameter) -> float | None:
     """How far the largest step took a parameter, as a part of what it was; None where that is not known."""
     if not parameter.did(STEP):
         return None
-    found = _ratios(parameter)
+    found = _ratios(course, parameter)
     if found is None:
         return _estimated(course, parameter)
     return max(found) / _steps_of_each(parameter, found) if found else None
@@ -284,7 +284,7 @@ def step_ratio(course: Course, parameter: Parameter) -> float | None:
 
 def first_ratio(course: Course) -> float | None:
     """How far the first step took the usual weight, as a part of what it was."""
-    known = [(p, _ratios(p)) for p in course.trainable if len(p.shape) >= 2 and p.did(STEP)]
+    known = [(p, _ratios(course, p)) for p in course.trainable if len(p.shape) >= 2 and p.did(STEP)]
     found = [
         ratios[0] / _steps_of_each(p, ratios) if ratios else _estimated(course, p) if ratios is None else None
         for p, ratios in known
@@ -292,14 +292,18 @@ def first_ratio(course: Course) -> float | None:
     return median(ratio for ratio in found if ratio is not None) if any(one is not None for one in found) else None
 
 
-def _ratios(parameter: Parameter) -> list[float] | None:
-    """How far it went from each of its values to the next, as a part of that; None where values are not known."""
+def _ratios(course: Course, parameter: Parameter) -> list[float] | None:
+    """How far steps took it from one of its values to the next, as a part of that; None where values are not known.
+    What the program wrote to it by hand in between, as an average over ranks, is no step.
+    """
     values = [node.ports[0].value for node in parameter.nodes]
     known = [value.array for value in values if value is not None and value.array is not None]
     if len(known) < 2 or len(known) != len(values):
         return None
-    pairs = [(norm(before), distance(before, after)) for before, after in itertools.pairwise(known)]
-    return [step / size for size, step in pairs if size and isfinite(step)]
+    pairs = zip(itertools.pairwise(known), parameter.nodes[1:], strict=True)
+    steps = [pair for pair, after in pairs if not course.is_write_between(after)]
+    sizes = [(norm(before), distance(before, after)) for before, after in steps]
+    return [step / size for size, step in sizes if size and isfinite(step)]
 
 
 def _steps_of_each(parameter: Parameter, ratios: Sequence[float]) -> int:

@@ -363,7 +363,7 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
         made = course.line_that_made(module or names[0])
         yield Finding(
             "never-read",
-            WARNING if idle and made is not None else NOTE,
+            WARNING if idle and course.is_set_in_one_place(module) else NOTE,
             names[0] if len(names) == 1 else module,
             module or None,
             made or course.line_that_built() or course.forward_of(module),

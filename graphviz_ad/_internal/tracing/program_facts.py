@@ -49,6 +49,7 @@ CALLED_WHERE_IT_RAN = frozenset({"zero_grad", "step", "backward", "clip_grad_nor
 MODULE_LEVEL = (("<module>", 1), ("<module>", 0))
 OPTIMIZER = "optimizer"  # a line that makes one
 SETS = "sets"  # a line that sets an attribute of self, such as a layer
+REGISTERED = "registers"  # the same, by a call that names it
 BUILDS = "builds"  # a line that puts a model into a variable
 FORWARD = "forward"  # where a class of the model says what it computes
 REGISTERS = frozenset({"add_module", "register_module", "register_parameter", "register_buffer"})
@@ -256,7 +257,7 @@ def _told(node: ast.AST, owner: str) -> tuple[str, str] | None:
     if name is None:
         return None
     if name in REGISTERS and node.args and isinstance(node.args[0], ast.Constant):
-        return SETS, str(node.args[0].value)
+        return REGISTERED, str(node.args[0].value)
     if isinstance(getattr(torch.optim, name, None), type) and name != "Optimizer":
         return OPTIMIZER, name
     if name not in CALLS:
