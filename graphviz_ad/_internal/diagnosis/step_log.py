@@ -161,9 +161,9 @@ WAYS: tuple[tuple[tuple[str, ...], Callable[[Any], Sink]], ...] = (
 )
 
 
-def histograms_of(logger: Any) -> Callable[[str, Any, int], None] | None:
+def histograms_of(logger: Any) -> Callable[[str, Any, int], object] | None:
     """How a logger takes histograms, as TensorBoard's SummaryWriter does; None where it takes none."""
-    own = getattr(logger, "add_histogram", None)
+    own: Any = getattr(logger, "add_histogram", None)
     return own if callable(own) and callable(getattr(logger, "add_scalar", None)) else None
 
 

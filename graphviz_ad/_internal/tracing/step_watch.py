@@ -63,6 +63,7 @@ class Told(Protocol):
     @property
     def wants_gradients(self) -> bool:
         """Whether it takes elements of gradients."""
+        ...
 
     def tell_gradients(self, number: int, gradients: Mapping[str, Tensor]) -> Notice | None:
         """Take these in."""
