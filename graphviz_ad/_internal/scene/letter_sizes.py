@@ -9,13 +9,9 @@ from graphviz_ad._internal.scene import charts, grids
 from graphviz_ad._internal.scene.paint import OF_FOLDS, SMALL, TEXT, TYPES, type_of_line
 from graphviz_ad._internal.scene.scene import Line, Scene
 
-SMALL_PRINT = ("kind", "statistic", "type")
-
 
 def letter_sizes(scene: Scene) -> Counter[float]:
-    """Em in points -> number of texts; those of a legend and of notes are among them. The small print of
-    boxes and arrows, of what modules and results are like, counts as one text.
-    """
+    """Em in points -> number of texts; those of a legend and of notes are among them."""
     found: Counter[float] = Counter()
     for box in scene.boxes:
         count_lines(box.lines, found)
@@ -32,9 +28,7 @@ def letter_sizes(scene: Scene) -> Counter[float]:
 def count_lines(lines: Iterable[Line], found: Counter[float]) -> None:
     """Add the texts of some lines."""
     for line in lines:
-        if line.role in SMALL_PRINT:
-            found[type_of_line(line).size] = max(found[type_of_line(line).size], 1)
-        elif line.drawn is not None:
+        if line.drawn is not None:
             found[grids.em(line.drawn)] += sum(map(len, line.drawn.rows))
             found[grids.HEADING] += bool(line.drawn.heading)
             found[charts.EM] += len(line.drawn.chart.peaks) if line.drawn.chart is not None else 0
