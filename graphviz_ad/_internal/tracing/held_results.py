@@ -25,6 +25,7 @@ from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.tracing.assembly.autograd_graph import node_of, walk
+from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
 
 FEWEST = 3  # passes of which something is held, before it is no longer what a program has in its variables
@@ -58,8 +59,10 @@ class Roots:
 
 
 def has_graph(tensor: Tensor) -> bool:
-    """Whether a tensor keeps the graph that it was computed by."""
-    return tensor.grad_fn is not None
+    """Whether a tensor keeps the graph that it was computed by. Its autograd node is not asked for: a node that Python
+    has touched is released by recursion.
+    """
+    return tensor.requires_grad and not tensor.is_leaf
 
 
 def held_of_tape(
@@ -106,7 +109,7 @@ def kept_behind(tensors: Sequence[Tensor]) -> tuple[int | None, int]:
     """
     own = sum(each.numel() * each.element_size() for each in tensors)
     try:
-        graph = walk([node_of(each) for each in tensors], limit=MOST_WALKED)
+        graph = walk([node_of(each) for each in tensors], limit=min(MOST_WALKED, safe_depth()))
     except TraceError:
         return None, own
     nodes, (saved, _) = len(graph.nodes), graph.kept
