@@ -95,6 +95,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("tracing/test_tracing.py", "Block"): lambda: (torch.ones(1, 2),),
     ("tracing/test_tracing.py", "Outer"): lambda: (torch.ones(1, 2),),
     ("tracing/test_returned_names.py", "Block"): lambda: (torch.ones(1, 2),),
+    ("tracing/test_graphs_made_late.py", "Network"): lambda: (torch.ones(4, 3),),
     ("tracing/test_no_trace_left.py", "Network"): lambda: (torch.ones(4, 3),),
     ("tracing/test_no_trace_left.py", "Sequence"): lambda: (torch.ones(3, 2, 4),),
     ("tracing/test_no_trace_left.py", "Convolution"): lambda: (torch.ones(2, 4, 4),),

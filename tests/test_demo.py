@@ -109,8 +109,8 @@ def test_the_page_loads_nothing(made):
 def test_a_network_is_folded_into_its_modules(made, name, modules):
     texts = texts_of(made / f"{name}.svg")
     assert not [module for module in modules if not any(module in text for text in texts)]
-    assert any("stand for parts of the program" in text for text in texts)
-    assert "CE" in texts  # the loss is no module, and stays an operation
+    assert any("plot(expand=" in text for text in texts)
+    assert any("cross_entropy" in text for text in texts)  # the loss is no module, and stays an operation
     assert len(texts) < 700
 
 

@@ -139,7 +139,12 @@ def contrast(one: str, other: str) -> float:
 BOX_FILLS = {look[0] for look in paint.KIND_LOOKS.values()} | {look[0] for look in paint.BOX_LOOKS.values() if look[0]}
 TEXT_PAIRS = [
     *sorted(
-        {(kind.color, fill) for role, kind in paint.TYPES.items() if role != "badge" for fill in (*BOX_FILLS, "paper")}
+        {
+            (kind.color, fill)
+            for role, kind in paint.TYPES.items()
+            if role not in ("badge", "operation")  # the latter is a frame in a legend, and among the lines
+            for fill in (*BOX_FILLS, "paper")
+        }
     ),
     ("badge.text", "badge"),
     ("muted", "group"),

@@ -194,7 +194,7 @@ def without_frames(words: Words, choice: Choice, screen: Screen) -> Candidate | 
     """Modules with their path in each name and nothing on arrows, which can stand in rows as frames cannot; the way to
     draw it that tells most, of those that can be read as a whole.
     """
-    bare = words_of_graph(words.graph, replace(words.options, framed=False))
+    bare = words_of_graph(words.graph, replace(words.options, framed=False, contents=False))
     for manner in OVERVIEWS:
         telling = choice.told(in_manner(bare, manner))
         for scene in scenes_by_direction(telling, manner, screen.flows):

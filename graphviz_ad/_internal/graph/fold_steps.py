@@ -73,7 +73,7 @@ def step_of(graph: Graph, part: Fold) -> Step:
     if part.kind == REPEAT:
         first, times = part.children[0], len(part.children)
         return Step(class_of(graph, first), OF_MODULE, part.operations, times, inner=steps_of(graph, first))
-    if part.kind == FUNCTION:
+    if part.kind == FUNCTION or not (part.key or part.kind == MODULE):  # the latter as steps of an optimizer
         return Step(part.name.rpartition(".")[2], OF_FUNCTION, part.operations)
     module = part.name if part.kind == MODULE else ""
     if not module:

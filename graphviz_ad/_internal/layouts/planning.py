@@ -36,7 +36,7 @@ LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
 # read like text, with leaves beside what uses them or apart; and how much more it is where one arrow leads from row to
 # row
-COPIED, CONNECTED, BEGUN, READ, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.8, 1.06
+COPIED, CONNECTED, BEGUN, READ, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.8, 1.02
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room

@@ -20,7 +20,7 @@ BETWEEN = 13.0  # points between two rows
 APART = 5.0  # points between two things at the begin of a row, and around words
 BEND = 26.0  # points in which an arrow changes from where it begins to where it was cut
 # points between the end of a row and an arrow that turns there, and more between two rows and before one where it runs
-AROUND, GUTTER, AHEAD = 6.0, 9.0, 12.0
+AROUND, GUTTER, AHEAD = 5.0, 5.0, 11.0
 SHORTEST = 10.0  # points from the begin of a row to where its arrows were cut
 
 

@@ -55,7 +55,7 @@ class Options:
     rather than to have the whole path of modules in its name. ``brief``: the least that says what is in a box;
     ``flows``: what flows back along an edge. ``shapes``: the types of large results stand on the edges where they
     change, in the place of those in boxes. ``called``: key -> name of results that would have a number, as where two
-    pictures call the same thing by the same name.
+    pictures call the same thing by the same name. ``contents``: boxes of modules say what is in them.
     """
 
     values: bool = True
@@ -74,6 +74,7 @@ class Options:
     examples: bool = False
     matrices: bool = False
     framed: bool = True
+    contents: bool = True
     brief: bool = False
     flows: bool = True
     shapes: bool = False
@@ -320,7 +321,7 @@ class Describer:
                 node,
                 within_frame(title_of_module(node, self.names.of[node.key]), node.module, self.frames),
                 brief=self.options.brief,
-                known=self.options.brief and node.key not in self.first_of_class,
+                known=not self.options.contents or (self.options.brief and node.key not in self.first_of_class),
             )
         if self.options.labels == autograd_labels.AUTOGRAD:
             seen = box_lines.has_whole_formula(claim, formula) and not autograd_labels.is_finished(self.graph)
