@@ -31,6 +31,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     hidden_from_modes,
     hooks_beside,
     made_at,
+    may_be_of_function,
     may_have_hooks,
     memory_of_tensor,
     modes_are_active,
@@ -82,7 +83,9 @@ class AutogradGraph:
     @cached_property
     def custom(self) -> dict[int, Any]:
         """The nodes that are the backward of a user's torch.autograd.Function, with that."""
-        return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function_of(node)) is not None}
+        kinds = {kind for kind in set(map(type, self.nodes)) if may_be_of_function(kind)}
+        own = [(i, node) for i, node in enumerate(self.nodes) if type(node) in kinds] if kinds else []
+        return {i: cls for i, node in own if (cls := custom_function_of(node)) is not None}
 
     @cached_property
     def leaf_of_object(self) -> Mapping[int, int]:

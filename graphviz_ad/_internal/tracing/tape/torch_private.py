@@ -477,6 +477,11 @@ def function_of(node: Any) -> type | None:
     return found
 
 
+def may_be_of_function(kind: type) -> bool:
+    """Whether `function_of` may say something of autograd nodes of a kind."""
+    return hasattr(kind, FUNCTION) or issubclass(kind, torch.autograd.function.BackwardCFunction)
+
+
 # attributes of an autograd node that give what it keeps without unpacking it; those without "raw" run hooks of the user
 RAW_SAVED = "_raw_saved_"
 PACKED = "_saved_"
