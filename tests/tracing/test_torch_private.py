@@ -65,6 +65,7 @@ def no_saved_tensors(patch: Patch) -> None:
     patch.setattr(saved, "RAW_SAVED", "_gone_")
     patch.setattr(saved, "tells_what_is_saved", lambda: False)
     patch.setattr(saved, "_known", {})
+    patch.setattr(saved, "_known_for_now", {})
 
 
 def no_hooks_of_saved_tensors(patch: Patch) -> None:

@@ -39,8 +39,8 @@ from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     AutogradGraph,
     BackwardPass,
+    are_pointwise,
     has_compiled,
-    is_pointwise,
     is_reentrant,
     run_accumulating,
     run_backward,
@@ -459,7 +459,7 @@ def backward(
     """The gradients, or the reason why there are none; ``noted`` takes them while they come."""
     if tape.capture.gradients == "none":
         return BackwardPass(problem=NOT_ASKED)
-    elementwise = [is_pointwise(name) for name in autograd.names]
+    elementwise = are_pointwise(autograd.names)
     if is_reentrant(autograd) and finished:
         return BackwardPass(problem=notice("reentrant checkpoint"))
     # whoever has kept a result can go back from it himself; what was compiled may let go of its buffers in any case

@@ -47,8 +47,8 @@ from graphviz_ad._internal.tracing.assembly.assemble import assembled
 from graphviz_ad._internal.tracing.assembly.autograd_graph import (
     AutogradGraph,
     BackwardPass,
+    are_pointwise,
     in_terms_of,
-    is_pointwise,
     merged_passes,
     node_of,
     walk,
@@ -495,7 +495,7 @@ class Recording:
             _ = noted.graph.keeps
             noted.result.problem = NOT_ASKED
             return nullcontext()
-        elementwise = [is_pointwise(name) for name in noted.graph.names]
+        elementwise = are_pointwise(noted.graph.names)
         return watching(noted.graph, noted.result, self._tape.keeper, elementwise.__getitem__)
 
     def _take_results(self, noted: RecordedPass, inputs: Sequence[Any], result: Any) -> None:

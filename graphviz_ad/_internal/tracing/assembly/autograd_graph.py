@@ -23,7 +23,7 @@ from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_order
-from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, memory_besides
+from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, kept_by_all, memory_besides
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
     crowded,
@@ -31,6 +31,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     hidden_from_modes,
     hooks_beside,
     made_at,
+    may_be_of_function,
     may_have_hooks,
     memory_of_tensor,
     modes_are_active,
@@ -69,7 +70,7 @@ class AutogradGraph:
     @cached_property
     def keeps(self) -> list[Keeps]:
         """What each node keeps for the backward pass, if asked before it has run."""
-        return [self._kept_by(node) for node in self.nodes]
+        return kept_by_all(self.nodes, self.is_packed)
 
     def _kept_by(self, node: Any) -> Keeps:
         return kept_by(node, self.is_packed(node))
@@ -82,7 +83,9 @@ class AutogradGraph:
     @cached_property
     def custom(self) -> dict[int, Any]:
         """The nodes that are the backward of a user's torch.autograd.Function, with that."""
-        return {i: cls for i, node in enumerate(self.nodes) if (cls := custom_function_of(node)) is not None}
+        kinds = {kind for kind in set(map(type, self.nodes)) if may_be_of_function(kind)}
+        own = [(i, node) for i, node in enumerate(self.nodes) if type(node) in kinds] if kinds else []
+        return {i: cls for i, node in own if (cls := custom_function_of(node)) is not None}
 
     @cached_property
     def leaf_of_object(self) -> Mapping[int, int]:
@@ -104,6 +107,12 @@ class AutogradGraph:
         if i not in self.moments and self.nodes[i] is not None:
             self.moments[i] = made_at(self.nodes[i])
         return self.moments.get(i)
+
+    def note_moments(self) -> list[int | None]:
+        """When each node was made; from now on this is known without the nodes."""
+        if len(self.moments) < len(self.nodes):
+            self.moments = dict(enumerate(map(made_at, self.nodes)))
+        return [self.moments[i] for i in range(len(self.nodes))]
 
     def remembered(self) -> AutogradGraph:
         """What is known of the graph by now, without its nodes and leaves, which may go."""
@@ -172,19 +181,21 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
     stack = [node for node in roots if node is not None]
     while stack:
         node = stack.pop()
-        if id(node) in found:
+        key = id(node)
+        if key in found:
             continue
-        found[id(node)] = node
+        found[key] = node
         if limit is not None and len(found) > limit:
             raise TraceError(
                 f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would"
                 " overflow the stack. Trace the function that builds it instead, as in trace(function, inputs), which"
                 " has no such limit"
             )
-        behind[id(node)] = node.next_functions
-        for tail, _ in behind[id(node)]:
+        behind[key] = tails = node.next_functions
+        for tail, _ in tails:
             if tail is not None:
-                waiting[id(tail)] = waiting.get(id(tail), 0) + 1
+                key = id(tail)
+                waiting[key] = waiting.get(key, 0) + 1
                 stack.append(tail)
     ready = [node for node in _unique(roots) if not waiting.get(id(node))]
     while ready:
@@ -192,8 +203,9 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
         order.append(node)
         for tail, _ in behind[id(node)]:
             if tail is not None:
-                waiting[id(tail)] -= 1
-                if not waiting[id(tail)]:
+                key = id(tail)
+                waiting[key] = left = waiting[key] - 1
+                if not left:
                     ready.append(tail)
     index = {id(node): i for i, node in enumerate(order)}
     links = [
@@ -402,7 +414,8 @@ class _Watch:
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
-        self._reshapes = [keeps_order(aten_stem(name)) for name in graph.names]
+        reshapes = {name: keeps_order(aten_stem(name)) for name in dict.fromkeys(graph.names)}
+        self._reshapes = [reshapes[name] for name in graph.names]
         self._ones: dict[torch.dtype, Tensor] = {}
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
@@ -602,9 +615,10 @@ def aten_stem(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", base).lower()
 
 
-def is_pointwise(name: str) -> bool:
-    """Whether an autograd node of this name belongs to an elementwise operation."""
-    return elementwise(aten_stem(name))
+def are_pointwise(names: Sequence[str]) -> list[bool]:
+    """Of each autograd node of these names, whether it belongs to an elementwise operation."""
+    found = {name: elementwise(aten_stem(name)) for name in dict.fromkeys(names)}
+    return [found[name] for name in names]
 
 
 @cache

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from graphviz_ad._internal.graph.fact_texts import FLOW, GRADIENT
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
@@ -42,8 +41,10 @@ def hooks_on(value: Value) -> list[str]:
     tensor = value.reference()
     if tensor is None:
         return []
-    hooks: list[Any] = [*hooks_of(tensor), *(hooks_after_accumulation(tensor) if value.is_leaf else ())]
-    return [str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]
+    hooks = hooks_of(tensor)
+    if value.is_leaf:
+        hooks += hooks_after_accumulation(tensor)
+    return hooks and [str(getattr(hook, "__name__", type(hook).__name__)) for hook in hooks]
 
 
 def with_hooks_said(graph: Graph) -> Graph:

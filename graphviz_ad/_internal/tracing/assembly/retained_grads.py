@@ -16,7 +16,6 @@ from torch import Tensor
 
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, put_back
 from graphviz_ad._internal.tracing.tape.tape import Tape
-from graphviz_ad._internal.tracing.tape.torch_private import made_at
 
 
 @contextmanager
@@ -56,13 +55,9 @@ def _retains_within(graph: AutogradGraph, tensor: Tensor) -> bool:
 
 def _all_tensors(graph: AutogradGraph, tape: Tape) -> Iterable[Tensor]:
     """All that live in this process, if a node of the graph was there before the tape."""
-    if not any(_is_older(node, tape.moment) for i, node in enumerate(graph.nodes) if i not in graph.variables):
+    moments = enumerate(graph.note_moments())
+    if not any(made is None or made < tape.moment for i, made in moments if i not in graph.variables):
         return ()
     things = gc.get_objects()
     kinds = {kind for kind in set(map(type, things)) if issubclass(kind, Tensor)}
     return [thing for thing in things if type(thing) in kinds]
-
-
-def _is_older(node: object, moment: int) -> bool:
-    made = made_at(node)
-    return made is None or made < moment

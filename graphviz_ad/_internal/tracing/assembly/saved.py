@@ -7,10 +7,11 @@ before it: there `Tape.is_packed` says where none does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Callable, Collection, Iterable, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
 
 from graphviz_ad._internal.tracing.tape.torch_private import (
@@ -25,11 +26,16 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     tells_what_is_saved,
 )
 
+OF_FUNCTIONS = torch.autograd.function.BackwardCFunction  # what nodes of custom Functions are
 OWN = {f"{RAW_SAVED}tensors": "saved_tensors"}  # what a custom Function saves has numbers, not names
+Attributes = tuple[tuple[str, str], ...] | None
+NOT_MET: Attributes = (("", ""),)
 FREED = "already been freed"  # so torch says of what a node does not keep any more
 
-# kind of node -> its attributes, and what they are called
-_known: MutableMapping[type, tuple[tuple[str, str], ...] | None] = WeakKeyDictionary()
+# kind of node -> its attributes, and what they are called; of torch's own kinds, which never go, in a plain dictionary,
+# and of those that go with a program
+_known: dict[type, Attributes] = {}
+_known_for_now: MutableMapping[type, Attributes] = WeakKeyDictionary()
 
 
 class Saved(NamedTuple):
@@ -64,7 +70,10 @@ class Keeps(NamedTuple):
     @property
     def can_be_asked(self) -> bool:
         """Whether the node computes with tensors of torch's own alone, and runs nothing of the user's."""
-        return self.hooked is False and not any(tensor.is_wrapped for tensor in self.tensors)
+        tensors = self.tensors
+        if len(tensors) == 1:  # the usual case
+            return self.hooked is False and not tensors[0].is_wrapped
+        return self.hooked is False and not any(tensor.is_wrapped for tensor in tensors)
 
 
 NOTHING = Keeps((), False)
@@ -78,7 +87,9 @@ def kept_by(node: Any, packed: bool | None = None) -> Keeps:
     ``packed`` says whether hooks of the user stand before it, as far as a tape has seen; it counts only where torch
     does not say so itself.
     """
-    attributes = _attributes(type(node))
+    attributes = _known.get(type(node), NOT_MET)
+    if attributes is NOT_MET:
+        attributes = _attributes(type(node))
     if not attributes:
         return NOTHING if attributes is not None else UNKNOWN
     if not TELLS_HOOKS:
@@ -100,6 +111,11 @@ def kept_by(node: Any, packed: bool | None = None) -> Keeps:
         except AttributeError:
             return UNKNOWN
     return Keeps(tuple(found), hooked) if found else NOTHING
+
+
+def kept_by_all(nodes: Sequence[Any], packed: Callable[[Any], bool | None]) -> list[Keeps]:
+    """The same of each of the nodes; the tape is asked only where torch does not say it itself."""
+    return list(map(kept_by, nodes)) if TELLS_HOOKS else [kept_by(node, packed(node)) for node in nodes]
 
 
 def _unpacked(node: Any, attributes: Iterable[tuple[str, str]]) -> Keeps:
@@ -156,9 +172,10 @@ def memory_besides(keeps: Iterable[Keeps], own: Collection[int | None]) -> tuple
     return sum(saved.values()), all(kept.bytes is not None for kept in found)
 
 
-def _attributes(kind: type) -> tuple[tuple[str, str], ...] | None:
+def _attributes(kind: type) -> Attributes:
     """Where a kind of node has what it keeps; None where it keeps something and torch has no such place."""
-    if kind not in _known:
+    known: MutableMapping[type, Attributes] = _known_for_now if issubclass(kind, OF_FUNCTIONS) else _known
+    if kind not in known:
         names = sorted(dir(kind))
         raw = [name for name in names if name.startswith(RAW_SAVED)]
         hidden = (
@@ -166,5 +183,5 @@ def _attributes(kind: type) -> tuple[tuple[str, str], ...] | None:
             and not tells_what_is_saved()
             and any(name.startswith(PACKED) or name == "saved_tensors" for name in names)
         )
-        _known[kind] = None if hidden else tuple((name, OWN.get(name, name.removeprefix(RAW_SAVED))) for name in raw)
-    return _known[kind]
+        known[kind] = None if hidden else tuple((name, OWN.get(name, name.removeprefix(RAW_SAVED))) for name in raw)
+    return known[kind]

@@ -23,7 +23,6 @@ from graphviz_ad._internal.tracing.tape.applied_unseen import place_in_functions
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
-from graphviz_ad._internal.tracing.tape.torch_private import made_at
 from graphviz_ad._internal.tracing.trackable import NameOfFunction, label_of
 
 IMMUTABLE = frozenset((int, float, bool, complex, str, torch.dtype, torch.device, Message))
@@ -46,7 +45,7 @@ def settled(recorded: Recorded) -> tuple[Recorded, FinishedTape]:
     tape.hooks_seen.update((number, found) for number, found in hooks if found)
     let_modules_and_functions_go(recorded)
     let_settings_go(tape)
-    autograd.moments = dict(enumerate(map(made_at, autograd.nodes)))
+    autograd.note_moments()
     known = autograd.remembered()
     known.custom = {i: NameOfFunction(label_of(function)) for i, function in autograd.custom.items()}
     finished = FinishedTape(tape, alive)

@@ -26,6 +26,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     TORCH_FOLDER,
     TRANSFORMS,
     Frame,
+    module_that_runs,
 )
 
 (
@@ -279,7 +280,7 @@ class _Walk:
 
     def meet_module(self, frame: Frame) -> None:
         """A module is called."""
-        self.modules.append(frame.f_locals["self"])
+        self.modules.append(module_that_runs(frame))
         self.calls.module = id(self.modules[-1])
         self.steps.append(self.calls.module)
 
@@ -452,9 +453,10 @@ class StackReader:
         while outer is not None and (code := outer.f_code) is not stop:
             codes += (id(code), outer.f_lasti)
             if code is MODULE_CALL:
-                running.append(outer.f_locals["self"])
+                running.append(module_that_runs(outer))
             outer = outer.f_back
-        places, modules = self._places.setdefault(tuple(codes), {}), tuple(map(id, running))  # a place keeps them alive
+        places = self._places.setdefault(tuple(codes), {})
+        modules = tuple(map(id, running)) if running else ()  # a place keeps them alive
         known = places.get(modules) or _alike(places, running)
         if known is None or not (known[0].called.fixed or self._calls_the_same(*known, frame)):
             known = self._walk(frame)

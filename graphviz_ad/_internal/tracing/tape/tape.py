@@ -360,7 +360,7 @@ class Tape:
         self.operations.append(operation)
         if schema.only_moves and args and isinstance(args[0], Tensor):
             self._memory_before = memory_and_bytes(args[0])
-        if is_detach(schema.name) and loose:
+        if loose and is_detach(schema.name):
             self._detached_again(operation, loose[0])
         if not TELLS_HOOKS and hooks_are_open():
             self._packed.add(operation.number)
