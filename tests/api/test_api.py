@@ -378,9 +378,11 @@ import sys
 import graphviz_ad as gad
 print({{"torch", "matplotlib"}} & {{*sys.modules}})
 import torch
+torch.func.grad(len)  # for which old versions import sympy
+before = {{*sys.modules}}
 model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU())
 gad.trace(model, torch.ones(2, 3)).plot().to_svg()
-print({{"sympy", "matplotlib", "networkx", "wasmtime", "PIL", "tomllib", "numpy.ma"}} & {{*sys.modules}})
+print({{"sympy", "matplotlib", "networkx", "wasmtime", "PIL", "tomllib", "numpy.ma"}} & {{*sys.modules}} - before)
 ours = [name.removeprefix("graphviz_ad._internal.") for name in sys.modules if name.startswith("graphviz_ad")]
 print(*sorted(name for name in ours if "." in name and name.partition(".")[0] in {rooms.split()}))
 print(*sorted(set(gad.__all__) - set(dir(gad))), [name for name in gad.__all__ if not hasattr(gad, name)])
