@@ -118,15 +118,18 @@ def demand_fields(thing: object) -> None:
         demand(name, getattr(thing, name), kind)
 
 
-@cache
 def parameters_of(table: type[Options]) -> tuple[Parameter, ...]:
     """The options of a table as parameters; those that may be given by their place stand first."""
+    return _parameters(cast(Any, table))
+
+
+@cache
+def _parameters(table: Any) -> tuple[Parameter, ...]:
     made = list(inspect.signature(table).parameters.values())
     kinds = hints_of(table)
     return tuple(part.replace(annotation=written_type(bare(kinds[part.name]))) for part in made)
 
 
-@cache
 def written_type(kind: Any) -> Any:
     """A type as people write it, for a signature: "Sequence[Callable[[Graph], Graph]]"."""
     return kind if isinstance(kind, type) else re.sub(r"(?:\w+\.)+(\w+)", r"\1", str(kind))
@@ -199,9 +202,13 @@ def unknown_option(where: str, given: str, known: Iterable[str]) -> OptionError:
 # --- help
 
 
-@cache
 def help_of(table: type[Options]) -> str:
     """A line for each option: its name and default, what it does, what it takes."""
+    return _help(cast(Any, table))
+
+
+@cache
+def _help(table: Any) -> str:
     rows = [(shown_default(part), option_in_words(hints_of(table)[part.name])) for part in parameters_of(table)]
     width = max(len(left) for left, _ in rows)
     return "\n".join(["Options:", *(f"    {left:{width}}  {right}" for left, right in rows)])
