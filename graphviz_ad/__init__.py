@@ -5,9 +5,6 @@ import typing as _typing
 from graphviz_ad._internal.tracing.tape.collector import at_rest as _at_rest
 
 with _at_rest():  # what is imported is no garbage, for which all that torch has made would be searched
-    from graphviz_ad import compat as compat
-    from graphviz_ad import gallery as gallery
-    from graphviz_ad import transforms as transforms
     from graphviz_ad._internal.ad_number import ADNumber, cos, exp, log, relu, sigmoid, sin, sqrt, tan, tanh
     from graphviz_ad._internal.api import methods as _methods  # noqa: F401 - puts the methods on Graph, ADNumber and Explanation
     from graphviz_ad._internal.api.api import (
@@ -24,7 +21,6 @@ with _at_rest():  # what is imported is no garbage, for which all that torch has
         trace,
         trackable_function,
     )
-    from graphviz_ad._internal.api.diagram import diagram
     from graphviz_ad._internal.api.notebook_cells import load as _load
     from graphviz_ad._internal.api.notebook_cells import unload as _unload
     from graphviz_ad._internal.api.notebook_cells import unwatch, watch
@@ -32,10 +28,8 @@ with _at_rest():  # what is imported is no garbage, for which all that torch has
     from graphviz_ad._internal.explain.explanation import Explanation
     from graphviz_ad._internal.graph.graph import Edge, Graph, Node
     from graphviz_ad._internal.graph.snapshot import Snapshot
-    from graphviz_ad._internal.ranks.merging import merge
     from graphviz_ad._internal.scene.themes import THEMES as themes
     from graphviz_ad._internal.scene.themes import Theme
-    from graphviz_ad._internal.sheets.graph_comparison import compare
     from graphviz_ad._internal.tracing.capture import Capture
     from graphviz_ad._internal.tracing.constants import constant
 
@@ -98,17 +92,42 @@ def unload_ipython_extension(shell: object) -> None:
 
 
 if _typing.TYPE_CHECKING:
+    from graphviz_ad import compat as compat
+    from graphviz_ad import gallery as gallery
+    from graphviz_ad import transforms as transforms
     from graphviz_ad._internal import ad_number as _ad_number
+    from graphviz_ad._internal.api.diagram import diagram
+    from graphviz_ad._internal.ranks.merging import merge
+    from graphviz_ad._internal.sheets.graph_comparison import compare
 
     max, min = _ad_number.max_, _ad_number.min_  # noqa: A001
 else:
+    # what a first picture does without, which waits for none of it
+    _LATER = {
+        "compat": "graphviz_ad.compat:",
+        "gallery": "graphviz_ad.gallery:",
+        "transforms": "graphviz_ad.transforms:",
+        "diagram": "graphviz_ad._internal.api.diagram:diagram",
+        "merge": "graphviz_ad._internal.ranks.merging:merge",
+        "compare": "graphviz_ad._internal.sheets.graph_comparison:compare",
+    }
 
     def __getattr__(name: str) -> object:
-        """``gad.max`` and ``gad.min`` of ADNumbers; not among the names above, so that ``import *`` leaves Python's
-        own in their place.
+        """What is imported when first asked for; and ``gad.max`` and ``gad.min`` of ADNumbers, which are not among
+        the names above, so that ``import *`` leaves Python's own in their place.
         """
-        if name in ("max", "min"):
-            from graphviz_ad._internal import ad_number
+        from importlib import import_module
 
-            return getattr(ad_number, f"{name}_")
+        if name in _LATER:
+            place, _, attribute = _LATER[name].partition(":")
+            with _at_rest():
+                module = import_module(place)
+            found = globals()[name] = getattr(module, attribute) if attribute else module
+            return found
+        if name in ("max", "min"):
+            return getattr(import_module("graphviz_ad._internal.ad_number"), f"{name}_")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """What a notebook offers after "gad."."""
+        return [*globals(), *(name for name in _LATER if name not in globals())]

@@ -354,7 +354,7 @@ def test_what_is_not_installed_is_named_with_what_installs_it(monkeypatch: pytes
         ("matplotlib", "matplotlib", lambda traced: traced.plot().save(io.BytesIO(), format="png")),
         ("PIL", "pillow", lambda traced: traced.animate().save(io.BytesIO(), format="gif")),
         ("fontTools", "fonttools", lambda traced: traced.plot().save(io.BytesIO(), format="pdf")),
-        ("sympy", "sympy", lambda traced: gad.trace(lambda x: x * x, [2.0, 3.0])),
+        ("sympy", "sympy", lambda traced: gad.trace(lambda x: x * x, torch.tensor([2.0j], requires_grad=True))),
     ],
 )
 def test_of_what_is_needed_and_is_not_there_it_is_said_what_installs_it(
@@ -369,6 +369,37 @@ def test_of_what_is_needed_and_is_not_there_it_is_said_what_installs_it(
         MissingDependencyError, match=f"'{package}', which is not installed; run: pip install {package}"
     ):
         used(traced)
+
+
+def test_a_first_picture_waits_for_nothing_that_it_does_not_show() -> None:
+    rooms = "film check diagnosis explain sheets diagrams compat ranks teaching renderers cli"
+    code = f"""
+import sys
+import graphviz_ad as gad
+print({{"torch", "matplotlib"}} & {{*sys.modules}})
+import torch
+torch.func.grad(len)  # for which old versions import sympy
+before = {{*sys.modules}}
+model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU())
+gad.trace(model, torch.ones(2, 3)).plot().to_svg()
+print({{"sympy", "matplotlib", "networkx", "wasmtime", "PIL", "tomllib", "numpy.ma"}} & {{*sys.modules}} - before)
+ours = [name.removeprefix("graphviz_ad._internal.") for name in sys.modules if name.startswith("graphviz_ad")]
+print(*sorted(name for name in ours if "." in name and name.partition(".")[0] in {rooms.split()}))
+print(*sorted(set(gad.__all__) - set(dir(gad))), [name for name in gad.__all__ if not hasattr(gad, name)])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
+    bare, others, loaded, names = done.stdout.splitlines()
+    assert (bare, others) == ("set()", "set()")
+    # values, on which methods are put, and what writes an SVG
+    assert loaded.split() == [
+        "diagnosis.finding_sentences",
+        "diagnosis.findings",
+        "diagnosis.history",
+        "explain.explanation",
+        "renderers.svg",
+        "renderers.svg.still",
+    ]
+    assert names == "[]"
 
 
 def test_a_package_that_is_there_and_broken_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -600,3 +600,32 @@ def test_a_tensor_whose_origin_cannot_be_read_is_said(monkeypatch: Patch) -> Non
             patch.setattr(Tensor, "grad_fn", property(broken))
             y * 2
     assert any("no origin today" in text for text in recording.graph.notices)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x, w: x @ w,
+        lambda x, w: (x.sum(), x @ w, w[0]),
+        lambda x, w: (x * 2, (w * w).sum()),
+        lambda x, w: {"left": x, "right": w.sin()},
+    ],
+    ids=["one", "a number beside others", "apart", "a leaf"],
+)
+def test_gradients_of_the_engine_itself_are_those_that_torch_gives_from_seeds_at_which_it_looks(
+    program: Callable[..., Any], monkeypatch: Patch
+) -> None:
+    x, w = randoms(2, 3), randoms(3, 3)
+    monkeypatch.setattr(torch_private, "LOOKS_BY", "torch")  # is there: torch looks
+    looked = gad.trace(program, x, w).to_json()
+    asked = []
+    entry = torch.autograd._engine_run_backward
+    monkeypatch.setattr(torch.autograd, "_make_grads", lambda *_, **__: asked.append("look"))
+    monkeypatch.setattr(
+        torch.autograd, "_engine_run_backward", lambda *a, **k: (asked.append("run"), entry(*a, **k))[1]
+    )
+    monkeypatch.setattr(torch_private, "LOOKS_BY", "nowhere")
+    assert gad.trace(program, x, w).to_json() == looked
+    assert asked == ["run"]
+    assert x.grad is None
+    assert w.grad is None

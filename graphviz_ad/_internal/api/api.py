@@ -16,14 +16,6 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.film_plans import (
-    FilmPlan,
-    Told,
-    drawn_rounds,
-    looks_by_module,
-    may_be_lines,
-    tells_steps,
-)
 from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
@@ -31,20 +23,8 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependen
 from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
-from graphviz_ad._internal.diagnosis.history import History, found_in, history_of_graph, history_of_steps
-from graphviz_ad._internal.diagnosis.step_log import step_logs
-from graphviz_ad._internal.film.lecture import Time, in_time
-from graphviz_ad._internal.film.program_lines import listing_of
-from graphviz_ad._internal.film.rounds import Passes, Round, rounds_of
-from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
-from graphviz_ad._internal.film.story import DIRECTIONS as FILM_DIRECTIONS
-from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory, choose
-from graphviz_ad._internal.film.story_passes import on_one_picture
-from graphviz_ad._internal.film.storyboard import storyboard
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.history_files import steps_of_file
 from graphviz_ad._internal.graph.notice_sentences import texts
-from graphviz_ad._internal.maths.detail_levels import LINES
 from graphviz_ad._internal.output import documents
 from graphviz_ad._internal.output.call_options import (
     FILE_ONLY,
@@ -59,27 +39,18 @@ from graphviz_ad._internal.output.call_options import (
     PlotOptions,
     SaveOptions,
     StillFile,
-    asked_about,
     family,
     words_to_write,
 )
 from graphviz_ad._internal.output.file_writing import PATHS, render, suffix_for, write_as
 from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEANS_THE_FILM, STILLS, TOGETHER
-from graphviz_ad._internal.output.formats import numbered_frames
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
-from graphviz_ad._internal.scene.loss_curve import panel_with_chart, size_with_panel
-from graphviz_ad._internal.scene.overlay import with_overlay
-from graphviz_ad._internal.scene.paint import paint_frame, scale_of
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look, picture_look
+from graphviz_ad._internal.scene.paint import paint_frame
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
-from graphviz_ad._internal.scene.program_panel import panel_for
-from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
-from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve, Scene, Step
+from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
-from graphviz_ad._internal.scene.words.describe import Words
-from graphviz_ad._internal.scene.words.names import title_of
-from graphviz_ad._internal.sheets.method_comparison import Comparison, compare_on_function, of_graph
 from graphviz_ad._internal.tracing.ad_numbers import concerns
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.returned import EveryOutput
@@ -89,6 +60,8 @@ if TYPE_CHECKING:
     import graphviz
     import torch
 
+    from graphviz_ad._internal.diagnosis.history import History
+    from graphviz_ad._internal.sheets.method_comparison import Comparison
     from graphviz_ad._internal.tracing.recording import Recording
 
 TRACERS = Registry(
@@ -112,14 +85,12 @@ RECORDERS = Registry("framework", {"torch": "graphviz_ad._internal.tracing.entry
 # modules between the user's call and ours
 BETWEEN = tuple(f"graphviz_ad._internal.{name}" for name in ("ad_number", "base.checked_calls", "api.methods"))
 Class = TypeVar("Class", bound=type)
-FEW_PASSES = 12  # that a film tells unasked
 MIN_PIXELS, MAX_PIXELS = 16, 16384  # of a side of a frame
 DRAWN = (".svg", ".png", ".pdf", ".tikz", ".pgf")
 # option of a file -> the formats that it changes
 ACTS_ON = {"width": DRAWN, "scale": DRAWN, "dpi": (".png",), "transparent": (".svg", ".png", ".pdf")}
 MEANT = ("finished tensors", "gradients not asked for")  # kinds of notices that say what make_dot is for
 IN_DEJAVU = (".png", ".pdf")
-ASPECTS = {"16:9": (1280, 720), "4:3": (960, 720)}  # pixels of a frame
 
 
 OutputName = Annotated[
@@ -202,6 +173,9 @@ def record(
     """
     if log is not None and every is None:
         raise OptionError("log= is for summaries; say of how many passes: record(model, every=100, log=…)")
+    from graphviz_ad._internal.diagnosis.history import found_in, history_of_graph, history_of_steps
+    from graphviz_ad._internal.diagnosis.step_log import step_logs
+
     names = _module_level_names(sys._getframe(1))
     judges = (history_of_graph, history_of_steps, found_in)
     path, told = Path(file) if file is not None else None, step_logs(log) if log is not None else ()
@@ -211,6 +185,9 @@ def record(
 @checking_arguments
 def read_history(path: StrPath) -> History:
     """The history of a training run from the file that ``record(model, file=…)`` wrote, or is writing."""
+    from graphviz_ad._internal.diagnosis.history import history_of_steps
+    from graphviz_ad._internal.graph.history_files import steps_of_file
+
     return history_of_steps(steps_of_file(Path(path)))
 
 
@@ -238,6 +215,8 @@ def compare_methods(
     as they are. Errors are measured by the formulas to thirty digits where sympy is installed and the function has
     formulas, by automatic differentiation otherwise.
     """
+    from graphviz_ad._internal.sheets.method_comparison import compare_on_function, of_graph
+
     if not callable(target):
         return of_graph(trace(target, *args, output=output, **kwargs), wrt)
     # before the trace, which may draw random numbers
@@ -328,167 +307,9 @@ def animate(graph: Graph, asked: AnimateOptions) -> Animation:
 
 def filmed(graph: Graph, asked: AnimateOptions) -> Animation:
     """The film that was asked for."""
-    refuse_idle(asked)
-    passes = told_passes(graph, asked)
-    chosen = look_of_film(asked, anomalies=passes is None)
-    rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
-    whole = rounds[-1].graph if rounds else graph
-    usual = told_of(whole, rounds, chosen, asked)
-    planned = plan_of(usual, asked)
-    if planned.is_far_from_readable and may_be_lines(asked, chosen, usual.choice):
-        levels = (plan_of(told_of(whole, rounds, look, asked), asked) for look in looks_by_module(chosen, rounds))
-        if (by_module := planned.clearer(levels)) is not None:
-            return film_of_plan(by_module, asked, chosen.theme)
-        lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
-        if tells_steps(lines.shown, usual.shown):
-            by_line = replace(plan_of(lines, asked), by_line=True)
-            planned = by_line if by_line.is_readable else planned
-    return film_of_plan(planned, asked, chosen.theme)
+    from graphviz_ad._internal.api.films import made_film
 
-
-def told_of(whole: Graph, rounds: Sequence[Round], look: Look, asked: AnimateOptions) -> Told:
-    """What a film with that look is about, and how it is told."""
-    ends = {node.key for one in rounds for node in one.graph.outputs}
-    shown = look.simplified(whole, needed=asked_about(asked.wrt, asked.tangents), ends=ends)
-    usual = UsualStory(asked.direction, None if asked.steps is None else asked.steps == "edge")
-    each = drawn_rounds(rounds, look, ends)
-    shown = each[-1].graph if each else shown
-    choice = choose(
-        wrt=asked.wrt, tangents=asked.tangents, passes=each, shown=shown, usual=usual, history=history_in(asked)
-    )
-    sums = look.options.gradients
-    written = replace(look.options, sums=sums, leaf_sums=sums, inline=asked.constants == "inline")
-    return Told(shown, written, choice)
-
-
-def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
-    """What is drawn on the stage, and how; ``anomalies`` open boxes where something goes wrong."""
-    numbers = history_in(asked) is None  # of the steps of a training those of one pass would not be true
-    backward = asked.direction != "forward" and asked.tangents is None and numbers
-    return picture_look(
-        theme_name=asked.theme,
-        layout=asked.layout,
-        direction=asked.flow,
-        values=numbers,
-        gradients=backward,
-        local=asked.local and (backward or (asked.tangents is not None and numbers)),
-        depth=asked.depth or (1 if asked.steps == "module" else None),
-        detail=asked.detail,
-        boxes=asked.boxes,
-        focus=asked.focus,
-        expand=asked.expand,
-        anomalies=anomalies,
-        transforms=asked.transforms,
-        labels=asked.labels,
-    )
-
-
-def plan_of(told: Told, asked: AnimateOptions) -> FilmPlan:
-    """The stage of a film for the screen that was asked for, with what stands beside it."""
-    flow, size = asked.flow, ASPECTS[asked.aspect]
-    listing = program_beside(told.choice, told.words) if asked.code else None
-    panel = panel_for(listing, size)
-    panel = panel_with_legend(panel) if fills_of(asked) is not None else panel
-    camera = asked.camera and history_in(asked) is None  # all boxes have something to say at each step
-    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, camera, panel)
-    return FilmPlan(told, *staged_with_curve(told.words, told.choice, screen), listing)
-
-
-def film_of_plan(planned: FilmPlan, asked: AnimateOptions, theme: Theme) -> Animation:
-    """The film of a staged story, in the time that there is."""
-    told, staged, screen = planned.told, planned.staged.finished(), planned.screen
-    shown, speed = planned.graph, float(asked.speed)
-    stage = with_overlay(staged.scene, shown, fills_of(asked))
-    film = Film(
-        stage,
-        staged.story.steps,
-        staged.story.opening,
-        title_of(shown),
-        speed,
-        screen.size,
-        panel=screen.panel,
-        program=planned.listing,
-    )
-    film = with_curve(replace(film, motion=asked.motion), staged.story.curve)
-    chose = asked.steps is not None or not isinstance(told.choice, (UsualStory, PassStory))
-    time = Time(asked.max_seconds, chose, asked.narration)
-    return Animation(shown, in_time(film, staged, screen, told.words, time), theme)
-
-
-def history_in(asked: AnimateOptions) -> History | None:
-    """The training run that a film is to show, if it is to show one."""
-    return asked.overlay if isinstance(asked.overlay, History) else None
-
-
-def fills_of(asked: AnimateOptions) -> str | Mapping[str, float] | None:
-    """What boxes are filled by."""
-    return asked.overlay if not isinstance(asked.overlay, History) else None
-
-
-def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
-    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them."""
-    if asked.passes is not None:
-        return None if asked.passes is False else asked.passes
-    other = (
-        asked.wrt
-        or asked.tangents
-        or history_in(asked) is not None
-        or asked.direction != "both"
-        or asked.steps in ("edge", "op")
-    )
-    few = 1 < len(graph.passes) <= FEW_PASSES
-    return True if few and graph.has_gradients and not graph.ranks and not other else None
-
-
-def with_curve(film: Film, curve: LossCurve | None) -> Film:
-    """The film with the chart of its losses, if it has any, and room for that on its stage, if not beside it."""
-    if curve is None or film.stage.size is None or (film.panel and film.panel.chart):
-        return replace(film, curve=curve)
-    size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size, panel=film.panel))
-    return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
-
-
-def staged_with_curve(words: Words, choice: Choice, screen: Screen) -> tuple[Staged, Screen]:
-    """The stage, and what it is made for: where a camera shows a part of it, the chart of the losses stands beside."""
-    staged = best_stage(words, choice, screen)
-    if not staged.camera or staged.story.curve is None:
-        return staged, screen
-    screen = replace(screen, panel=panel_with_chart(screen.panel, screen.size))
-    return best_stage(words, choice, screen), screen
-
-
-def program_beside(choice: Choice, words: Words) -> Listing | None:
-    """The program that a story is about; a warning where none is known."""
-    listing = listing_of(words.graph, choice.told(words).story.steps)
-    if listing is None:
-        warnings.warn(
-            "code=True shows nothing: no source is known of the lines that ran, as of what is typed at a prompt, made"
-            " by torch.fx or has changed since it was imported; trace a function that stands in a file or a cell",
-            GraphvizADWarning,
-            stacklevel=4,
-        )
-    return listing
-
-
-def refuse_idle(asked: AnimateOptions) -> None:
-    """Refuse options that would have no effect on the story that was chosen."""
-    asks = {
-        "wrt": asked.wrt,
-        "tangents": asked.tangents,
-        "passes": asked.passes is not None and asked.passes is not False,
-        "overlay": history_in(asked) is not None,
-    }
-    other = next((name for name, given in asks.items() if given), None)
-    if other is not None and asked.direction != "both":
-        raise OptionError(
-            f"direction={asked.direction!r} does not go with {other}=, which tells a story of its own; leave out one of"
-            " the two"
-        )
-    if asked.steps in ("edge", "op") and (other is not None or asked.direction == "forward"):
-        rest = f"{other}= tells another story" if other is not None else "direction='forward' tells none"
-        raise OptionError(
-            f"steps={asked.steps!r} says how finely the backward pass is told, but {rest}; leave out one of the two"
-        )
+    return Animation(*made_film(graph, asked))
 
 
 @saves(SaveOptions)
@@ -511,9 +332,10 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     chosen = {name: value for name, value in asked.given.items() if name != "format"}
     in_film, in_still = (*FILM_ONLY, *FILE_ONLY), (*STILL_ONLY, *STILL_FILE_ONLY)
     of_the_other = {*in_still} - {*in_film} if film else {*in_film} - {*in_still}
-    directions = DIRECTIONS if film else FILM_DIRECTIONS
     wrong = [
-        name for name, value in chosen.items() if name in of_the_other or (name == "direction" and value in directions)
+        name
+        for name, value in chosen.items()
+        if name in of_the_other or (name == "direction" and value in (DIRECTIONS if film else film_directions()))
     ]
     if wrong:
         what, other, call = ("film", "still", "plot") if film else ("still", "film", "animate")
@@ -531,6 +353,13 @@ def saved(graph: Graph, path: Destination, asked: SaveOptions) -> Path | None:
     if chosen.get("direction", "") is None:
         del chosen["direction"]
     return written(filmed(graph, AnimateOptions.of(chosen)), path, FilmFile.of(of_file | {"format": asked.format}))
+
+
+def film_directions() -> tuple[str, ...]:
+    """What a film may tell: ways of a story, not of a picture."""
+    from graphviz_ad._internal.film.story import DIRECTIONS as told
+
+    return told
 
 
 @dataclass(frozen=True)
@@ -662,6 +491,8 @@ class Animation(ShowsItself):
     @checking_arguments
     def storyboard(self, *, rows: int = 2, columns: int = 3) -> Frame:
         """A sheet of the most telling frames, for print; save it as .pdf, .svg or .png."""
+        from graphviz_ad._internal.film.storyboard import storyboard
+
         return Frame(storyboard(self.film, rows, columns), self.theme, 3.0)
 
     def show(self) -> Animation:
@@ -730,6 +561,8 @@ def written(animation: Animation, path: Destination, asked: FilmFile) -> Path | 
     options = {name: value for name, value in asked.given.items() if name != "format"}
     if isinstance(path, PATHS):
         if asked.format is None and is_folder(path):
+            from graphviz_ad._internal.output.formats import numbered_frames
+
             return write_folder(path, render(numbered_frames, animation, "a folder of frames", options))
         suffix = suffix_for(path, asked.format)
         if suffix in TOGETHER:

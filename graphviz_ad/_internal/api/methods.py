@@ -6,27 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from graphviz_ad._internal.ad_number import ADNumber
 from graphviz_ad._internal.api.api import Animation, Picture, animate, drawn, drawn_in, filmed, plot, save, trace
 from graphviz_ad._internal.base.argument_types import Destination, Says, StrPath
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
-from graphviz_ad._internal.check import gradient_check
-from graphviz_ad._internal.check.gradient_check import Numeric, Report
-from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
-from graphviz_ad._internal.diagnosis import fingerprint as fingerprints
-from graphviz_ad._internal.diagnosis import parameter_table, surroundings
 from graphviz_ad._internal.diagnosis.findings import Diagnosis
 from graphviz_ad._internal.diagnosis.history import History
-from graphviz_ad._internal.diagnosis.parameter_table import Table
-from graphviz_ad._internal.explain import explainer, forward_mode, mode_costs, reasons, worked_text
 from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.forward_mode import Tangents
 from graphviz_ad._internal.graph import graph_files
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.target import Numeric
 from graphviz_ad._internal.maths.detail_levels import at_detail
-from graphviz_ad._internal.output import diagnosis_html, notebook, worked_files, worked_html, worked_latex
+from graphviz_ad._internal.output import notebook
 from graphviz_ad._internal.output.call_options import (
     AnimateOptions,
     Detail,
@@ -37,13 +30,17 @@ from graphviz_ad._internal.output.call_options import (
     ThemeName,
     ThemeOptions,
 )
-from graphviz_ad._internal.output.chart import Chart
 from graphviz_ad._internal.output.networkx_graph import networkx_graph
 from graphviz_ad._internal.scene.picture_options import AUTO
 from graphviz_ad._internal.scene.themes import theme as theme_named
-from graphviz_ad._internal.sheets import method_comparison
-from graphviz_ad._internal.sheets.history_chart import history_chart
-from graphviz_ad._internal.sheets.method_comparison import Comparison
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.check.gradient_check import Report
+    from graphviz_ad._internal.diagnosis.parameter_table import Table
+    from graphviz_ad._internal.explain.forward_mode import Tangents
+    from graphviz_ad._internal.explain.mode_costs import ModeCosts
+    from graphviz_ad._internal.output.chart import Chart
+    from graphviz_ad._internal.sheets.method_comparison import Comparison
 
 MOST_SHOWN = 1000  # nodes of a graph that shows itself unasked
 Name = Annotated[str, Says("a variable, parameter or input")]
@@ -102,6 +99,8 @@ def explain(
     that alone. ``detail`` says what a step of a path is: an operation, as "op" and "auto" have it, a "line" of the
     program, a "call" of one of its functions, or a "module".
     """
+    from graphviz_ad._internal.explain import explainer
+
     shown = graph if detail == AUTO else at_detail(graph, detail)
     return explainer.explain_gradient(shown, wrt, output)
 
@@ -129,6 +128,8 @@ def check(
     ``report.ok`` is False if something is wrong, and None if nothing is but nothing was examined either;
     ``report.coverage`` is how many of the parameters and inputs were examined, and of how many.
     """
+    from graphviz_ad._internal.check import gradient_check
+
     return gradient_check.check_gradients(graph, capture=capture, numeric=numeric)
 
 
@@ -137,6 +138,8 @@ def why(graph: Graph, name: Name) -> str:
     """Why a result has the gradient that it has, or has none: where it came from or what keeps it away, and what to
     do; by its name or key.
     """
+    from graphviz_ad._internal.explain import reasons
+
     return reasons.why_gradient(graph, name)
 
 
@@ -152,6 +155,8 @@ def diagnose(
     in docs/diagnosis.md. A recording of a whole training step, ``with record(model)``, tells most: `trace` knows of no
     optimizer. With a ``budget``, the text keeps within so many tokens and never leaves out the first three findings.
     """
+    from graphviz_ad._internal.diagnosis import diagnosis as diagnosing
+
     return diagnosing.diagnose(graph, budget)
 
 
@@ -161,6 +166,8 @@ def table(graph: Graph) -> Table:
     bytes saved for the backward pass. ``print`` shows it, ``.sorted("gradient")`` orders it, ``.to_csv()`` and
     ``.to_pandas()`` hand it on.
     """
+    from graphviz_ad._internal.diagnosis import parameter_table
+
     return parameter_table.table_of(graph)
 
 
@@ -171,6 +178,8 @@ def fingerprint(
     """A short text that is the same for the same structure, shapes and dtypes, to be compared in a test; names of
     variables and lines do not count. With ``values``, norms to 3 digits are taken in.
     """
+    from graphviz_ad._internal.diagnosis import fingerprint as fingerprints
+
     return fingerprints.fingerprint_of(graph, values=values)
 
 
@@ -182,7 +191,16 @@ def tangents(
     """Forward mode: how every result changes when the input ``wrt`` moves by 1, or when inputs move as a mapping
     from names says.
     """
+    from graphviz_ad._internal.explain import forward_mode
+
     return forward_mode.tangents_of(graph, wrt)
+
+
+def mode_costs(graph: Graph) -> ModeCosts:
+    """How many sweeps and products all derivatives of a function are in either mode."""
+    from graphviz_ad._internal.explain import mode_costs as counting
+
+    return counting.mode_costs(graph)
 
 
 @checking_arguments
@@ -190,6 +208,8 @@ def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
     """Numeric, symbolic and automatic derivatives side by side, where every operation has a formula; see
     `graphviz_ad.compare_methods`.
     """
+    from graphviz_ad._internal.sheets import method_comparison
+
     return method_comparison.of_graph(graph, wrt)
 
 
@@ -199,6 +219,8 @@ def compare_methods(graph: Graph, wrt: str | None = None) -> Comparison:
 @takes(DrawOptions)
 def plot_diagnosis(diagnosis: Diagnosis, asked: DrawOptions) -> Picture:
     """The picture with the places of the findings marked; of a large graph, what lies around the first three."""
+    from graphviz_ad._internal.diagnosis import surroundings
+
     chosen = {"detail": "op"} | {name: asked.given[name] for name in asked.given if name != "ax"}
     part = surroundings.around_findings(diagnosis)
     return drawn(part, PlotOptions.of(chosen), surroundings.remarks(diagnosis))
@@ -207,6 +229,8 @@ def plot_diagnosis(diagnosis: Diagnosis, asked: DrawOptions) -> Picture:
 @checking_arguments
 def diagnosis_page(diagnosis: Diagnosis, *, theme: ThemeName = "auto") -> str:
     """The findings with the picture around them, as a page of its own that loads nothing."""
+    from graphviz_ad._internal.output import diagnosis_html
+
     picture = diagnosis.plot(theme=theme) if diagnosis.findings and diagnosis.graph.node_list else None
     chosen = picture.theme if picture is not None else theme_named(theme)
     return diagnosis_html.page(diagnosis, picture.canvas if picture is not None else None, chosen)
@@ -240,15 +264,33 @@ def plot_paths(explanation: Explanation, asked: PathsPicture) -> Picture:
     return drawn_in(explanation.graph, PlotOptions.of(chosen | paths), asked.ax)
 
 
+def to_text(explanation: Explanation) -> str:
+    """The worked solution."""
+    from graphviz_ad._internal.explain import worked_text
+
+    return worked_text.solution_text(explanation)
+
+
+def explanation_bundle(explanation: Explanation, include: object = None, exclude: object = None) -> dict[str, object]:
+    """Text for a terminal, picture and text for a cell, LaTeX for an export to PDF."""
+    from graphviz_ad._internal.output import worked_html
+
+    return worked_html.notebook_bundle(explanation, include, exclude)
+
+
 @checking_arguments
 def to_latex(explanation: Explanation, *, document: bool = False) -> str:
     """The worked solution as an ``align*`` environment for a handout, or as a whole document."""
+    from graphviz_ad._internal.output import worked_latex
+
     return worked_latex.to_latex(explanation, document=document)
 
 
 @checking_arguments
 def to_html(explanation: Explanation, *, theme: ThemeName = "auto") -> str:
     """The worked solution with its picture, as a page of its own that loads nothing."""
+    from graphviz_ad._internal.output import worked_html
+
     return worked_html.page(explanation, theme)
 
 
@@ -257,6 +299,8 @@ def save_solution(explanation: Explanation, path: Destination, asked: Explanatio
     """Write the solution (.txt, .tex, .html) or the picture (.svg, .png, .pdf, …); the suffix chooses. Returns the
     path.
     """
+    from graphviz_ad._internal.output import worked_files
+
     return worked_files.save(
         explanation, path, asked.format, {name: value for name, value in asked.given.items() if name != "format"}
     )
@@ -268,6 +312,9 @@ def save_solution(explanation: Explanation, path: Destination, asked: Explanatio
 @takes(ThemeOptions)
 def plot_history(history: History, asked: ThemeOptions) -> Chart:
     """Loss, gradient and update as curves over the steps, with the first bad step marked."""
+    from graphviz_ad._internal.output.chart import Chart
+    from graphviz_ad._internal.sheets.history_chart import history_chart
+
     return Chart(history_chart(history), theme_named(asked.theme), str(history))
 
 
@@ -288,7 +335,7 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
         "table": table,
         "fingerprint": fingerprint,
         "tangents": tangents,
-        "mode_costs": mode_costs.mode_costs,
+        "mode_costs": mode_costs,
         "compare_methods": compare_methods,
         "_repr_mimebundle_": graph_bundle,
         "_repr_html_": as_html,
@@ -300,10 +347,10 @@ METHODS: Mapping[type, Mapping[str, Any]] = {
     Explanation: {
         "plot": plot_paths,
         "save": save_solution,
-        "to_text": worked_text.solution_text,
+        "to_text": to_text,
         "to_latex": to_latex,
         "to_html": to_html,
-        "_repr_mimebundle_": worked_html.notebook_bundle,
+        "_repr_mimebundle_": explanation_bundle,
         "_repr_html_": as_html,
     },
 }

@@ -8,15 +8,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphviz_ad._internal.diagnosis.box_curves import fills_of_boxes, lines_of_boxes
 from graphviz_ad._internal.diagnosis.history import History
-from graphviz_ad._internal.explain.explainer import explain_gradient
-from graphviz_ad._internal.explain.explanation import Explanation
-from graphviz_ad._internal.explain.forward_mode import Tangents, tangents_of
-from graphviz_ad._internal.explain.path_picture import with_paths
-from graphviz_ad._internal.explain.tangent_picture import with_tangents
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.other_passes import with_other_passes
@@ -49,9 +43,13 @@ from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
-from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
+from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 from graphviz_ad._internal.tracing.tape.collector import at_rest
+
+if TYPE_CHECKING:
+    from graphviz_ad._internal.explain.explanation import Explanation
+    from graphviz_ad._internal.explain.forward_mode import Tangents
 
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
@@ -129,8 +127,7 @@ class Subject:
             scene = with_failure(build_scene(words, direction=self.look.direction), self.graph)
             scene = with_remarks(scene, remarks_at_boxes(self.graph), role="note")
             scene = with_remarks(with_remarks(scene, self.remarks), self.curves)
-            scene = with_paths(scene, self.explained) if self.explained is not None else scene
-            scene = with_tangents(scene, words, self.forward) if self.forward is not None else scene
+            scene = self.explaining(scene, words)
             plain = self.is_part and self.explained is None and self.forward is None
             scene = bundled(scene, self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
@@ -145,11 +142,27 @@ class Subject:
         scene = replace(scene, boxes=boxes)
         return replace(scene, legend=legend_of_folds(scene, self.graph))
 
+    def explaining(self, scene: Scene, words: Words) -> Scene:
+        """The scene with the paths of a gradient, or with tangents, if these are asked for."""
+        if self.explained is not None:
+            from graphviz_ad._internal.explain.path_picture import with_paths
+
+            scene = with_paths(scene, self.explained)
+        if self.forward is not None:
+            from graphviz_ad._internal.explain.tangent_picture import with_tangents
+
+            scene = with_tangents(scene, words, self.forward)
+        return scene
+
     @cached_property
     def curves(self) -> Remarks:
         """What boxes say of a training run, if they are to."""
         overlay = self.asked.overlay
-        return lines_of_boxes(overlay, self.graph) if isinstance(overlay, History) else {}
+        if not isinstance(overlay, History):
+            return {}
+        from graphviz_ad._internal.diagnosis.box_curves import lines_of_boxes
+
+        return lines_of_boxes(overlay, self.graph)
 
     @property
     def words_left_out(self) -> Mapping[str, str]:
@@ -215,7 +228,11 @@ class Subject:
 
 def overlay_of(asked: str | Mapping[str, float] | History | None, graph: Graph) -> Any:
     """What boxes are filled by; of a training run, what they have at its last step."""
-    return fills_of_boxes(asked, graph) if isinstance(asked, History) else asked
+    if not isinstance(asked, History):
+        return asked
+    from graphviz_ad._internal.diagnosis.box_curves import fills_of_boxes
+
+    return fills_of_boxes(asked, graph)
 
 
 # what is missing where a manner has less than the one before
@@ -269,8 +286,15 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
     shown = look.simplified(
         with_updates(graph), steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output)
     )
-    explained = explain_gradient(shown, asked.wrt, asked.output) if asked.wrt is not None else None
-    forward = tangents_of(shown, asked.tangents) if asked.tangents is not None else None
+    explained, forward = None, None
+    if asked.wrt is not None:
+        from graphviz_ad._internal.explain.explainer import explain_gradient
+
+        explained = explain_gradient(shown, asked.wrt, asked.output)
+    if asked.tangents is not None:
+        from graphviz_ad._internal.explain.forward_mode import tangents_of
+
+        forward = tangents_of(shown, asked.tangents)
     return Subject(shown, look, asked, remarks, explained, forward)
 
 

@@ -120,6 +120,11 @@ def demand_fields(thing: object) -> None:
 
 def parameters_of(table: type[Options]) -> tuple[Parameter, ...]:
     """The options of a table as parameters; those that may be given by their place stand first."""
+    return _parameters(cast(Any, table))
+
+
+@cache
+def _parameters(table: Any) -> tuple[Parameter, ...]:
     made = list(inspect.signature(table).parameters.values())
     kinds = hints_of(table)
     return tuple(part.replace(annotation=written_type(bare(kinds[part.name]))) for part in made)
@@ -199,6 +204,11 @@ def unknown_option(where: str, given: str, known: Iterable[str]) -> OptionError:
 
 def help_of(table: type[Options]) -> str:
     """A line for each option: its name and default, what it does, what it takes."""
+    return _help(cast(Any, table))
+
+
+@cache
+def _help(table: Any) -> str:
     rows = [(shown_default(part), option_in_words(hints_of(table)[part.name])) for part in parameters_of(table)]
     width = max(len(left) for left, _ in rows)
     return "\n".join(["Options:", *(f"    {left:{width}}  {right}" for left, right in rows)])

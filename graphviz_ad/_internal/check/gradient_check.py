@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from graphviz_ad._internal.check.target_check import TargetFindings, target_exam
 from graphviz_ad._internal.check.verdicts import AGREES, CUT, DIFFERS, HELD, KINK, UNKNOWN, Coverage, Slope
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.graph.target import Numeric
 from graphviz_ad._internal.maths.agreement import EVER, LEAST, slope_fits, slopes_differ, slopes_settle
 from graphviz_ad._internal.maths.gradient_sums import known, largest_flow, sum_of_flows
 from graphviz_ad._internal.scene.words.names import graph_names
@@ -34,7 +34,6 @@ SHORTER = 32  # times, that a step is before a gradient is called wrong by it
 MOST_WORK = 200_000  # operations that finite differences may compute again
 AGREEMENT = {True: AGREES, False: DIFFERS, None: UNKNOWN}
 NOTHING_EXAMINED = NumericReport()
-Numeric = bool | Literal["auto"]  # whether the target is run again: always, never, or where formulas do not do
 
 
 @dataclass(frozen=True)

@@ -371,7 +371,7 @@ def _write(thing: Any, arguments: argparse.Namespace, default: str, **options: A
 
 def _suffix(arguments: argparse.Namespace, formats: Registry) -> str:
     """The suffix of the file, or of what is written to standard output."""
-    from graphviz_ad._internal.output.formats import suffix_of
+    from graphviz_ad._internal.output.format_table import suffix_of
 
     if arguments.file != "-":
         return suffix_of(arguments.file)
@@ -443,7 +443,7 @@ def _completion(arguments: argparse.Namespace) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from graphviz_ad._internal.base.save_file import write
-    from graphviz_ad._internal.output.formats import suffix_of
+    from graphviz_ad._internal.output.format_table import suffix_of
     from graphviz_ad._internal.output.worked_files import check_suffix, rendered
 
     to_file = arguments.output != "-"

@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from graphviz_ad._internal.base.text_table import table_lines
-from graphviz_ad._internal.diagnosis.course import Course
 from graphviz_ad._internal.diagnosis.findings import ERROR, WARNING, Finding, Severity
-from graphviz_ad._internal.diagnosis.parameter_table import norm_of
-from graphviz_ad._internal.diagnosis.steps import facts_of_held
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.graph.notices import Notice
@@ -24,6 +21,7 @@ from graphviz_ad._internal.maths.number_format import short_number
 
 if TYPE_CHECKING:
     from graphviz_ad._internal.base.checked_calls import takes
+    from graphviz_ad._internal.diagnosis.course import Course
     from graphviz_ad._internal.output.call_options import ThemeOptions
     from graphviz_ad._internal.output.chart import Chart
 
@@ -235,6 +233,8 @@ def judged(step: StepSummary, before: Sequence[TrainingStep]) -> Iterator[Findin
         yield _found("loss-grew", WARNING, step, (), loss=step.loss, first=first)
     moved = {name: p for name, p in step.parameters.items() if p.update is not None and isfinite(p.update)}
     if step.held is not None:
+        from graphviz_ad._internal.diagnosis.steps import facts_of_held
+
         held = facts_of_held(step.held)
         yield replace(_found("graph-held", WARNING, step, (), **held), source=step.held.source or step.source)
     far = tuple(name for name, p in moved.items() if (p.update or 0.0) > TOO_FAR * p.weight > 0)
@@ -251,6 +251,8 @@ def _found(kind: str, severity: Severity, step: StepSummary, names: tuple[str, .
 
 def history_of_graph(graph: Graph) -> History:
     """The same of what was recorded whole: a step for each backward pass."""
+    from graphviz_ad._internal.diagnosis.course import Course
+
     course = Course(graph)
     held = [held_at(done) for done in graph.passes]
     steps = []
@@ -272,6 +274,8 @@ def _of_pass(
     course: Course, number: int, held: Mapping[str, Snapshot], then: Mapping[str, Snapshot]
 ) -> Iterator[tuple[str, ParameterSummary]]:
     """The parameters of which it is known what they held; ``then`` is what they held at the next pass."""
+    from graphviz_ad._internal.diagnosis.parameter_table import norm_of
+
     for p in course.trainable:
         events = p.history.events if p.history is not None else ()
         brought: Snapshot | None = next((e.brought for e in events if e.number == number), None)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-import numpy as np
+from functools import lru_cache
+from statistics import median
 
 VANISHES, EXPLODES = 1e-5, 1e3  # times the last
 FAR = 1e4  # times as large, or as small, as those around it
@@ -26,10 +26,15 @@ Norms = Sequence[float | None]
 
 def far_off(norms: Norms) -> list[int]:
     """The places of those that are out of the usual."""
+    return [*_far_off(tuple(norms))]
+
+
+@lru_cache(maxsize=4)  # each box of a folded picture asks it of all layers
+def _far_off(norms: tuple[float | None, ...]) -> tuple[int, ...]:
     low, high = limits(norms)
     odd, kept = {*odd_ones(norms)}, last_of(norms)[0]
     known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
-    return [i for i, norm in known if not low <= norm <= high or (i in odd and i != kept)]
+    return tuple([i for i, norm in known if not low <= norm <= high or (i in odd and i != kept)])
 
 
 def limits(norms: Norms) -> tuple[float, float]:
@@ -52,7 +57,7 @@ def odd_ones(norms: Norms) -> list[int]:
     for place, (i, norm) in enumerate(known):
         start = max(min(place - AROUND, len(known) - 2 * AROUND - 1), 0)
         others = [other for j, other in known[start : start + 2 * AROUND + 1] if j != i]
-        usual = float(np.median(others)) if len(others) > 1 else norm
+        usual = float(median(others)) if len(others) > 1 else norm
         if norm != usual and not usual / FAR <= norm <= usual * FAR:
             found.append(i)
     return found

@@ -5,10 +5,11 @@ out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from graphviz_ad._internal.graph.snapshot import Array
 
+Numeric = bool | Literal["auto"]  # whether the target is run again: always, never, or where formulas do not do
 Arrays = tuple[Array | None, ...]  # None where there is no tensor, or no gradient
 TOO_LARGE, NOT_PLAIN = "too large", "not plain tensors"  # why a call of a Function is not looked at
 Gradients = Mapping[str, Array | None]

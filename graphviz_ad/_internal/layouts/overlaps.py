@@ -125,7 +125,7 @@ class Pieces:
         """The arrows that are inside a rectangle anywhere."""
         near = self._near(frame)
         inside = enter(self.starts[near], self.ends[near], frame)
-        found: list[int] = np.unique(self.arrow[near][inside]).tolist()
+        found: list[int] = sorted({*self.arrow[near][inside].tolist()})  # np.unique imports numpy.ma
         return found
 
     def _near(self, frame: Frame, first: int = 0) -> Places:

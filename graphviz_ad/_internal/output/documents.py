@@ -15,8 +15,7 @@ from graphviz_ad._internal.base.checked_calls import checking_arguments
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, SaveError
 from graphviz_ad._internal.base.save_file import explained, write
 from graphviz_ad._internal.base.save_folder import write_folder
-from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL, STILLS, WHOLE_SET
-from graphviz_ad._internal.output.formats import suffix_of, times
+from graphviz_ad._internal.output.format_table import COMPANIONS, FILMS, REVEAL, STILLS, WHOLE_SET, suffix_of
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
@@ -88,6 +87,8 @@ def deck(animation: Animation, *, mode: DeckMode = "steps", loop: int | None = N
                 " out, or give mode='video'"
             )
         return step_slides(animation.film, animation.theme)
+    from graphviz_ad._internal.output.formats import times
+
     try:
         movie = FILMS[".mp4"](animation)
     except MissingDependencyError as error:
@@ -150,6 +151,7 @@ def to_svg(animation: Animation, *, loop: Loop = 0) -> str:
     """An SVG that plays by itself, in an ``<img>``, too: ``loop`` times, 0 for ever. Where motion is not wanted it
     is the finished picture.
     """
+    from graphviz_ad._internal.output.formats import times
     from graphviz_ad._internal.renderers.svg.film import svg_film_file
 
     return svg_film_file(animation.film, animation.theme, loop=times(loop))

@@ -15,8 +15,7 @@ from graphviz_ad._internal.base.errors import OptionError, SaveError, UnknownNam
 from graphviz_ad._internal.base.needed_packages import named_if_missing
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_file import write
-from graphviz_ad._internal.output.format_table import FILMS, STILLS
-from graphviz_ad._internal.output.formats import suffix_of
+from graphviz_ad._internal.output.format_table import FILMS, STILLS, suffix_of
 
 PATHS = (str, os.PathLike)
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from graphviz_ad._internal.base.registry import Registry
 
-FORMATS, DOCUMENTS, CHART = (f"graphviz_ad._internal.output.{name}" for name in ("formats", "documents", "chart"))
+FORMATS, DRAWINGS, DOCUMENTS, CHART = (
+    f"graphviz_ad._internal.output.{name}" for name in ("formats", "still_formats", "documents", "chart")
+)
 EXCHANGE = "graphviz_ad._internal.output.exchange"
 REVEAL = ".reveal.html"  # a slide for a deck, as ".html" is a page of its own
 EXPLORER, NETRON = ".explorer.json", ".netron.json"  # for those tools, as ".json" is a graph to be loaded again
@@ -42,14 +45,14 @@ class Format:
 
 PAGES = {"-film.pdf": f"{DOCUMENTS}:pages_beside"}
 FIGURE = {"-film.svg": f"{DOCUMENTS}:film_beside", "-film.png": f"{DOCUMENTS}:finished_beside"}
-SVG, PDF, TIKZ, PGF = f"{FORMATS}:svg", f"{FORMATS}:pdf", f"{DOCUMENTS}:tikz", f"{DOCUMENTS}:pgf"
-PNG = f"{FORMATS}:png"
+SVG, PDF, TIKZ, PGF = f"{DRAWINGS}:svg", f"{DRAWINGS}:pdf", f"{DOCUMENTS}:tikz", f"{DOCUMENTS}:pgf"
+PNG = f"{DRAWINGS}:png"
 TABLE: tuple[Format, ...] = (
     Format(".svg", still=SVG, frame=SVG, chart=SVG, film=f"{DOCUMENTS}:svg_film"),
     Format(".gif", film=f"{FORMATS}:gif"),
     Format(".png", still=PNG, frame=PNG, chart=f"{CHART}:png", film=f"{FORMATS}:apng"),
     Format(".mp4", film=f"{FORMATS}:mp4"),
-    Format(".html", still=f"{FORMATS}:picture_page", film=f"{FORMATS}:film_page", page=True),
+    Format(".html", still=f"{DRAWINGS}:picture_page", film=f"{FORMATS}:film_page", page=True),
     Format(".pdf", still=PDF, frame=PDF, chart=PDF, film=f"{DOCUMENTS}:pages"),
     Format(".tex", film=f"{DOCUMENTS}:beamer", together=f"{DOCUMENTS}:to_beamer", companions=PAGES),
     Format(".pptx", film=f"{DOCUMENTS}:deck"),
@@ -60,10 +63,10 @@ TABLE: tuple[Format, ...] = (
     Format(".qmd", film=f"{DOCUMENTS}:quarto", together=f"{DOCUMENTS}:to_quarto", companions=FIGURE),
     Format(".txt", film=f"{DOCUMENTS}:transcript"),
     Format(".md", film=f"{DOCUMENTS}:transcript_markdown"),
-    Format(".dot", still=f"{FORMATS}:dot"),
-    Format(".gv", still=f"{FORMATS}:dot"),
-    Format(".json", still=f"{FORMATS}:json", graph=f"{FORMATS}:whole_json"),
-    Format(".graphml", still=f"{FORMATS}:graphml", graph=f"{FORMATS}:whole_graphml"),
+    Format(".dot", still=f"{DRAWINGS}:dot"),
+    Format(".gv", still=f"{DRAWINGS}:dot"),
+    Format(".json", still=f"{DRAWINGS}:json", graph=f"{DRAWINGS}:whole_json"),
+    Format(".graphml", still=f"{DRAWINGS}:graphml", graph=f"{DRAWINGS}:whole_graphml"),
     Format(".gexf", still=f"{EXCHANGE}:gexf", graph=f"{EXCHANGE}:whole_gexf"),
     Format(".cyjs", still=f"{EXCHANGE}:cytoscape", graph=f"{EXCHANGE}:whole_cytoscape"),
     Format(EXPLORER, still=f"{EXCHANGE}:model_explorer", graph=f"{EXCHANGE}:whole_model_explorer"),
@@ -85,3 +88,9 @@ TOGETHER = column("together")
 COMPANIONS = {row.suffix: Registry("companion", row.companions) for row in TABLE if row.companions}
 MEANS_THE_FILM = tuple(row.suffix for row in TABLE if row.page)
 WHOLE_SET = tuple(FILMS)  # what `Animation.save_all` writes
+
+
+def suffix_of(path: str | Path) -> str:
+    """ ".svg" for "a/b.SVG"."""
+    name = Path(path).name.lower()
+    return next((suffix for suffix in IN_TWO_PARTS if name.endswith(suffix)), Path(name).suffix)

@@ -1,21 +1,17 @@
-"""Picture, frame or film -> bytes: the functions that `format_table` names."""
+"""Film -> bytes: the functions that `format_table` names; imported when the first film is written."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.base.progress import Progress
 from graphviz_ad._internal.film.camera import looks
 from graphviz_ad._internal.film.chapters import chapter_title, chapters_of
 from graphviz_ad._internal.film.moments import Pace, instants, moments
-from graphviz_ad._internal.output.format_table import IN_TWO_PARTS
-from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 # of formats that store pictures with their times, in which each of a moving camera would be a whole one; of movies; of
 # steps
@@ -24,86 +20,12 @@ MOVIE, STEPS = Pace(30, camera=30, pan=24.5, shades=3), Pace(0)
 FEWER_PICTURES = replace(PICTURES, most=40)  # where each costs more bytes
 
 if TYPE_CHECKING:
-    from graphviz_ad._internal.api.api import Animation, Frame, Picture
-    from graphviz_ad._internal.graph.graph import Graph
+    from graphviz_ad._internal.api.api import Animation
     from graphviz_ad._internal.renderers.images.shots import Shot
     from graphviz_ad._internal.scene.scene import Film
 
 
 POSTER = 1 / 3  # of the time of the finished picture
-
-
-def suffix_of(path: str | Path) -> str:
-    """ ".svg" for "a/b.SVG"."""
-    name = Path(path).name.lower()
-    return next((suffix for suffix in IN_TWO_PARTS if name.endswith(suffix)), Path(name).suffix)
-
-
-def svg(picture: Picture | Frame) -> bytes:
-    """A standalone SVG document."""
-    return picture.to_svg().encode()
-
-
-def png(picture: Picture | Frame) -> bytes:
-    """A PNG, two pixels a point; of a film frame one a pixel, of a sheet for print three; of a picture too large for
-    that, as many as can be.
-    """
-    from graphviz_ad._internal.renderers.images.matplotlib_canvas import canvas_png, most_scale
-
-    canvas, wanted = picture.canvas, getattr(picture, "png_scale", 2.0)
-    scale = min(wanted, most_scale(canvas))
-    if scale < wanted:
-        size = f"{canvas.width:.0f} x {canvas.height:.0f} points"
-        message = (
-            f"a picture of {size} is too large for {wanted:g} pixels a point: it has {scale:.2g}; .svg and .pdf stay"
-            " sharp"
-        )
-        warnings.warn(message, GraphvizADWarning, stacklevel=4)
-    return canvas_png(canvas, picture.theme, scale=scale, metadata={"Description": canvas.alt})
-
-
-def pdf(picture: Picture | Frame) -> bytes:
-    """A vector page of the size of the picture; light words keep their dark ground."""
-    from graphviz_ad._internal.renderers.pages.pdf import pdf_page
-
-    clear = not picture.theme.dark or picture.canvas.background is None
-    return pdf_page(picture.canvas, picture.theme, transparent=clear, title=picture.canvas.alt)
-
-
-def dot(picture: Picture) -> bytes:
-    """DOT source."""
-    return picture.to_dot().encode()
-
-
-def json(picture: Picture) -> bytes:
-    """The graph that is drawn, which ``Graph.load`` reads back."""
-    return whole_json(picture.graph)
-
-
-def graphml(picture: Picture) -> bytes:
-    """The graph that is drawn as GraphML, which ``Graph.load`` and other tools read."""
-    return whole_graphml(picture.graph)
-
-
-def whole_json(graph: Graph) -> bytes:
-    """A graph as it was recorded."""
-    return graph.to_json().encode()
-
-
-def whole_graphml(graph: Graph) -> bytes:
-    """A graph as it was recorded, as GraphML."""
-    from graphviz_ad._internal.graph.graph_files import to_graphml
-
-    return to_graphml(graph).encode()
-
-
-def picture_page(picture: Picture) -> bytes:
-    """A page to look around in."""
-    from graphviz_ad._internal.renderers.html.player import inspection_page
-
-    inside = picture.inside()
-    with at_rest():
-        return inspection_page(picture.scene, picture.theme, inside).encode()
 
 
 def film_page(animation: Animation) -> bytes:

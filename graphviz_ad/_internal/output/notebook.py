@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphviz_ad._internal.base.errors import GraphvizADWarning
-from graphviz_ad._internal.renderers.html.player import image, notebook_film
-from graphviz_ad._internal.renderers.svg.still import svg_file
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint
 from graphviz_ad._internal.scene.scene import Film
@@ -47,6 +45,9 @@ def picture_bundle(
     canvas: Canvas, theme: Theme, summary: str, *, include: object = None, exclude: object = None
 ) -> Bundle:
     """A still picture in the forms that a notebook may want; ``summary`` is what a terminal shows."""
+    from graphviz_ad._internal.renderers.html.player import image
+    from graphviz_ad._internal.renderers.svg.still import svg_file
+
     picture = svg_file(canvas, theme)
     bundle = {"text/plain": summary, "text/html": image(picture, canvas.alt), "image/svg+xml": picture}
     return chosen(bundle | page(canvas, theme, include, exclude), include, exclude)
@@ -56,6 +57,8 @@ def film_bundle(film: Film, theme: Theme, summary: str, *, include: object = Non
     """A film that plays in a live notebook, is its last picture where scripts are removed and on paper, and is told
     in words elsewhere.
     """
+    from graphviz_ad._internal.renderers.html.player import notebook_film
+
     bundle = {"text/plain": summary, "text/html": notebook_film(film, theme)}
     return chosen(
         bundle | page(paint(film.scene(-1) if film.steps else film.stage), theme, include, exclude), include, exclude

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -199,6 +198,8 @@ def frames_of_ours() -> int:
 
 def toml_of(path: StrPath) -> dict[str, Any]:
     """What stands in a file."""
+    import tomllib
+
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:

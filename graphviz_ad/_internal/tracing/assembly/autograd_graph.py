@@ -28,6 +28,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
     crowded,
     function_of,
+    gradients_without_look,
     hidden_from_modes,
     hooks_beside,
     made_at,
@@ -273,7 +274,11 @@ def run_backward(
             torch.autograd.backward(list(outputs), given, retain_graph=retain)
             return result
         with named_if_missing("a backward pass of torch", "sympy"):  # which torch imports there
-            grads = torch.autograd.grad(list(outputs), tensors, given, retain_graph=retain, allow_unused=True)
+            grads = None
+            if any(seed is not None for seed in given) and all(map(fit, outputs, seeds)):
+                grads = gradients_without_look(outputs, tensors, seeds, retain=retain)
+            if grads is None:
+                grads = torch.autograd.grad(list(outputs), tensors, given, retain_graph=retain, allow_unused=True)
     for (i, _), grad in zip(leaves + bare, grads, strict=True):
         result.leaf_grads[i] = keeper.gradient(grad)
     return result
@@ -286,18 +291,17 @@ def is_implicit(output: Tensor, seed: Tensor) -> bool:
     A mode of the user would see torch making it.
     """
     try:
-        return _are_plain_and_fit(output, seed) and seed.item() == 1
+        return output.numel() == 1 and fit(output, seed) and seed.item() == 1
     except RuntimeError:  # as of a number inside vmap
         return False
 
 
-def _are_plain_and_fit(output: Tensor, seed: Tensor) -> bool:
-    """Whether a result is one real number on the CPU and its seed another, and neither anything else."""
+def fit(output: Tensor, seed: Tensor) -> bool:
+    """Whether a result is real numbers on the CPU and its seed as many, and neither anything else."""
     return (
         not modes_are_active()
         and type(output) is type(seed) is Tensor
         and output.requires_grad
-        and output.numel() == 1
         and output.shape == seed.shape
         and (output.dtype, output.layout) == (seed.dtype, torch.strided)
         and seed.dtype.is_floating_point

@@ -296,6 +296,17 @@ def knows_the_engine(task: Callable[[], int]) -> bool:
     return task() == -1 and len(within) == 1 and type(within[0]) is int and within[0] != -1
 
 
+def runs_passes(engine: Callable[..., Any]) -> bool:
+    """Gives the gradients of plain tensors from seeds that fit, and writes no ``.grad``; of what a result does not
+    come from, None.
+    """
+    x, other = _two(), _two()
+    y = x * x
+    seeds = (torch.tensor([1.0, 3.0], dtype=torch.float64, device="cpu"),)
+    found, none = engine((y,), seeds, True, False, (x, other), True, accumulate_grad=False)
+    return found.tolist() == [2.0, 12.0] and none is None and x.grad is None and not found.requires_grad
+
+
 def names_functions(name: str) -> bool:
     """The class that was applied, and nothing for a node of torch's own."""
     x = _two()

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from operator import attrgetter, methodcaller
 from types import CodeType, FrameType
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.overrides import has_torch_function
 
 from graphviz_ad._internal.tracing.tape import probes
 from graphviz_ad._internal.tracing.tape.probes import answer_to, believed
@@ -568,6 +569,7 @@ def _is_place_for_result(argument: Any) -> bool:
 # straight through.
 
 ENGINE, SEEDS = "_engine_run_backward", "_make_grads"  # what runs, and what looks at that before
+LOOKS_BY = "torch.fx.experimental.symbolic_shapes"  # the module of torch that imports sympy
 _watchers: dict[int, list[Callable[..., Any]]] = {}
 _watchers_lock = threading.RLock()  # what the garbage collector ends may come in while its own thread holds it
 
@@ -709,6 +711,27 @@ def is_own_kind(tensor: Tensor) -> bool:
 
 
 _graph_task: Callable[[], int] | None = believed(_find(torch._C, "_current_graph_task_id"), probes.knows_the_engine)
+
+
+@cache
+def _runs_passes() -> bool:
+    """Whether the engine can be asked for gradients as `torch.autograd.grad` asks it, and tells when it runs."""
+    engine = _find(torch.autograd.graph, ENGINE)
+    return _graph_task is not None and believed(engine, probes.runs_passes) is not None
+
+
+def gradients_without_look(
+    outputs: Sequence[Tensor], tensors: Sequence[Tensor], seeds: Sequence[Tensor], *, retain: bool
+) -> Sequence[Tensor | None] | None:
+    """What `torch.autograd.grad` gives for plain tensors and seeds that fit, for which it need not look whether they
+    do: the first look of a process imports sympy, as long as a trace takes. None where it is to be asked itself.
+    """
+    engine = getattr(torch.autograd, ENGINE, None)
+    if LOOKS_BY in sys.modules or engine is None or not _runs_passes() or has_torch_function((*outputs, *tensors)):
+        return None
+    given = tuple(outputs), tuple(seeds), retain, False, tuple(tensors), True
+    found: Sequence[Tensor | None] = engine(*given, accumulate_grad=False)
+    return found
 
 
 def is_in_engine() -> bool:
