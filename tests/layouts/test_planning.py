@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphviz_ad._internal.layouts.columns import topological
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
-from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
+from graphviz_ad._internal.layouts.reading_rows import ReadingOrder, in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
@@ -143,6 +144,47 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
     for before, after in zip(scene.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+@settings(max_examples=60)
+@given(scenes(), st.sets(st.integers(0, 11)), st.booleans())
+def test_the_order_that_is_read_follows_the_data_and_joins_no_less_than_that_of_the_program(
+    scene: Scene, gradless: set[int], apart: bool
+) -> None:
+    boxes = tuple(replace(box, gradless=i in gradless) for i, box in enumerate(scene.boxes))
+    text = ReadingOrder(replace(scene, boxes=boxes, groups=()), leaves_apart=apart)
+    assert all(text.order.index(a) < text.order.index(b) for a, b in text.pairs if a in text.order)
+    usual = [box for box in topological(len(boxes), text.pairs) if box in text.order]
+    arrows: dict[tuple[int, int], list[int]] = {}
+    for arrow, pair in enumerate(text.pairs):
+        arrows.setdefault(pair, []).append(arrow)
+    now, before = (
+        sum(pair in arrows and text.can_be_joined(*pair, arrows[pair]) for pair in pairwise(order))
+        for order in (text.order, usual)
+    )
+    assert now >= before
+
+
+def test_what_several_boxes_read_stands_before_the_first_and_not_between_two_that_belong_together() -> None:
+    first, more = chain(5), Box("cos", "module", (), 50, 40, name="cos", gradless=True)
+    boxes = (first.boxes[0], more, *first.boxes[1:])
+    read = Scene(boxes, (*first.arrows, Arrow("a", "cos", "v1"), Arrow("b", "cos", "v3")))
+    assert names_in_order(read) == ["cos", "v0", "v1", "v2", "v3", "v4"]
+    # what changes parameters was done at its time
+    stepped = replace(read, boxes=(boxes[0], replace(more, in_turn=True), *boxes[2:]))
+    assert names_in_order(stepped) == ["v0", "cos", "v1", "v2", "v3", "v4"]
+
+
+def test_a_leaf_apart_from_its_user_stands_between_it_and_no_other() -> None:
+    first, leaves = chain(3), tuple(Box(name, "data", (), 50, 40, name=name) for name in ("x", "y"))
+    read = Scene((leaves[0], first.boxes[0], leaves[1], *first.boxes[1:]), first.arrows)
+    read = replace(read, arrows=(*read.arrows, Arrow("a", "x", "v0"), Arrow("b", "y", "v1")))
+    assert names_in_order(read, leaves_apart=True) == ["x", "v0", "v1", "v2"]
+    assert names_in_order(read) == ["v0", "v1", "v2"]
+
+
+def names_in_order(scene: Scene, *, leaves_apart: bool = False) -> list[str]:
+    return [scene.boxes[box].name for box in ReadingOrder(scene, leaves_apart=leaves_apart).order]
 
 
 def assert_turned_arrows_lead_on(rows: Rows) -> None:

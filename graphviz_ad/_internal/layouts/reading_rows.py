@@ -9,15 +9,16 @@ across them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from graphviz_ad._internal.layouts.columns import forward_pairs, topological
+from graphviz_ad._internal.layouts.columns import Pair, forward_pairs, topological
+from graphviz_ad._internal.layouts.joined_order import joined_order
 from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
 from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between, rounded_way
-from graphviz_ad._internal.layouts.satellites import Cluster, Orbit, cluster, in_operand_order, orbits
+from graphviz_ad._internal.layouts.satellites import SOURCES, Cluster, Orbit, cluster, in_operand_order, orbits
 from graphviz_ad._internal.scene.leaf_copies import copy_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
@@ -57,8 +58,8 @@ def in_reading_rows(
 ) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
-    A leaf stands beside the only box that uses it, or, like all others, where it is read, with small boxes elsewhere;
-    ``turning``: an arrow from the last box of a row turns to the first of the next.
+    A leaf stands beside the only box that uses it; ``leaves_apart``: right before it where nothing else is joined to
+    that. ``turning``: an arrow from the last box of a row turns to the first of the next.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
@@ -107,18 +108,57 @@ class ReadingOrder:
 
     def __init__(self, scene: Scene, *, leaves_apart: bool = False, turning: bool = True) -> None:
         self.flat, self.turning = scene.direction != "TB", turning
-        self.found = {} if leaves_apart else orbits(scene)
-        number = {box.key: i for i, box in enumerate(scene.boxes)}
-        pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
-        aside = {i for orbit in self.found.values() for i in orbit.satellites}
-        self.order = [i for i in topological(len(number), pairs) if i not in aside]
         abreast = with_grids_abreast(scene)
-        self.pairs, self.scene, self.shapes = pairs, scene, (scene,) if abreast is scene else (scene, abreast)
+        self.scene, self.shapes = scene, (scene,) if abreast is scene else (scene, abreast)
+        number = {box.key: i for i, box in enumerate(scene.boxes)}
+        self.pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
+        self.found = orbits(scene)
+        if leaves_apart:
+            self.found = left_aside(self.found, self.joined(range(len(scene.boxes))))
+        aside = {i for orbit in self.found.values() for i in orbit.satellites}
+        self.order = self.joined([i for i in range(len(scene.boxes)) if i not in aside])
         self.entering: dict[int, list[int]] = {}
-        for arrow, (tail, head) in enumerate(pairs):
+        for arrow, (tail, head) in enumerate(self.pairs):
             if tail not in aside:
                 self.entering.setdefault(head, []).append(arrow)
         self.tags = self.made_tags()
+
+    def joined(self, boxes: Sequence[int]) -> list[int]:
+        """These boxes so that most of them stand right behind one that they read; of as many, so that more of
+        the arrows between those matter. Only data is moved.
+        """
+        place = {box: i for i, box in enumerate(boxes)}
+        links: dict[Pair, list[int]] = {}
+        for arrow, (tail, head) in enumerate(self.pairs):
+            if tail in place and head in place:
+                links.setdefault((tail, head), []).append(arrow)
+        worth = {
+            (place[tail], place[head]): self.worth(tail, head, arrows, 2 * len(boxes) + 1)
+            for (tail, head), arrows in links.items()
+        }
+        return [boxes[i] for i in joined_order(len(boxes), self.told_in_turn(boxes, place) | worth)]
+
+    def told_in_turn(self, boxes: Sequence[int], place: Mapping[int, int]) -> dict[Pair, int]:
+        """Pairs of boxes that stay in the order of the program, with nothing between that does: what takes gradients,
+        and what changes parameters. All others are data, which may be there before.
+        """
+        links = [(place[tail], place[head]) for tail, head in self.pairs if tail in place and head in place]
+        kept = [i for i in topological(len(boxes), links) if stays_in_turn(self.scene.boxes[boxes[i]])]
+        return dict.fromkeys(pairwise(kept), 0)
+
+    def can_be_joined(self, before: int, box: int, links: Sequence[int]) -> bool:
+        """Whether arrows lead straight from a box to the next, wherever rows begin."""
+        return len(links) == 1 or self.have_room(before, box, links)
+
+    def worth(self, before: int, box: int, links: Sequence[int], most: int) -> int:
+        """How much it matters that a box stands right behind another: more where something is computed in that, from
+        which no arrow leads otherwise, and where gradients flow back; ``most`` is more than that of all boxes together.
+        """
+        if not self.can_be_joined(before, box, links):
+            return 0
+        tail, arrows = self.scene.boxes[before], [self.scene.arrows[arrow] for arrow in links]
+        flows = tail.kind != "data" and not tail.gradless and any(arrow.style != "cut" for arrow in arrows)
+        return most + (tail.kind not in SOURCES) + flows
 
     def made_tags(self) -> dict[tuple[int, int], int]:
         """Tail and head -> the number of the small box that may stand for the tail beside the head, in `full`."""
@@ -159,7 +199,7 @@ class ReadingOrder:
         box, entering, full = self.order[place], self.entering.get(self.order[place], []), self.full[abreast]
         before = self.order[place - 1] if place and (self.turning or not first) else -1
         links = [arrow for arrow in entering if self.pairs[arrow][0] == before]
-        links = links if len(links) == 1 or (not first and self.have_room(before, box, links)) else []
+        links = links if len(links) == 1 or (not first and self.can_be_joined(before, box, links)) else []
         again: dict[int, list[int]] = {}
         for arrow in entering:
             if arrow not in links:
@@ -291,6 +331,23 @@ class ReadingOrder:
         for row in rows:
             bottom = placing.add(row, bottom)
         return placing.scene(), placing.places()
+
+
+def stays_in_turn(box: Box) -> bool:
+    """Whether a box is part of what a program does, rather than of what it does that with."""
+    return box.in_turn or (box.kind not in SOURCES and not box.gradless)
+
+
+def left_aside(found: Mapping[int, Orbit], order: Sequence[int]) -> dict[int, Orbit]:
+    """What stands beside its only user still, where each that stands right before it in this order is joined to it."""
+    joined = {*pairwise(order)}
+    kept = {}
+    for center, orbit in found.items():
+        own = zip(orbit.satellites, orbit.arrows, strict=True)
+        aside = [(box, arrows) for box, arrows in own if (box, center) not in joined]
+        if aside:
+            kept[center] = Orbit(center, tuple(box for box, _ in aside), tuple(arrows for _, arrows in aside))
+    return kept
 
 
 def between(first: Part) -> float:
