@@ -263,7 +263,7 @@ def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
     assert assert_hint_opens_one_box(graph, 40) == "blocks.1"
     facts = dict(folded.notes[-1].facts)
     (told,) = facts["copies"]
-    assert told == (20, "Block", "parameters", whole.least, min(whole.norms), whole.most, max(whole.norms), False)
+    assert told == (20, "Block", "parameters", whole.least, min(whole.norms), whole.most, max(whole.norms), ())
     of_modules: dict[str, float] = {}
     for name, _ in model.named_parameters():
         of_modules[name.rpartition(".")[0]] = np.hypot(
@@ -271,7 +271,7 @@ def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
         )
     least, most = min(of_modules, key=of_modules.__getitem__), max(of_modules, key=of_modules.__getitem__)
     assert facts["modules"] == (
-        (62, least, pytest.approx(of_modules[least]), most, pytest.approx(of_modules[most]), False),
+        (62, least, pytest.approx(of_modules[least]), most, pytest.approx(of_modules[most]), ()),
     )
     assert (facts["start"], f"least {two_digits(of_modules[least])} ({least})" in folded.notices[-1]) == (
         "number",

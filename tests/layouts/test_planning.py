@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from itertools import combinations, pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
-from graphviz_ad._internal.layouts.reading_rows import ReadingOrder, in_reading_rows
+from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
@@ -129,10 +130,10 @@ def test_no_plan_is_ruled_out_that_would_have_been_as_good(scene: Scene, place: 
 
 
 @settings(max_examples=40)
-@given(scenes(), st.booleans(), st.integers(1, 6))
-def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene, apart: bool, wide: int) -> None:
+@given(scenes(), st.sampled_from(get_args(Leaves)), st.integers(1, 6))
+def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene, leaves: Leaves, wide: int) -> None:
     scene = replace(scene, groups=())
-    rows = in_reading_rows(scene, lambda _, size: min(100 * wide / size[0], 500 / size[1]), leaves_apart=apart)
+    rows = in_reading_rows(scene, lambda _, size: min(100 * wide / size[0], 500 / size[1]), leaves=leaves)
     assert rows is not None
     made = rows.settled()
     check(made)
@@ -147,12 +148,12 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
 
 
 @settings(max_examples=60)
-@given(scenes(), st.sets(st.integers(0, 11)), st.booleans())
+@given(scenes(), st.sets(st.integers(0, 11)), st.sampled_from(get_args(Leaves)))
 def test_the_order_that_is_read_follows_the_data_and_joins_no_less_than_that_of_the_program(
-    scene: Scene, gradless: set[int], apart: bool
+    scene: Scene, gradless: set[int], leaves: Leaves
 ) -> None:
     boxes = tuple(replace(box, gradless=i in gradless) for i, box in enumerate(scene.boxes))
-    text = ReadingOrder(replace(scene, boxes=boxes, groups=()), leaves_apart=apart)
+    text = ReadingOrder(replace(scene, boxes=boxes, groups=()), leaves=leaves)
     assert all(text.order.index(a) < text.order.index(b) for a, b in text.pairs if a in text.order)
     usual = [box for box in topological(len(boxes), text.pairs) if box in text.order]
     arrows: dict[tuple[int, int], list[int]] = {}
@@ -175,16 +176,16 @@ def test_what_several_boxes_read_stands_before_the_first_and_not_between_two_tha
     assert names_in_order(stepped) == ["v0", "cos", "v1", "v2", "v3", "v4"]
 
 
-def test_a_leaf_apart_from_its_user_stands_between_it_and_no_other() -> None:
+def test_a_leaf_stands_ahead_of_its_user_where_nothing_else_is_joined_to_it() -> None:
     first, leaves = chain(3), tuple(Box(name, "data", (), 50, 40, name=name) for name in ("x", "y"))
     read = Scene((leaves[0], first.boxes[0], leaves[1], *first.boxes[1:]), first.arrows)
     read = replace(read, arrows=(*read.arrows, Arrow("a", "x", "v0"), Arrow("b", "y", "v1")))
-    assert names_in_order(read, leaves_apart=True) == ["x", "v0", "v1", "v2"]
+    assert names_in_order(read, leaves="ahead") == ["x", "v0", "v1", "v2"]
     assert names_in_order(read) == ["v0", "v1", "v2"]
 
 
-def names_in_order(scene: Scene, *, leaves_apart: bool = False) -> list[str]:
-    return [scene.boxes[box].name for box in ReadingOrder(scene, leaves_apart=leaves_apart).order]
+def names_in_order(scene: Scene, *, leaves: Leaves = "beside") -> list[str]:
+    return [scene.boxes[box].name for box in ReadingOrder(scene, leaves=leaves).order]
 
 
 def assert_turned_arrows_lead_on(rows: Rows) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Literal
 
 from graphviz_ad._internal.layouts.columns import Pair, forward_pairs, topological
 from graphviz_ad._internal.layouts.joined_order import joined_order
@@ -31,6 +32,12 @@ BESIDE = 4.0  # points between an arrow and its words
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
 TWO = 2  # arrows side by side from one box to the next
 TRIES = 8  # of how long rows may be
+# A leaf stands beside the only box that uses it; right before it where nothing else is joined to that; or, like all
+# others, where it is read.
+Leaves = Literal["beside", "ahead", "apart"]
+LEAVES_BESIDE: Leaves = "beside"
+LEAVES_AHEAD: Leaves = "ahead"
+LEAVES_APART: Leaves = "apart"
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,15 @@ class Part:
 
 
 def in_reading_rows(
-    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False, turning: bool = True
+    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True
 ) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
-    A leaf stands beside the only box that uses it; ``leaves_apart``: right before it where nothing else is joined to
-    that. ``turning``: an arrow from the last box of a row turns to the first of the next.
+    ``turning``: an arrow from the last box of a row turns to the first of the next.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
-    text = ReadingOrder(scene, leaves_apart=leaves_apart, turning=turning)
+    text = ReadingOrder(scene, leaves=leaves, turning=turning)
     best: list[list[Part]] = []
     score, least, most = 0.0, *text.limits()
     for _ in range(TRIES):
@@ -78,11 +84,11 @@ def in_reading_rows(
     return rows_of(text, best)
 
 
-def turned_as_well(scene: Scene, before: Rows, *, leaves_apart: bool = False) -> Rows | None:
+def turned_as_well(scene: Scene, before: Rows, *, leaves: Leaves = LEAVES_BESIDE) -> Rows | None:
     """The rows with arrows that turn between them, where there was none before, hardly longer than they were; None if
     nothing turns.
     """
-    text = ReadingOrder(scene, leaves_apart=leaves_apart)
+    text = ReadingOrder(scene, leaves=leaves)
     made = rows_of(text, text.broken(text.turn(before.size)[0] - 2 * MARGIN + LEAST_WAY))
     return made if made.turned else None
 
@@ -106,14 +112,15 @@ class ReadingOrder:
     before it, or at the begin of a row; with grids below one another, or side by side.
     """
 
-    def __init__(self, scene: Scene, *, leaves_apart: bool = False, turning: bool = True) -> None:
+    def __init__(self, scene: Scene, *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True) -> None:
         self.flat, self.turning = scene.direction != "TB", turning
         abreast = with_grids_abreast(scene)
         self.scene, self.shapes = scene, (scene,) if abreast is scene else (scene, abreast)
         number = {box.key: i for i, box in enumerate(scene.boxes)}
         self.pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
-        self.found = orbits(scene)
-        if leaves_apart:
+        self.moved = SOURCES if leaves != LEAVES_APART else ()
+        self.found = {} if leaves == LEAVES_APART else orbits(scene)
+        if leaves == LEAVES_AHEAD:
             self.found = left_aside(self.found, self.joined(range(len(scene.boxes))))
         aside = {i for orbit in self.found.values() for i in orbit.satellites}
         self.order = self.joined([i for i in range(len(scene.boxes)) if i not in aside])
@@ -140,11 +147,16 @@ class ReadingOrder:
 
     def told_in_turn(self, boxes: Sequence[int], place: Mapping[int, int]) -> dict[Pair, int]:
         """Pairs of boxes that stay in the order of the program, with nothing between that does: what takes gradients,
-        and what changes parameters. All others are data, which may be there before.
+        and what changes parameters. All others are data, which may be there before; leaves apart make no room by that.
         """
         links = [(place[tail], place[head]) for tail, head in self.pairs if tail in place and head in place]
-        kept = [i for i in topological(len(boxes), links) if stays_in_turn(self.scene.boxes[boxes[i]])]
+        order = topological(len(boxes), links)
+        kept = [i for i in order if (box := self.scene.boxes[boxes[i]]).in_turn or not self.is_data(box)]
         return dict.fromkeys(pairwise(kept), 0)
+
+    def is_data(self, box: Box) -> bool:
+        """Whether a box is what a program does something with, and may be moved, rather than what it does."""
+        return box.kind in self.moved if box.kind in SOURCES else box.gradless
 
     def can_be_joined(self, before: int, box: int, links: Sequence[int]) -> bool:
         """Whether arrows lead straight from a box to the next, wherever rows begin."""
@@ -331,11 +343,6 @@ class ReadingOrder:
         for row in rows:
             bottom = placing.add(row, bottom)
         return placing.scene(), placing.places()
-
-
-def stays_in_turn(box: Box) -> bool:
-    """Whether a box is part of what a program does, rather than of what it does that with."""
-    return box.in_turn or (box.kind not in SOURCES and not box.gradless)
 
 
 def left_aside(found: Mapping[int, Orbit], order: Sequence[int]) -> dict[int, Orbit]:
