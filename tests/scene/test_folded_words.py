@@ -16,7 +16,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.api.still_plans import name_to_open
 from graphviz_ad._internal.graph.box_facts import OF_MODULE, OF_OPERATION, Step
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
-from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_off
+from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_ends, far_off, worst_of_runs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
@@ -428,3 +428,9 @@ def test_gradients_are_out_of_the_usual_beside_the_last_beside_their_neighbours_
     assert far_off([1.0, 1.0, 9e-5, 1.0, 1.0, 1.0]) == [2]
     assert far_off([0.0, 1e-3, 0.0]) == [0, 2]
     assert far_off([0.0, 0.0]) == []
+    assert far_ends([1.0, 0.9, 1.1]) == far_ends([None, float("nan")]) == far_ends([]) == ()
+    assert far_ends([2e3, 1.5e3, 30.0, 1.0]) == ("most",)
+    assert far_ends([1e-7, 1e-6, 1e-3, 1.0]) == ("least",)
+    assert far_ends([2e3, 1e-7, 1.0]) == ("least", "most")
+    assert far_ends([0.01, 0.01, 9e-7, 0.01, 0.01, 0.01, 1e-4, 1e-5, 1e-6, 1e-7, 1e-3]) == ("between",)
+    assert worst_of_runs([2e3, 5e3, 30.0, 1e-7, 0.0, 1.0]) == [1, 4]
