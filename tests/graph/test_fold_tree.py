@@ -187,8 +187,8 @@ def titled(op: str | None) -> str:
 
 
 def first_number(first: str | None) -> str:
-    """The number of the first copy in a box: "2" of "2 of 100"."""
-    return (first or "").partition(" of ")[0]
+    """The number of the first copy in a box."""
+    return first or ""
 
 
 def looks(node: Node) -> tuple[Any, ...]:

@@ -343,9 +343,12 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
     if len(called) > MOST_CALLS or once:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
+    nameless = not any(map(partial(has_name, graph), parts))
+    if named and nameless and len(called) < len(parts):  # "mul ×3, add ×4" says nothing of the formula
+        return named
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
     filled = sum(node.name == named for node in graph.node_list if node.op is not None)
-    alone = filled < 2 or not any(map(partial(has_name, graph), parts))
+    alone = filled < 2 or nameless
     return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
 
 
@@ -409,7 +412,7 @@ def copies_in(graph: Graph, fold: Fold, every: Sequence[Fold]) -> Copies:
     measure, norms = (GIVEN, [norm_of_step(graph, each) for each in keys]) if of_steps else norms_of(graph, keys)
     names = [copy.name for copy in every]
     if len(set(names)) < len(names):
-        names = [f"{i + 1} of {len(names)}" for i in range(len(names))]
+        names = [f"{i + 1}" for i in range(len(names))]
     called = class_of(graph, every[0]) or class_of_node(graph, every[0]) or title_of(graph, every[0])
     whole = copies_named(names, norms, measure, called)
     here = {id(copy) for copy in fold.children}

@@ -45,7 +45,7 @@ from graphviz_ad._internal.graph.notices import (
     Failure,
     Notice,
 )
-from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, named_copy
 
 MOST_NAMED, NEW_LINE = 4, "\n"
 
@@ -280,9 +280,10 @@ def spans_of_modules(note: Notice) -> Iterator[Span]:
 
 def spans_of_copies(note: Notice) -> Iterator[Span]:
     """How they differ from copy to copy."""
-    for count, called, measure, *span in note["copies"]:
+    for count, called, measure, least, low, most, high, far in note["copies"]:
         whole = "whole parts, " if note["modules"] and measure == PARAMETERS else ""
-        yield (measure, f"{whole}{count:,} × {called}", *span)
+        ends = named_copy(least, measure), low, named_copy(most, measure), high
+        yield (measure, f"{whole}{count:,} × {called}", *ends, far)
 
 
 def said_of_spans(spans: Sequence[Span]) -> str:
