@@ -28,6 +28,7 @@ from graphviz_ad._internal.graph.fold_tree import NODE, REPEAT, Fold, fold_tree
 from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import two_digits
+from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
@@ -186,8 +187,8 @@ def titled(op: str | None) -> str:
 
 
 def first_number(first: str | None) -> str:
-    """The number of the first copy in a box: "2" of "2 of 100"."""
-    return (first or "").partition(" of ")[0]
+    """The number of the first copy in a box."""
+    return first or ""
 
 
 def looks(node: Node) -> tuple[Any, ...]:
@@ -263,7 +264,7 @@ def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
     assert assert_hint_opens_one_box(graph, 40) == "blocks.1"
     facts = dict(folded.notes[-1].facts)
     (told,) = facts["copies"]
-    assert told == (20, "Block", "parameters", whole.least, min(whole.norms), whole.most, max(whole.norms), False)
+    assert told == (20, "Block", "parameters", whole.least, min(whole.norms), whole.most, max(whole.norms), ())
     of_modules: dict[str, float] = {}
     for name, _ in model.named_parameters():
         of_modules[name.rpartition(".")[0]] = np.hypot(
@@ -271,7 +272,7 @@ def test_copies_are_one_box_that_says_how_often_and_how_they_differ() -> None:
         )
     least, most = min(of_modules, key=of_modules.__getitem__), max(of_modules, key=of_modules.__getitem__)
     assert facts["modules"] == (
-        (62, least, pytest.approx(of_modules[least]), most, pytest.approx(of_modules[most]), False),
+        (62, least, pytest.approx(of_modules[least]), most, pytest.approx(of_modules[most]), ()),
     )
     assert (facts["start"], f"least {two_digits(of_modules[least])} ({least})" in folded.notices[-1]) == (
         "number",
@@ -301,6 +302,18 @@ def test_gradients_that_all_but_vanish_are_a_finding() -> None:
     ratio = box.copies.extremes[1] / box.copies.extremes[0]
     assert ratio > 1e100
     assert folded.notices[-1].count("⚠") == 1
+
+
+def test_the_sign_is_at_the_end_that_is_out_of_the_usual_and_focus_opens_it() -> None:
+    model = tower()
+    model.blocks[4].up.register_full_backward_hook(lambda module, given, came: tuple(1e4 * each for each in given))
+    graph = gad.trace(model, torch.randn(2, 3, dtype=torch.float64))
+    folded = shown(graph)
+    (note,) = (note for note in folded.notes if note.kind == IN_ALL_BOXES)
+    assert [*note["modules"][0][5:], *note["copies"][0][7:]] == [("most",), ("most",)]
+    assert [text.count("⚠ most") for text in folded.notices if "⚠" in text] == [2]
+    worst = note["modules"][0][3]
+    assert f"{worst}.weight" in {node.name for node in shown(graph, focus=("auto",), boxes=12).node_list}
 
 
 def test_a_copy_in_which_something_goes_wrong_stands_alone() -> None:

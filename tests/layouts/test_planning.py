@@ -6,16 +6,18 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from itertools import combinations, pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphviz_ad._internal.layouts.columns import topological
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
-from graphviz_ad._internal.layouts.reading_rows import in_reading_rows
+from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_reading_rows
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
@@ -128,10 +130,10 @@ def test_no_plan_is_ruled_out_that_would_have_been_as_good(scene: Scene, place: 
 
 
 @settings(max_examples=40)
-@given(scenes(), st.booleans(), st.integers(1, 6))
-def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene, apart: bool, wide: int) -> None:
+@given(scenes(), st.sampled_from(get_args(Leaves)), st.integers(1, 6))
+def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene, leaves: Leaves, wide: int) -> None:
     scene = replace(scene, groups=())
-    rows = in_reading_rows(scene, lambda _, size: min(100 * wide / size[0], 500 / size[1]), leaves_apart=apart)
+    rows = in_reading_rows(scene, lambda _, size: min(100 * wide / size[0], 500 / size[1]), leaves=leaves)
     assert rows is not None
     made = rows.settled()
     check(made)
@@ -143,6 +145,47 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
     for before, after in zip(scene.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
+
+
+@settings(max_examples=60)
+@given(scenes(), st.sets(st.integers(0, 11)), st.sampled_from(get_args(Leaves)))
+def test_the_order_that_is_read_follows_the_data_and_joins_no_less_than_that_of_the_program(
+    scene: Scene, gradless: set[int], leaves: Leaves
+) -> None:
+    boxes = tuple(replace(box, gradless=i in gradless) for i, box in enumerate(scene.boxes))
+    text = ReadingOrder(replace(scene, boxes=boxes, groups=()), leaves=leaves)
+    assert all(text.order.index(a) < text.order.index(b) for a, b in text.pairs if a in text.order)
+    usual = [box for box in topological(len(boxes), text.pairs) if box in text.order]
+    arrows: dict[tuple[int, int], list[int]] = {}
+    for arrow, pair in enumerate(text.pairs):
+        arrows.setdefault(pair, []).append(arrow)
+    now, before = (
+        sum(pair in arrows and text.can_be_joined(*pair, arrows[pair]) for pair in pairwise(order))
+        for order in (text.order, usual)
+    )
+    assert now >= before
+
+
+def test_what_several_boxes_read_stands_before_the_first_and_not_between_two_that_belong_together() -> None:
+    first, more = chain(5), Box("cos", "module", (), 50, 40, name="cos", gradless=True)
+    boxes = (first.boxes[0], more, *first.boxes[1:])
+    read = Scene(boxes, (*first.arrows, Arrow("a", "cos", "v1"), Arrow("b", "cos", "v3")))
+    assert names_in_order(read) == ["cos", "v0", "v1", "v2", "v3", "v4"]
+    # what changes parameters was done at its time
+    stepped = replace(read, boxes=(boxes[0], replace(more, in_turn=True), *boxes[2:]))
+    assert names_in_order(stepped) == ["v0", "cos", "v1", "v2", "v3", "v4"]
+
+
+def test_a_leaf_stands_ahead_of_its_user_where_nothing_else_is_joined_to_it() -> None:
+    first, leaves = chain(3), tuple(Box(name, "data", (), 50, 40, name=name) for name in ("x", "y"))
+    read = Scene((leaves[0], first.boxes[0], leaves[1], *first.boxes[1:]), first.arrows)
+    read = replace(read, arrows=(*read.arrows, Arrow("a", "x", "v0"), Arrow("b", "y", "v1")))
+    assert names_in_order(read, leaves="ahead") == ["x", "v0", "v1", "v2"]
+    assert names_in_order(read) == ["v0", "v1", "v2"]
+
+
+def names_in_order(scene: Scene, *, leaves: Leaves = "beside") -> list[str]:
+    return [scene.boxes[box].name for box in ReadingOrder(scene, leaves=leaves).order]
 
 
 def assert_turned_arrows_lead_on(rows: Rows) -> None:

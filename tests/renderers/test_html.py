@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -450,6 +451,25 @@ def touched(visit: Open, copies: int, name: str) -> int:
     count: int = tab.evaluate(TOUCHED, ["ArrowRight"] * 20)
     assert counter(tab) == "step 21/200 · forward"
     return count
+
+
+def test_a_picture_that_would_be_too_small_as_a_whole_opens_in_letters_that_can_be_read(visit: Open) -> None:
+    large = replace(scene(), size=(4000.0, 3000.0))
+    tab = visit(inspection_page(large, LIGHT))
+    sizes = """[...document.querySelectorAll(".gad-picture text")].map((text) =>
+        parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)"""
+    stage = '(() => { const s = document.querySelector(".gad-stage"); return [s.scrollWidth, s.clientWidth]; })()'
+    assert min(tab.evaluate(sizes)) >= 10.99
+    assert operator.gt(*tab.evaluate(stage))
+    assert not tab.locator(".gad-legend").first.is_visible()
+    tab.locator(".gad-key summary").click()
+    assert tab.locator(".gad-legend").first.is_visible()
+    tab.locator('[data-action="zoom-fit"]').click()
+    assert operator.le(*tab.evaluate(stage))
+    assert min(tab.evaluate(sizes)) < 8
+    tab.locator('[data-action="zoom-fit"]').click()
+    assert min(tab.evaluate(sizes)) >= 10.99
+    assert 'class="gad-key"' not in inspection_page(scene(), LIGHT)
 
 
 def test_a_step_touches_what_changes_however_large_the_graph_is(visit: Open) -> None:

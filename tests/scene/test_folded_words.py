@@ -16,7 +16,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.api.still_plans import name_to_open
 from graphviz_ad._internal.graph.box_facts import OF_MODULE, OF_OPERATION, Step
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
-from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_off
+from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_ends, far_off, worst_of_runs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
@@ -205,7 +205,7 @@ def test_a_box_behind_an_open_copy_says_which_copies_it_is() -> None:
     graph = fold_to_boxes(gad.trace(solve, torch.randn(2)), 30)
     (box,) = (node for node in graph.node_list if node.copies is not None and node.copies.whole is not None)
     assert box.op == f"step() {21 - box.copies.count} … 20"
-    assert box.copies.first == f"{21 - box.copies.count} of 20"
+    assert box.copies.first == f"{21 - box.copies.count}"
 
 
 def test_a_line_says_what_it_calls_and_how_often_and_where_another_pass_begins_is_a_mark() -> None:
@@ -359,7 +359,8 @@ def test_the_legend_of_folds_explains_every_sign_that_is_shown_and_no_other(
     warnings = {"far off", "born", "passed on"}
     said = {*explained} - warnings | ({"warning"} if explained & warnings else set())
     of_signs = {*SIGNS.values(), *BORDERS.values(), "warning"}
-    assert {*signs_in(picture.canvas)} == said & of_signs
+    apart, shown = {"part", "operation"}, {*signs_in(picture.canvas)}
+    assert shown - (apart if not shown >= apart else set()) == said & of_signs
     assert not any(box.badge for box in picture.scene.boxes)
     drawn = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
     assert drawn == [text for role in picture.scene.legend for text in LEGEND[role]]
@@ -428,3 +429,9 @@ def test_gradients_are_out_of_the_usual_beside_the_last_beside_their_neighbours_
     assert far_off([1.0, 1.0, 9e-5, 1.0, 1.0, 1.0]) == [2]
     assert far_off([0.0, 1e-3, 0.0]) == [0, 2]
     assert far_off([0.0, 0.0]) == []
+    assert far_ends([1.0, 0.9, 1.1]) == far_ends([None, float("nan")]) == far_ends([]) == ()
+    assert far_ends([2e3, 1.5e3, 30.0, 1.0]) == ("most",)
+    assert far_ends([1e-7, 1e-6, 1e-3, 1.0]) == ("least",)
+    assert far_ends([2e3, 1e-7, 1.0]) == ("least", "most")
+    assert far_ends([0.01, 0.01, 9e-7, 0.01, 0.01, 0.01, 1e-4, 1e-5, 1e-6, 1e-7, 1e-3]) == ("between",)
+    assert worst_of_runs([2e3, 5e3, 30.0, 1e-7, 0.0, 1.0]) == [1, 4]

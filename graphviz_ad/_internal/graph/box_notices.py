@@ -10,7 +10,7 @@ from graphviz_ad._internal.graph.anomalies import has_nonfinite, norms_of_layers
 from graphviz_ad._internal.graph.box_contents import what_in
 from graphviz_ad._internal.graph.box_facts import neighbours_in
 from graphviz_ad._internal.graph.fold_tree import is_given
-from graphviz_ad._internal.graph.gradient_sizes import far_off
+from graphviz_ad._internal.graph.gradient_sizes import far_ends
 from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PASSES_DRAWN, Notice, notice, unread_parameters
@@ -67,14 +67,14 @@ def spreads(graph: Graph) -> bool:
 
 
 def facts_of_modules(parameters: Iterable[Sequence[Node]]) -> Iterator[tuple[Any, ...]]:
-    """Of how many modules the parameters are, which has the least gradient of these, which the most, and whether one
-    of them is out of the usual; nothing where a parameter has no name, so that nobody knows whose it is.
+    """Of how many modules the parameters are, which has the least gradient of these, which the most, and which of them
+    are out of the usual; nothing where a parameter has no name, so that nobody knows whose it is.
     """
     of = norms_of_layers(parameters)
     if len(of) < 2:
         return
     least, most = min(of, key=lambda module: of[module]), max(of, key=lambda module: of[module])
-    yield len(of), least, of[least], most, of[most], bool(far_off([*of.values()]))
+    yield len(of), least, of[least], most, of[most], far_ends([*of.values()])
 
 
 def copies_told(boxes: Iterable[Node]) -> Iterator[Copies]:
@@ -94,7 +94,7 @@ def facts_of_copies(copies: Copies) -> Iterator[tuple[Any, ...]]:
     if extremes is not None and whole.measure not in (GIVEN, None) and whole.count > 1:
         least, most = extremes
         called = whole.called or copies.called
-        yield whole.count, called, whole.measure, whole.least, least, whole.most, most, copies.is_uneven
+        yield whole.count, called, whole.measure, whole.least, least, whole.most, most, far_ends(whole.norms)
 
 
 def is_known_to_be_finite(port: Port) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from graphviz_ad._internal.graph.box_facts import STEP_KINDS
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
+from graphviz_ad._internal.graph.gradient_sizes import ENDS
 from graphviz_ad._internal.graph.gradient_starts import STARTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
@@ -169,10 +170,10 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
         "what": TEXT,
         "spreads": TRUTH,
         "start": {"enum": ["", *STARTS]},
-        # of how many modules with parameters which has the least, the most, and whether that is a finding
-        "modules": some(pair(COUNT, TEXT, REAL, TEXT, REAL, TRUTH)),
-        # how many copies of what are measured how; which has the least, the most, and whether that is a finding
-        "copies": some(pair(COUNT, TEXT, MEASURE, TEXT, REAL, TEXT, REAL, TRUTH)),
+        # of how many modules with parameters which has the least, the most, and what of that is a finding
+        "modules": some(pair(COUNT, TEXT, REAL, TEXT, REAL, some({"enum": [*ENDS]}))),
+        # how many copies of what are measured how; which has the least, the most, and what of that is a finding
+        "copies": some(pair(COUNT, TEXT, MEASURE, TEXT, REAL, TEXT, REAL, some({"enum": [*ENDS]}))),
     },
     "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},

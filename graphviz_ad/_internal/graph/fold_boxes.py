@@ -29,7 +29,7 @@ from graphviz_ad._internal.graph.fold_tree import (
     fold_tree,
 )
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
-from graphviz_ad._internal.graph.gradient_sizes import odd_ones
+from graphviz_ad._internal.graph.gradient_sizes import odd_ones, worst_of_runs
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
 from graphviz_ad._internal.graph.notices import notice
@@ -59,7 +59,7 @@ def fold_to_boxes(
     wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
     alone = (*wrong, *(odd_places(graph, tree) if anomalies or AUTO in focus else ()))
     named = tuple([name for name in focus if name != AUTO])
-    near = tuple(sorted(alone)) if AUTO in focus else ()
+    near = tuple(sorted({*alone, *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     cut = cut_of(tree, wish)
     return with_folds(graph, cut, tree, name_that_opens(tree, wish, cut))
@@ -119,6 +119,20 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
         if fold.kind == REPEAT:
             _, norms = norms_of(graph, [copy.keys() for copy in fold.children])
             found += [fold.children[i].first for i in odd_ones(norms)]
+    return found
+
+
+def far_places(graph: Graph, tree: Fold) -> list[int]:
+    """The places of what has gradients that are out of the usual: of layers, and of copies, in a row the worst."""
+    layers = norms_of_all_layers(graph)
+    names = [*layers]
+    worst = {names[i] for i in worst_of_runs([*layers.values()])}
+    own = [node.key for node in graph.node_list if (node.name or "").rpartition(".")[0] in worst]
+    found = [*places_of(tree, own)]
+    for fold in tree.walk():
+        if fold.kind == REPEAT and not is_of_steps(fold):
+            _, norms = norms_of(graph, [copy.keys() for copy in fold.children])
+            found += [fold.children[i].first for i in worst_of_runs(norms)]
     return found
 
 
@@ -329,9 +343,12 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
     if len(called) > MOST_CALLS or once:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
+    nameless = not any(map(partial(has_name, graph), parts))
+    if named and nameless and len(called) < len(parts):  # "mul ×3, add ×4" says nothing of the formula
+        return named
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
     filled = sum(node.name == named for node in graph.node_list if node.op is not None)
-    alone = filled < 2 or not any(map(partial(has_name, graph), parts))
+    alone = filled < 2 or nameless
     return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
 
 
@@ -395,7 +412,7 @@ def copies_in(graph: Graph, fold: Fold, every: Sequence[Fold]) -> Copies:
     measure, norms = (GIVEN, [norm_of_step(graph, each) for each in keys]) if of_steps else norms_of(graph, keys)
     names = [copy.name for copy in every]
     if len(set(names)) < len(names):
-        names = [f"{i + 1} of {len(names)}" for i in range(len(names))]
+        names = [f"{i + 1}" for i in range(len(names))]
     called = class_of(graph, every[0]) or class_of_node(graph, every[0]) or title_of(graph, every[0])
     whole = copies_named(names, norms, measure, called)
     here = {id(copy) for copy in fold.children}

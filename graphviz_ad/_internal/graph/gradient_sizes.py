@@ -14,12 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 from statistics import median
 
 VANISHES, EXPLODES = 1e-5, 1e3  # times the last
 FAR = 1e4  # times as large, or as small, as those around it
 AROUND = 2  # that stand close by, on each side
 NOTHING = 1e-30  # as good as no gradient
+TINIEST = 5e-324
+LEAST, MOST, BETWEEN = ENDS = ("least", "most", "between")  # what is said of those that are not
 
 Norms = Sequence[float | None]
 
@@ -35,6 +38,25 @@ def _far_off(norms: tuple[float | None, ...]) -> tuple[int, ...]:
     odd, kept = {*odd_ones(norms)}, last_of(norms)[0]
     known = [(i, norm) for i, norm in enumerate(norms) if norm is not None and math.isfinite(norm)]
     return tuple([i for i, norm in known if not low <= norm <= high or (i in odd and i != kept)])
+
+
+def far_ends(norms: Norms) -> tuple[str, ...]:
+    """Which of the least and the most are out of the usual; `BETWEEN` where others are, and neither of these."""
+    far = {norms[i] for i in far_off(norms)}
+    known = [norm for norm in norms if norm is not None and math.isfinite(norm)]
+    ends = [end for end, norm in ((LEAST, min(known)), (MOST, max(known))) if norm in far] if far else []
+    return tuple(ends) or (BETWEEN,) * bool(far)
+
+
+def worst_of_runs(norms: Norms) -> list[int]:
+    """The places of those that are out of the usual, of several in a row that of the one furthest from the last."""
+    far, last = far_off(norms), last_of(norms)[1]
+    runs = groupby(enumerate(far), key=lambda pair: pair[1] - pair[0])
+
+    def distance(i: int) -> float:
+        return abs(math.log(max(norms[i] or 0.0, TINIEST)) - math.log(max(last, TINIEST)))
+
+    return [max((i for _, i in run), key=distance) for _, run in runs]
 
 
 def limits(norms: Norms) -> tuple[float, float]:

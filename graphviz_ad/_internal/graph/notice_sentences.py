@@ -13,6 +13,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
+from graphviz_ad._internal.graph.gradient_sizes import BETWEEN, ENDS, LEAST, MOST
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
@@ -44,7 +45,7 @@ from graphviz_ad._internal.graph.notices import (
     Failure,
     Notice,
 )
-from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, named_copy
 
 MOST_NAMED, NEW_LINE = 4, "\n"
 
@@ -267,20 +268,22 @@ def line_of_span(note: Notice) -> str:
     return said_of_spans(sorted(spans, key=lambda span: not span[-1])[:1])
 
 
-Span = tuple[str, str, str, float, str, float, bool]  # what is measured of what, the least and the most, and a finding
+# what is measured of what, the least and the most, and which of these is a finding
+Span = tuple[str, str, str, float, str, float, tuple[str, ...]]
 
 
 def spans_of_modules(note: Notice) -> Iterator[Span]:
     """How gradients of single layers differ."""
-    for count, least, low, most, high, uneven in note["modules"]:
-        yield PARAMETERS, counted_noun(count, "single layer"), least, low, most, high, uneven
+    for count, least, low, most, high, far in note["modules"]:
+        yield PARAMETERS, counted_noun(count, "single layer"), least, low, most, high, far
 
 
 def spans_of_copies(note: Notice) -> Iterator[Span]:
     """How they differ from copy to copy."""
-    for count, called, measure, *span in note["copies"]:
+    for count, called, measure, least, low, most, high, far in note["copies"]:
         whole = "whole parts, " if note["modules"] and measure == PARAMETERS else ""
-        yield (measure, f"{whole}{count:,} × {called}", *span)
+        ends = named_copy(least, measure), low, named_copy(most, measure), high
+        yield (measure, f"{whole}{count:,} × {called}", *ends, far)
 
 
 def said_of_spans(spans: Sequence[Span]) -> str:
@@ -296,11 +299,14 @@ def said_of_spans(spans: Sequence[Span]) -> str:
 SHORT = {PARAMETERS: "params", RESULT: "result"}
 
 
-def span_of(whose: str, where: str, least: float, there: str, most: float, uneven: bool) -> str:
-    """The least and the most of some gradients; of those that differ too much, how much."""
-    span = f"least {two_digits(least)} ({where}), most {two_digits(most)} ({there})"
-    times = f"{two_digits(most / least)} × the least" if least else "beside 0"
-    return f"{whose}: ⚠ {span}, {times}" if uneven else f"{whose}: {span}"
+def span_of(whose: str, where: str, least: float, there: str, most: float, far: Sequence[str]) -> str:
+    """The least and the most of some gradients; where some are out of the usual, a sign before these, and how much they
+    differ.
+    """
+    sign = {end: "⚠ " if end in far else "" for end in ENDS}
+    span = f"{sign[LEAST]}least {two_digits(least)} ({where}), {sign[MOST]}most {two_digits(most)} ({there})"
+    times = f", {two_digits(most / least)} × the least" if least else ", beside 0"
+    return f"{whose}: {span}{times * bool(far)}{', ⚠ others in between' * (BETWEEN in far)}"
 
 
 def two_digits(number: float) -> str:

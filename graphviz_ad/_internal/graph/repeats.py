@@ -12,11 +12,21 @@ from graphviz_ad._internal.graph.gradient_sizes import far_off
 PARAMETERS, RESULT, GIVEN = MEASURES = ("parameters", "result", "given")
 
 
+# what one of them is called
+UNITS = {PARAMETERS: "layer", RESULT: "step", GIVEN: "step", None: "copy"}
+
+
+def named_copy(name: str, measure: str | None) -> str:
+    """The name of a copy, of one that is but a number with what it is: "step 7"."""
+    return f"{UNITS[measure]} {name}" if name.isdigit() else name
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
     """``norms`` are, copy by copy, those of the gradients of what ``measure`` says, the same of each; None where
     unknown. ``first`` and ``last`` are the names of those copies, ``least`` and ``most`` of those with the smallest and
-    the largest norm. ``whole`` are all copies, where some of them are elsewhere; ``called`` is what each is.
+    the largest norm; of copies without names of their own their numbers, from 1. ``whole`` are all copies, where some
+    of them are elsewhere; ``called`` is what each is.
     """
 
     count: int

@@ -17,7 +17,14 @@ from typing import Any
 from graphviz_ad._internal.layouts.layered import place_tightly
 from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
-from graphviz_ad._internal.layouts.reading_rows import in_reading_rows, turned_as_well
+from graphviz_ad._internal.layouts.reading_rows import (
+    LEAVES_AHEAD,
+    LEAVES_APART,
+    LEAVES_BESIDE,
+    Leaves,
+    in_reading_rows,
+    turned_as_well,
+)
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
 from graphviz_ad._internal.maths.number_format import DIGITS
@@ -34,9 +41,9 @@ LONGEST_TURN = 1.5  # the same of one that turns between rows, where nearly ever
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
-# read like text, with leaves beside what uses them or apart; and how much more it is where one arrow leads from row to
-# row
-COPIED, CONNECTED, BEGUN, READ, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.8, 1.02
+# read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
+# leads from row to row
+COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
@@ -326,21 +333,24 @@ class Sheet:
                     yield rows, self.scale(rows.scene, rows.size), worth * less
 
     def as_read(self) -> Iterator[tuple[Rows, float, float]]:
-        """The scene in rows as text is read, its leaves beside what uses them first or alone, or apart."""
+        """The scene in rows as text is read, its leaves beside what uses them first or alone, or some ahead of
+        it, or apart.
+        """
         copied = with_copies(self.scene)
-        found = [(copied, READ, False), *([(self.scene, READ, False)] if copied is not self.scene else [])]
-        for drawn, worth, leaves_apart in (*found, (self.scene, APART, True)):
+        found = [copied, self.scene] if copied is not self.scene else [copied]
+        beside: list[tuple[Scene, float, Leaves]] = [(drawn, READ, LEAVES_BESIDE) for drawn in found]
+        for drawn, worth, leaves in (*beside, (self.scene, AHEAD, LEAVES_AHEAD), (self.scene, APART, LEAVES_APART)):
             for flow in self.bench.flows:
-                for rows, more in self.read(replace(drawn, direction=flow), leaves_apart=leaves_apart):
+                for rows, more in self.read(replace(drawn, direction=flow), leaves=leaves):
                     yield rows, self.scale(rows.scene, rows.size), worth * more
 
-    def read(self, drawn: Scene, *, leaves_apart: bool) -> Iterator[tuple[Rows, float]]:
+    def read(self, drawn: Scene, *, leaves: Leaves) -> Iterator[tuple[Rows, float]]:
         """A scene in rows as text is read, with how much more some are worth than others."""
         turning = self.bench.turning
-        rows = in_reading_rows(drawn, self.scale, leaves_apart=leaves_apart, turning=turning)
+        rows = in_reading_rows(drawn, self.scale, leaves=leaves, turning=turning)
         if rows is not None:
             yield rows, 1.0
-            turned = None if turning else turned_as_well(drawn, rows, leaves_apart=leaves_apart)
+            turned = None if turning else turned_as_well(drawn, rows, leaves=leaves)
             yield from [(turned, TURNED)] if turned is not None else []
 
     @cached_property

@@ -9,15 +9,17 @@ across them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Literal
 
-from graphviz_ad._internal.layouts.columns import forward_pairs, topological
+from graphviz_ad._internal.layouts.columns import Pair, forward_pairs, topological
+from graphviz_ad._internal.layouts.joined_order import joined_order
 from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
 from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between, rounded_way
-from graphviz_ad._internal.layouts.satellites import Cluster, Orbit, cluster, in_operand_order, orbits
+from graphviz_ad._internal.layouts.satellites import SOURCES, Cluster, Orbit, cluster, in_operand_order, orbits
 from graphviz_ad._internal.scene.leaf_copies import copy_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
@@ -30,6 +32,12 @@ BESIDE = 4.0  # points between an arrow and its words
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
 TWO = 2  # arrows side by side from one box to the next
 TRIES = 8  # of how long rows may be
+# A leaf stands beside the only box that uses it; right before it where nothing else is joined to that; or, like all
+# others, where it is read.
+Leaves = Literal["beside", "ahead", "apart"]
+LEAVES_BESIDE: Leaves = "beside"
+LEAVES_AHEAD: Leaves = "ahead"
+LEAVES_APART: Leaves = "apart"
 
 
 @dataclass(frozen=True)
@@ -53,16 +61,15 @@ class Part:
 
 
 def in_reading_rows(
-    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves_apart: bool = False, turning: bool = True
+    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True
 ) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
-    A leaf stands beside the only box that uses it, or, like all others, where it is read, with small boxes elsewhere;
     ``turning``: an arrow from the last box of a row turns to the first of the next.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
-    text = ReadingOrder(scene, leaves_apart=leaves_apart, turning=turning)
+    text = ReadingOrder(scene, leaves=leaves, turning=turning)
     best: list[list[Part]] = []
     score, least, most = 0.0, *text.limits()
     for _ in range(TRIES):
@@ -77,11 +84,11 @@ def in_reading_rows(
     return rows_of(text, best)
 
 
-def turned_as_well(scene: Scene, before: Rows, *, leaves_apart: bool = False) -> Rows | None:
+def turned_as_well(scene: Scene, before: Rows, *, leaves: Leaves = LEAVES_BESIDE) -> Rows | None:
     """The rows with arrows that turn between them, where there was none before, hardly longer than they were; None if
     nothing turns.
     """
-    text = ReadingOrder(scene, leaves_apart=leaves_apart)
+    text = ReadingOrder(scene, leaves=leaves)
     made = rows_of(text, text.broken(text.turn(before.size)[0] - 2 * MARGIN + LEAST_WAY))
     return made if made.turned else None
 
@@ -105,20 +112,65 @@ class ReadingOrder:
     before it, or at the begin of a row; with grids below one another, or side by side.
     """
 
-    def __init__(self, scene: Scene, *, leaves_apart: bool = False, turning: bool = True) -> None:
+    def __init__(self, scene: Scene, *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True) -> None:
         self.flat, self.turning = scene.direction != "TB", turning
-        self.found = {} if leaves_apart else orbits(scene)
-        number = {box.key: i for i, box in enumerate(scene.boxes)}
-        pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
-        aside = {i for orbit in self.found.values() for i in orbit.satellites}
-        self.order = [i for i in topological(len(number), pairs) if i not in aside]
         abreast = with_grids_abreast(scene)
-        self.pairs, self.scene, self.shapes = pairs, scene, (scene,) if abreast is scene else (scene, abreast)
+        self.scene, self.shapes = scene, (scene,) if abreast is scene else (scene, abreast)
+        number = {box.key: i for i, box in enumerate(scene.boxes)}
+        self.pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
+        self.moved = SOURCES if leaves != LEAVES_APART else ()
+        self.found = {} if leaves == LEAVES_APART else orbits(scene)
+        if leaves == LEAVES_AHEAD:
+            self.found = left_aside(self.found, self.joined(range(len(scene.boxes))))
+        aside = {i for orbit in self.found.values() for i in orbit.satellites}
+        self.order = self.joined([i for i in range(len(scene.boxes)) if i not in aside])
         self.entering: dict[int, list[int]] = {}
-        for arrow, (tail, head) in enumerate(pairs):
+        for arrow, (tail, head) in enumerate(self.pairs):
             if tail not in aside:
                 self.entering.setdefault(head, []).append(arrow)
         self.tags = self.made_tags()
+
+    def joined(self, boxes: Sequence[int]) -> list[int]:
+        """These boxes so that most of them stand right behind one that they read; of as many, so that more of
+        the arrows between those matter. Only data is moved.
+        """
+        place = {box: i for i, box in enumerate(boxes)}
+        links: dict[Pair, list[int]] = {}
+        for arrow, (tail, head) in enumerate(self.pairs):
+            if tail in place and head in place:
+                links.setdefault((tail, head), []).append(arrow)
+        worth = {
+            (place[tail], place[head]): self.worth(tail, head, arrows, 2 * len(boxes) + 1)
+            for (tail, head), arrows in links.items()
+        }
+        return [boxes[i] for i in joined_order(len(boxes), self.told_in_turn(boxes, place) | worth)]
+
+    def told_in_turn(self, boxes: Sequence[int], place: Mapping[int, int]) -> dict[Pair, int]:
+        """Pairs of boxes that stay in the order of the program, with nothing between that does: what takes gradients,
+        and what changes parameters. All others are data, which may be there before; leaves apart make no room by that.
+        """
+        links = [(place[tail], place[head]) for tail, head in self.pairs if tail in place and head in place]
+        order = topological(len(boxes), links)
+        kept = [i for i in order if (box := self.scene.boxes[boxes[i]]).in_turn or not self.is_data(box)]
+        return dict.fromkeys(pairwise(kept), 0)
+
+    def is_data(self, box: Box) -> bool:
+        """Whether a box is what a program does something with, and may be moved, rather than what it does."""
+        return box.kind in self.moved if box.kind in SOURCES else box.gradless
+
+    def can_be_joined(self, before: int, box: int, links: Sequence[int]) -> bool:
+        """Whether arrows lead straight from a box to the next, wherever rows begin."""
+        return len(links) == 1 or self.have_room(before, box, links)
+
+    def worth(self, before: int, box: int, links: Sequence[int], most: int) -> int:
+        """How much it matters that a box stands right behind another: more where something is computed in that, from
+        which no arrow leads otherwise, and where gradients flow back; ``most`` is more than that of all boxes together.
+        """
+        if not self.can_be_joined(before, box, links):
+            return 0
+        tail, arrows = self.scene.boxes[before], [self.scene.arrows[arrow] for arrow in links]
+        flows = tail.kind != "data" and not tail.gradless and any(arrow.style != "cut" for arrow in arrows)
+        return most + (tail.kind not in SOURCES) + flows
 
     def made_tags(self) -> dict[tuple[int, int], int]:
         """Tail and head -> the number of the small box that may stand for the tail beside the head, in `full`."""
@@ -159,7 +211,7 @@ class ReadingOrder:
         box, entering, full = self.order[place], self.entering.get(self.order[place], []), self.full[abreast]
         before = self.order[place - 1] if place and (self.turning or not first) else -1
         links = [arrow for arrow in entering if self.pairs[arrow][0] == before]
-        links = links if len(links) == 1 or (not first and self.have_room(before, box, links)) else []
+        links = links if len(links) == 1 or (not first and self.can_be_joined(before, box, links)) else []
         again: dict[int, list[int]] = {}
         for arrow in entering:
             if arrow not in links:
@@ -291,6 +343,18 @@ class ReadingOrder:
         for row in rows:
             bottom = placing.add(row, bottom)
         return placing.scene(), placing.places()
+
+
+def left_aside(found: Mapping[int, Orbit], order: Sequence[int]) -> dict[int, Orbit]:
+    """What stands beside its only user still, where each that stands right before it in this order is joined to it."""
+    joined = {*pairwise(order)}
+    kept = {}
+    for center, orbit in found.items():
+        own = zip(orbit.satellites, orbit.arrows, strict=True)
+        aside = [(box, arrows) for box, arrows in own if (box, center) not in joined]
+        if aside:
+            kept[center] = Orbit(center, tuple(box for box, _ in aside), tuple(arrows for _, arrows in aside))
+    return kept
 
 
 def between(first: Part) -> float:

@@ -209,7 +209,10 @@ def _remarks(snap: Snapshot) -> tuple[str, ...]:
 
 
 def _spread(snap: Snapshot) -> tuple[str, ...]:
-    """Mean ± standard deviation and the range, of the finite elements."""
+    """Mean ± standard deviation and the range, of the finite elements; "all 1" where they are all the same."""
+    if is_uniform(snap) and snap.min is not None:
+        same = str(bool(snap.min)) if snap.dtype == "bool" else short_number(snap.min, digits=digits_of_spread())
+        return (f"all {same}",)
     array = snap.array
     if array is None:
         stats, deviation = snap.stats, _deviation(snap)
@@ -222,11 +225,21 @@ def _spread(snap: Snapshot) -> tuple[str, ...]:
     return _spread_lines(stats, deviation) if stats is not None else ()
 
 
+def is_uniform(snap: Snapshot) -> bool:
+    """Whether several elements are known to be the same, finite number."""
+    return snap.numel > 1 and snap.nonfinite == 0 and snap.min is not None and snap.min == snap.max
+
+
+def digits_of_spread() -> int:
+    """How many digits are written of a mean and a range."""
+    return min(MOST_OF_SPREAD, _digits.get())
+
+
 def _spread_lines(stats: Stats, deviation: float | None) -> tuple[str, ...]:
     if not all(map(math.isfinite, (stats.min, stats.max, stats.mean))):
         return ()
     around = "" if deviation is None or math.isinf(deviation) else f" ± {short_number(deviation, digits=2)}"
-    digits = min(MOST_OF_SPREAD, _digits.get())
+    digits = digits_of_spread()
     low, high = (short_number(end, digits=digits) for end in (stats.min, stats.max))
     return f"{short_number(stats.mean, digits=digits)}{around}", f"{low} … {high}"
 

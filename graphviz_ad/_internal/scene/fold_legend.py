@@ -17,6 +17,7 @@ ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR:
 OF_KINDS = ("type", "of result", "inside", "held", "kept", "alike")
 OF_LINES = ("statistic", "type")  # roles of lines that are explained by themselves
 OF_BOXES = {"module": "part", "op": "operation", "leaf": "parameter"}
+TOLD_APART = {"module", "op"}
 # those that any picture may have, and that are there no more where arrows were put together
 FROM_LINES = (
     "value",
@@ -69,9 +70,10 @@ def roles_of_lines(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:
-    """What kinds of boxes there are, by their borders."""
+    """What kinds of boxes there are, by their borders; parts and operations where there are both to be told apart."""
     kinds = {box.kind for box in boxes if not (box.gradless or box.warning)}
-    yield from (role for kind, role in OF_BOXES.items() if kind in kinds)
+    shown = kinds if kinds >= TOLD_APART else kinds - TOLD_APART
+    yield from (role for kind, role in OF_BOXES.items() if kind in shown)
 
 
 def roles_of_start(graph: Graph) -> Iterator[str]:

@@ -175,7 +175,8 @@ class Box:
     border of an output; ``gradless`` is what requires no gradient, whatever its kind; ``name`` is what its result is
     called; ``tint`` is the role of a fill of its own; ``passed_on``: what it warns of came up elsewhere; ``hover`` is
     what a tooltip says; ``drawings`` are its own marks in each emphasis, which stand where frame and lines would;
-    ``opens`` is the name, in its page, of the picture of what is in it.
+    ``opens`` is the name, in its page, of the picture of what is in it; ``in_turn``: it changes parameters, so that it
+    stands between what the program does before and after.
     """
 
     key: str
@@ -195,6 +196,7 @@ class Box:
     passed_on: bool = False
     drawings: Drawings = ()
     opens: str = ""
+    in_turn: bool = False
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def box(words: Words, node: Node, texts: Mapping[str, list[str]]) -> Box:
         name=shortened_text(words.names.of[node.key] if node.kind == "module" else said.results, NAME_ROOM),
         hover=said.hover,
         gradless=(not node.requires_grad and node.kind not in ("leaf", "data")) or is_unread(words.graph, node),
+        in_turn=node.is_step or bool(node.updates),
     )
 
 

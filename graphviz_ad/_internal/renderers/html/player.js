@@ -427,7 +427,8 @@
     const whole = picture.viewBox.baseVal;
     const full = { x: whole.x, y: whole.y, width: whole.width, height: whole.height };
     let view = { ...full };
-    const still = last < 0 && stage.scrollWidth <= stage.clientWidth; // else wheel and fingers scroll
+    const read = root.classList.contains("gad-read"); // in letters that can be read, rather than as a whole
+    const still = last < 0 && !read && stage.scrollWidth <= stage.clientWidth; // else wheel and fingers scroll
     if (still) stage.dataset.zoom = "";
     find(".gad-zoom").hidden = last >= 0;
 
@@ -441,7 +442,10 @@
     };
 
     CAMERA;
-    const fit = () => look(full.x, full.y, full.width, full.height);
+    const fit = () => {
+      if (read) root.classList.toggle("gad-read"); // the whole, and back
+      look(full.x, full.y, full.width, full.height);
+    };
     const zoom = (factor, x = view.x + view.width / 2, y = view.y + view.height / 2) => {
       cancelAnimationFrame(going);
       const width = clamp(view.width / factor, full.width / 60, full.width * 1.5);

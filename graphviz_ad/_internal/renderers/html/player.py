@@ -43,6 +43,7 @@ from graphviz_ad._internal.renderers.svg.still import (
 from graphviz_ad._internal.scene import paint, ramp_legend
 from graphviz_ad._internal.scene import path_lines as trails
 from graphviz_ad._internal.scene.canvas import Canvas
+from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.scene import (
     Arrow,
     Box,
@@ -219,8 +220,10 @@ def widget(
     styles = "".join(asset(sheet) for sheet, there in extras.items() if there)
     own = {"program.js": beside, "losses.js": losses}
     scripts = "".join(tag("script", {}, asset(name)) for name, there in own.items() if there)
-    size = " gad-large" if len(scene.boxes) > MANY_BOXES else ""
-    sheet, legend = asset("player.css"), page_legend(scene)
+    wide = 0.0 if steps else scale_to_read(scene)
+    size = " gad-large" * (len(scene.boxes) > MANY_BOXES) + " gad-read" * bool(wide)
+    sheet, legend = asset("player.css"), folded_away(scene, page_legend(scene)) if wide else page_legend(scene)
+    styles += f"#{name}{{--read:{wide:.3f}}}\n" if wide else ""
     return f"""<div class="gad{size}" id="{name}">
 <style>
 {css(theme, scene, name, "".join([sheet, styles, legend, stage, overview, beside, losses]))}{sheet}{styles}</style>
@@ -285,6 +288,27 @@ def page_legend(scene: Scene) -> str:
     items = ramp_item(scene.ramp) + items
     shown = f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
     return shown + (details_of(scene.more) if scene.more else "")
+
+
+ROOM = (1240.0, 560.0)  # pixels that a stage has in an ordinary window
+LEAST = 11.0  # pixels of letters that can be read
+
+
+def scale_to_read(scene: Scene) -> float:
+    """How many pixels a point of a picture has to have, of one whose letters are too small where all of it is seen; 0
+    of any other.
+    """
+    smallest = smallest_and_median(letter_sizes(replace(scene, legend=(), notes=(), ramp=None)))[0]
+    width, height = scene.size or (1.0, 1.0)
+    return LEAST / smallest if min(ROOM[0] / width, ROOM[1] / height) * smallest < LEAST else 0.0
+
+
+def folded_away(scene: Scene, legend: str) -> str:
+    """The legend and notes behind a line, which is the first note: a picture that needs room has it."""
+    first = tag("em", {}, escaped_xml(prose(scene.notes[0]))) if scene.notes else ""
+    return (
+        f'<details class="gad-key"><summary>Legend and notes {first}</summary>\n{legend}</details>\n' if legend else ""
+    )
 
 
 MORE = "order: 1; color: var(--muted); font-size: 14px"  # looks of it

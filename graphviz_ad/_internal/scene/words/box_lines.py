@@ -14,6 +14,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import (
     every_element,
+    is_uniform,
     short_number,
     snapshot_parts,
     type_label,
@@ -248,7 +249,7 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
-    return replace(line, role="statistic", kind="", text=said, grid=grid)
+    return replace(line, role="value" if is_uniform(snap) else "statistic", kind="", text=said, grid=grid)
 
 
 def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:

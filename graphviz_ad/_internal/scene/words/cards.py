@@ -9,7 +9,7 @@ from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.box_facts import MIXED, Part
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import snapshot_parts
+from graphviz_ad._internal.maths.number_format import is_uniform, snapshot_parts
 from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
 from graphviz_ad._internal.scene.words.box_steps import STEPS_ROOM, WIDE, lines_of_steps
 
@@ -26,13 +26,13 @@ def is_of_numbers(snap: Snapshot) -> bool:
 
 
 def statistic(snap: Snapshot | None) -> str:
-    """One number that says what a large tensor is like: "mean 0.048 ± 0.2"; "" of whole numbers, as those of tokens and
+    """What a large tensor is like, in short: "mean 0.048 ± 0.2", "all 1"; "" of whole numbers, as those of tokens and
     classes, and where it is not known.
     """
     if snap is None or is_of_numbers(snap) or snap.dtype == "bool":
         return ""
     _, spread, _ = snapshot_parts(snap, 0, 0, 0)
-    return f"mean {spread[0]}" if spread else ""
+    return f"{'' if is_uniform(snap) else 'mean '}{spread[0]}" if spread else ""
 
 
 def not_finite_lines(node: Node) -> list[str]:

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from graphviz_ad._internal.graph.box_facts import neighbours_in
 from graphviz_ad._internal.graph.graph import Node
-from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, Copies
+from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, UNITS, Copies, named_copy
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.scene import Chart, Grid, Peak
 
 OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a picture
-# what is measured of each copy, and what one of them is called
+# what is measured of each copy
 MEASURED: Mapping[str | None, str] = {
     PARAMETERS: OF_PARAMETERS,
     RESULT: "‖grad‖",
     GIVEN: "‖grad‖",
     None: "‖grad‖",
 }
-UNITS: Mapping[str | None, str] = {PARAMETERS: "layer", RESULT: "step", GIVEN: "step", None: "copy"}
 ALIKE = 0.2  # of the middle, within which all are about the same
 STEEP = 30.0  # times as large, from which on bars are logarithms
 LOWEST = 0.1  # how high the bar of the least is then
@@ -71,10 +70,10 @@ def chart_of(copies: Copies, said: str) -> Grid:
 
 
 def peak_text(copies: Copies, word: str, norm: float) -> str:
-    """ "least 1.4 at layers.27", with a sign before what is out of the usual."""
+    """ "least 1.4 at layers.27", or "at step 7", with a sign before what is out of the usual."""
     mark = "⚠ " if place_of(copies, norm) in copies.far_off else ""
     name = (copies.least if word == "least" else copies.most) or ""
-    return f"{mark}{word} {short_number(norm, digits=2)} at {end_of_name(name)}"
+    return f"{mark}{word} {short_number(norm, digits=2)} at {named_copy(end_of_name(name), copies.measure)}"
 
 
 def place_of(copies: Copies, norm: float) -> int:
