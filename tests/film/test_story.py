@@ -315,7 +315,7 @@ def test_no_caption_repeats_its_numbers_as_its_result(name: str) -> None:
 
 def test_an_operation_without_a_compact_rule_passes_something_back() -> None:
     captions = [step.caption[0] for step in steps_of("several_results", "both")]
-    assert "d several_results/dx = what chunk passes back" in captions
+    assert "d several_results/d chunk flows back through chunk to x" in captions
 
 
 def test_an_upstream_gradient_that_was_given_is_named_as_such_and_shown_where_it_enters() -> None:

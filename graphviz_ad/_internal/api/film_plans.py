@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from graphviz_ad._internal.film.rounds import Round, folded
+from graphviz_ad._internal.film.rounds import Round, folded, with_folds
 from graphviz_ad._internal.film.staging import Screen, Staged
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph
@@ -93,7 +93,7 @@ def drawn_rounds(rounds: Sequence[Round], look: Look, ends: Collection[str]) -> 
     """The rounds as they are drawn."""
     graphs = [look.simplified(one.graph, ends=ends) for one in rounds]
     graphs = graphs if look.depth is None else folded(rounds, graphs)
-    return [replace(one, graph=graph) for one, graph in zip(rounds, graphs, strict=True)]
+    return [with_folds(one, graph) for one, graph in zip(rounds, graphs, strict=True)]
 
 
 def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:

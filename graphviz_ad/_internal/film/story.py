@@ -281,8 +281,16 @@ class Teller:
             operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
             return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
-        through = tex_to_unicode(head.op) if head.op else self.words.names.of[edge.head]
-        return (f"{target} what {through} passes back", "", result)
+        return self.passed_caption(edge, copies)
+
+    def passed_caption(self, edge: Edge, copies: str) -> tuple[str, ...]:
+        """ "dL/dA flows back through A to Q", "dL/dQ = [3, 1]": of what has no formula, or one that is too long."""
+        head = self.graph.nodes[edge.head]
+        is_call = head.op is not None and head.kind != "module"
+        through = tex_to_unicode(head.op or "") if is_call else self.words.names.of[edge.head]
+        to = self.words.names.results[edge.tail][edge.port]
+        whence, brought = self.words.names.gradient(edge.head), self.brought(edge)
+        return (f"{whence} flows back through {through} to {to}", "", f"{brought}{copies}" if brought else "")
 
     def result(self, node: Node) -> str:
         """ "q = 3"."""

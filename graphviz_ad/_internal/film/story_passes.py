@@ -208,6 +208,7 @@ class RoundTeller:
         """The steps of one round."""
         steps: list[Step] = []
         current, words = told.round, told.words
+        self.leaves.within = current.within
         if not self.leaves.held:
             self.leaves.held = self.ledger.texts(current.found)
         for chapter in current.opening:
@@ -357,7 +358,7 @@ class RoundTeller:
         ]
         caption = ("The same backward pass", fitting(said, ", "))
         lit = tuple(dict.fromkeys(one for step in steps for one in step.lit))
-        looked_at = tuple([node.key for node in leaves[:1]])
+        looked_at = tuple([node.key for node in (leaves or roots_of(told.words.graph))[:1]])
         return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]), lit=lit, look_at=looked_at)
 
     def added(self, told: Told) -> Step | None:
