@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from graphviz_ad._internal.film.camera import LEAST, USUAL, boxes_in_view, view_size
+from graphviz_ad._internal.film.least_room import least_room
 from graphviz_ad._internal.film.seen_in_parts import told_in_parts
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
@@ -160,7 +161,7 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
             continue
         telling = choice.told(in_manner(words, manner))
         scenes = scenes_by_direction(telling, manner, screen.flows)
-        hopeless = bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
+        hopeless = is_hopeless(scenes, screen)
         for scene in scenes:
             candidate = Candidate(manner, telling, lines_of_text(place_scene(scene, screen.layout), screen))
             found.append((screen.scale(candidate.rows.size), candidate))
@@ -182,6 +183,20 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
     fullest = [pair for pair in found if pair[1].manner == found[0][1].manner]
     drawn = max(fullest, key=lambda pair: pair[0])[1]
     return Staged(drawn.rows.scene, drawn.telling.story, True, partial(for_camera, words, choice, screen, drawn))
+
+
+def is_surely_below(share: float, words: Words, choice: Choice, screen: Screen) -> bool:
+    """Whether letters are smaller than that share of readable ones, as far as can be said before anything is placed."""
+    if not screen.camera or is_of_modules(words):
+        return False
+    manner = next(one for one in WHOLE if words.options.local or not one.local)
+    scenes = scenes_by_direction(choice.told(in_manner(words, manner)), manner, screen.flows)
+    return is_hopeless(scenes, screen) and all(screen.scale(least_room(each)) < share * ENOUGH for each in scenes)
+
+
+def is_hopeless(scenes: Sequence[Scene], screen: Screen) -> bool:
+    """Whether there is too much in all of these to be read at once, wherever it stands."""
+    return bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
 
 
 def is_of_modules(words: Words) -> bool:

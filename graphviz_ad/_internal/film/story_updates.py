@@ -128,7 +128,11 @@ class LeafTeller:
     def at_once(self, chapter: Chapter, deeds: Sequence[Deed], words: Words, lines: Sequence[LineWords]) -> Step:
         """All lines as one step."""
         caption = told_at_once(chapter, deeds, words, self.memories.letters)
-        caption = caption or moved_out_of_sight(chapter, deeds, self.hidden(chapter.deeds), words) or chapter_caption(chapter, deeds, words)
+        caption = (
+            caption
+            or moved_out_of_sight(chapter, deeds, self.hidden(chapter.deeds), words)
+            or chapter_caption(chapter, deeds, words)
+        )
         ruled = deeds and all(deed.rule is not None or len(deed.lines) == 1 for deed in deeds)
         used, brief = (lessons.STEP,) if ruled else (), lines[-1].brief if lines else ""
         changes = tuple(self.changes(deeds, words))
@@ -208,8 +212,11 @@ def moved_out_of_sight(
     far = distance(chapter.deeds)
     each = [(words.names.of.get(box), distance(held)) for box, held in hidden.items()]
     parts = [f"{name} by {own}" for name, own in each if name and own]
-    told = fitting([f"together they move by {far}: {parts[0]}", *parts[1:]], ", ") if len(parts) == len(each) > 0 else ""
-    return (said, told or f"together they move by {far}") if far else (said, "")
+    if not far:
+        return (said, "")
+    told = f"together they move by {far}"
+    in_each = fitting([f"{told}: {parts[0]}", *parts[1:]], ", ") if parts and len(parts) == len(each) else ""
+    return (said, in_each or told)
 
 
 def distance(deeds: Sequence[Deed]) -> str:
