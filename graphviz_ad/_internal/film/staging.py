@@ -54,7 +54,8 @@ MANNERS = (
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False), worth=0.5),),
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False, values=False), worth=0.45),),
 )
-OVERVIEWS = (Manner(local=False), Manner(local=False, statistics=False))  # of modules, before a camera is used
+# of modules, before a camera is used; whether boxes say the least of what is in them
+OVERVIEWS = ((Manner(local=False), False), (Manner(local=False, statistics=False), False), (Manner(local=False), True))
 MOST_MODULES = 40  # boxes; the letters of more can never be read at once
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
@@ -209,8 +210,8 @@ def without_frames(words: Words, choice: Choice, screen: Screen) -> Candidate | 
     """Modules with their path in each name and nothing on arrows, which can stand in rows as frames cannot; the way to
     draw it that tells most, of those that can be read as a whole.
     """
-    bare = words_of_graph(words.graph, replace(words.options, framed=False))
-    for manner in OVERVIEWS:
+    for manner, brief in OVERVIEWS:
+        bare = words_of_graph(words.graph, replace(words.options, framed=False, brief=brief))
         telling = choice.told(in_manner(bare, manner))
         for scene in scenes_by_direction(telling, manner, screen.flows):
             arrows = tuple([replace(arrow, lines=(), width=0.0, height=0.0) for arrow in scene.arrows])

@@ -203,6 +203,7 @@ class RoundTeller:
     points: list[int] = field(default_factory=list)  # the step in which each round has its loss
     count: int = 1  # steps so far
     values: dict[str, Snapshot | None] = field(default_factory=dict)  # of sources, as the last round had them
+    formulas: set[str] = field(default_factory=set)  # of the last round
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
@@ -232,6 +233,7 @@ class RoundTeller:
         for chapter in current.after:
             steps += self.leaves.chapter(chapter, words)
         self.told |= {node.key for node in works}
+        self.formulas = {self.formula(told, node) for node in works}
         self.values |= {node.key: node.value for node in words.graph.node_list if node.kind in SOURCES}
         self.count += len(steps)
         return numbered(steps, current)
@@ -299,7 +301,9 @@ class RoundTeller:
         keys = {node.key for node in works}
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
         new = [node for node in lit if node.kind in SOURCES and self.is_new(node)]
-        caption = ("The same forward pass with the new values", new_values(new, told))
+        others = [] if new else [self.formula(told, node) for node in works]
+        others = [said for said in others if said not in self.formulas]  # a number in it is another
+        caption = ("The same forward pass with the new values", new_values(new, told, others))
         looked_at = tuple([node.key for node in (*new[:1], *roots_of(graph))])
         return [
             Step(
@@ -307,6 +311,12 @@ class RoundTeller:
                 look_at=looked_at,
             )
         ]  # fmt: skip
+
+    @staticmethod
+    def formula(told: Told, node: Node) -> str:
+        """ "y = w × 2"."""
+        said = told.words.nodes[node.key]
+        return f"{said.results} = {said.formula}" if node.kind != "module" and said.formula else ""
 
     def is_new(self, node: Node) -> bool:
         """Whether the box of a source said another value in the rounds before."""
@@ -451,12 +461,14 @@ def roots_of(graph: Graph) -> list[Node]:
     return [node for node in graph.node_list if node.is_output]
 
 
-def new_values(sources: Sequence[Node], told: Told) -> str:
-    """ "w = 1.1, b = 0.6, so loss = 10.24": what is new among what it starts from, where there is room, and its end."""
+def new_values(sources: Sequence[Node], told: Told, others: Sequence[str]) -> str:
+    """ "w = 1.1, b = 0.6, so loss = 10.24": what is new among what it starts from, else in other formulas, where there
+    is room, and its end.
+    """
     texts = [(told.words.names.of[node.key], short_elements(node.value)) for node in sources]
-    said = [f"{name} = {text}" for name, text in texts if text is not None]
+    said = [*(f"{name} = {text}" for name, text in texts if text is not None), *others]
     end = root_text(told)
-    fits = said and len(said) == len(sources) and len(", ".join([*said, end])) <= ROOM
+    fits = said and len(said) == len(sources) + len(others) and len(", ".join([*said, end])) <= ROOM
     return f"{', '.join(said)}, so {end}" if fits and end else end
 
 
