@@ -22,6 +22,7 @@ from graphviz_ad._internal.film.updates import (
     lives_of,
 )
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.notices import MODEL, WRITTEN_LINES, Notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 Passes = bool | int | Literal["all"] | slice | Sequence[int]
@@ -392,9 +393,15 @@ class Gathered:
         last = self.pieces[n].graph
         return replace(
             last, node_list=tuple(nodes), edges=tuple(edges.values()), detail=None, finer=None, each_pass=(),
-            notes=tuple([note for note in last.notes if note.kind not in UNROLLED]), memory=None,
+            notes=(*self.known, *(note for note in last.notes if note.kind not in UNROLLED)), memory=None,
             grad_histories=self.graph.grad_histories, target=None,
         )  # fmt: skip
+
+    @property
+    def known(self) -> tuple[Notice, ...]:
+        """What is known of the program around all passes, where these do not say so themselves."""
+        own = {note.kind for note in self.pieces[-1].graph.notes}
+        return tuple([note for note in self.graph.notes if note.kind in AROUND and note.kind not in own])
 
     def _shown_from(self, box: int, n: int) -> int:
         """The last piece up to this one that the box is part of; the first of all, if there is none."""
@@ -444,6 +451,7 @@ class Gathered:
         return replace(node, ports=ports, backward_order=None, cut=cut)
 
 
+AROUND = (MODEL, WRITTEN_LINES)  # what notices say of the program
 UNROLLED = ("several passes", "written between uses")  # what notices say of a picture with a node for each time
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.film.frozen import said_of_frozen
 from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -483,7 +484,7 @@ def ending(words: Words, forward_only: bool) -> Step:
     said = ", ".join(final_gradient(words, node) for node in leaves[:6])
     if len(leaves) > 6 or len(said) > 110:
         said = f"{len(leaves)} leaves have their gradients" if len(leaves) > 1 else "The leaf has its gradient"
-    return Step("end", ("Every gradient is computed", said), tuple(changes), 1)
+    return Step("end", ("Every gradient is computed", said), tuple(changes), 1, sentence=said_of_frozen(words))
 
 
 def final_gradient(words: Words, node: Node) -> str:

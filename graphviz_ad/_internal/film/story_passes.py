@@ -169,7 +169,7 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     kept = picture.graph.has_gradients
     end = ending(picture, forward_only=not kept)
     caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
-    gone = said_of_gone(each[-1], ledger.lines, picture) if kept else ""
+    sentence = (said_of_gone(each[-1], ledger.lines, picture) or end.sentence) if kept else ""
     changes = (
         *end.changes,
         *teller.leaves.ledger_changes(teller.leaves.held, None),
@@ -178,7 +178,7 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     known = Counter(teller.points)
     whole = [
         replace(step, losses=known[i]) if i in known else step
-        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=gone)])
+        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=sentence)])
     ]
     return Story(tuple(opening), tuple(whole), teller.curve(each))
 
