@@ -1,4 +1,4 @@
-"""Words -> why parameters of the model that something was computed from get no gradient: they are frozen."""
+"""Words -> why parameters of the model get no gradient: they are frozen."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ FREEZE = ("freezes", "requires_grad_")  # lines that say whether tensors require
 
 def said_of_frozen(words: Words) -> str:
     """ "w gets no gradient: its requires_grad is False, see net.py:4."; nothing where no model is known."""
-    frozen = frozen_in(words.graph)
-    names = [words.names.of[node.key] for node in words.graph.node_list if node.kind == "data" and node.name in frozen]
+    names = frozen_in(words.graph)
     if not names:
         return ""
     lines = lines_that_freeze(words.graph)
@@ -22,11 +21,12 @@ def said_of_frozen(words: Words) -> str:
     return f"{named_shortly(names)} {said} requires_grad is False{where}."
 
 
-def frozen_in(graph: Graph) -> frozenset[str]:
-    """The names of the parameters that require no gradient."""
+def frozen_in(graph: Graph) -> list[str]:
+    """The names of the parameters that require no gradient, and never had one."""
+    trained = {one.name for one in graph.grad_histories} | {node.name for node in graph.node_list if node.requires_grad}
     known = [note for note in graph.notes if note.kind == MODEL]
     pairs = [pair for note in known for pair in zip(note.subjects, note["wanted"], strict=True)]
-    return frozenset(name for name, wanted in pairs if not wanted)
+    return [name for name, wanted in pairs if not wanted and name not in trained]
 
 
 def lines_that_freeze(graph: Graph) -> list[str]:
