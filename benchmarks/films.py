@@ -57,7 +57,8 @@ def film(nodes: int) -> gad.Animation:
     """Sixty steps of its film, one after the other and, where there are fewer, again."""
     animation = gad.trace(program(nodes), 0.5, 0.3).animate()
     steps = (animation.steps * FRAMES)[:FRAMES]
-    return replace(animation, film=replace(animation.film, steps=steps, speed=SPEED))
+    holds = (animation.film.holds * FRAMES)[:FRAMES]
+    return replace(animation, film=replace(animation.film, steps=steps, holds=holds, views=(), moves=(), speed=SPEED))
 
 
 # The competitor

@@ -368,9 +368,9 @@ def test_a_step_is_told_by_its_rule_in_numbers_and_one_whose_rule_is_not_known_b
         "s′ = [1, 4] / (1 − 0.75¹) = [4, 16]",
         "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−8) = [0.5, 1.5]",
     ]
-    assert said(torch.optim.Adam, amsgrad=True) == ["w: [1, 2] → [0.5, 1.5]"]
-    assert said(torch.optim.Adagrad) == ["w: [1, 2] → [0.5, 1.5]"]
-    assert said(Odd, momentum=0.9) == ["w: [1, 2] → [0, 1]"]
+    assert said(torch.optim.Adam, amsgrad=True) == ["w goes from [1, 2] to [0.5, 1.5]"]
+    assert said(torch.optim.Adagrad) == ["w goes from [1, 2] to [0.5, 1.5]"]
+    assert said(Odd, momentum=0.9) == ["w goes from [1, 2] to [0, 1]"]
 
 
 def test_clipping_groups_and_schedules_are_told_in_the_numbers_of_that_moment() -> None:
@@ -556,7 +556,7 @@ def test_what_is_folded_or_was_not_kept_is_told_as_far_as_it_is_known() -> None:
 
     folded = loop().animate(depth=1, layout="layered").steps
     said = [step.caption[0] for step in folded if step.phase == "update"]
-    assert [text.partition(" (")[0].partition(": ")[2] for text in said] == ["Adam.step writes 4 parameters"] * 2
+    assert [text.partition(" (")[0].partition(": ")[2] for text in said] == ["Adam.step updates 4 parameters"] * 2
     without = loop(gad.Capture(gradients="none")).animate(passes=True, layout="layered").steps
     assert {step.phase for step in without} == {"start", "forward", "end"}
     assert without[-1].caption[0] == "The forward pass is complete"
@@ -623,25 +623,32 @@ def test_what_a_step_only_read_is_not_said_to_be_moved() -> None:
         optimizer.step(closure)  # type: ignore[arg-type]
     assert values == [1.0, 1.5, w.item()]
     told_of = [step.caption[1] for step in told(recorded.graph).story.steps if step.phase == "update"]
-    assert told_of == ["w: 1 → 1.5", "w: 1.5 → 2.25"]
+    assert told_of == ["w goes from 1 to 1.5", "w goes from 1.5 to 2.25"]
 
 
 def test_a_training_of_modules_is_told_by_modules_where_its_operations_cannot_be_read() -> None:
     net = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)) for _ in range(3)))
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    before, far = [p.detach().clone() for p in net.parameters()], 0.0
+    before, far, alone = [p.detach().clone() for p in net.parameters()], 0.0, 0.0
     with gad.record(net) as recorded:
         for number in range(2):
             optimizer.zero_grad()
             (net(torch.ones(1, 2)) ** 2).sum().backward()
             optimizer.step()
             if not number:
-                far = math.hypot(*((p - q).norm().item() for p, q in zip(net.parameters(), before, strict=True)))
+                ways = [(p - q).norm().item() for p, q in zip(net.parameters(), before, strict=True)]
+                far, alone = math.hypot(*ways), math.hypot(*ways[:4])
     film = recorded.graph.animate(layout="layered").film
     assert {box.name for box in film.stage.boxes if box.kind == "module"} == {"[0]", "[1]", "[2]"}
     (told_first, _) = (step for step in film.steps if step.phase == "update")
     assert told_first.caption[0].startswith("Pass 1 of 2: SGD.step moves 12 parameters against the gradient")
-    assert told_first.caption[1] == f"together they move by {short_number(far)}"
+    assert told_first.caption[1].startswith(
+        f"together they move by {short_number(far)}: [0] by {short_number(alone)}, "
+    )
+    modules = {box.key for box in film.stage.boxes if box.kind == "module"}
+    for step in film.steps:  # what becomes of parameters is seen where these are
+        if step.phase in ("update", "zero"):
+            assert {change.key for change in step.changes if change.emphasis == "active"} == modules
 
 
 def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:

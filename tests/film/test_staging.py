@@ -5,18 +5,21 @@ lost or moved apart.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise
 
 import pytest
 import torch
+from call_counts import counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from work import growth
 
 import graphviz_ad as gad
-from graphviz_ad._internal.layouts.choice import place_scene
-from graphviz_ad._internal.layouts.row_wrapping import wrapped
+from graphviz_ad._internal.film.least_room import least_room
+from graphviz_ad._internal.layouts.choice import place_automatically, place_scene
+from graphviz_ad._internal.layouts.row_wrapping import best_rows, wrapped
 from graphviz_ad._internal.scene.paint import TYPES, frame_scale, scale_of
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
 
@@ -274,3 +277,45 @@ def test_twelve_layers_are_seen_at_once_and_each_says_its_whole_name():
     assert shown.fit(shown.whole)[0] * TYPES["value"].size >= 14
     said = {line.text for box in shown.stage.boxes for line in box.lines if line.role == "name"}
     assert {f"1.layers.{i}" for i in range(12)} <= said, said
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 16), st.sampled_from(["LR", "TB"]), st.sampled_from(["layered", "dot"]))
+def test_no_layout_takes_less_room_than_is_known_before_anything_is_placed(seed, count, direction, engine):
+    boxes = dag(seed, count, direction)
+    bare = replace(
+        boxes,
+        boxes=tuple([replace(box, center=None) for box in boxes.boxes]),
+        arrows=tuple([replace(arrow, path=(), label_center=None) for arrow in boxes.arrows]),
+        size=None,
+    )
+    width, height = least_room(bare)
+    placed = place_scene(bare, engine)
+    for wide in (0.2, 1.0, 5.0):
+        rows = best_rows(placed, lambda size, wide=wide: min(wide / size[0], 1 / size[1]))
+        assert rows.tangle or (rows.size[0] >= width and rows.size[1] >= height)
+    assert placed.size[0] >= width
+    assert placed.size[1] >= height
+
+
+def test_what_hangs_together_by_more_than_one_arrow_stands_in_one_row():
+    boxes = tuple([Box(f"b{i}", "op", (), 100, 50) for i in range(6)])
+    chain_of_six = tuple([Arrow(f"a{i}", f"b{i}", f"b{i + 1}") for i in range(5)])
+    assert least_room(Scene(boxes, chain_of_six)) == (100, 50)
+    assert least_room(Scene(boxes, (*chain_of_six, Arrow("over", "b1", "b4")))) == (4 * 100 + 3 * 12, 50)
+    assert least_room(Scene(boxes, (*chain_of_six, Arrow("twin", "b0", "b1")), direction="TB")) == (100, 2 * 50 + 12)
+
+
+def test_operations_that_cannot_be_read_wherever_they_stand_are_placed_only_where_lines_cannot_be_read_either():
+    def net(x1, x2, x3, h0, u, w, b):
+        h1 = torch.tanh(u * x1 + w * h0 + b)
+        h2 = torch.tanh(u * x2 + w * h1 + b)
+        h3 = torch.tanh(u * x3 + w * h2 + b)
+        return (h3 - 1) ** 2
+
+    made = []
+    traced = gad.trace(net, 1.0, 0.5, -1.0, 0.1, 0.5, 0.8, 0.1)
+    calls = counted(lambda: made.append(traced.animate()))
+    assert [note.kind for note in made[0].graph.notes] == ["told by line"]
+    assert calls.of(place_automatically) <= 5  # in two directions with and without derivatives, and with large letters
+    assert traced.animate(detail="op").film.views

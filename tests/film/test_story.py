@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_programs import PROGRAMS, film, graph, network
 
 import graphviz_ad as gad
@@ -315,7 +316,7 @@ def test_no_caption_repeats_its_numbers_as_its_result(name: str) -> None:
 
 def test_an_operation_without_a_compact_rule_passes_something_back() -> None:
     captions = [step.caption[0] for step in steps_of("several_results", "both")]
-    assert "d several_results/dx = what chunk passes back" in captions
+    assert "d several_results/dv₁ flows back through chunk to x" in captions
 
 
 def test_an_upstream_gradient_that_was_given_is_named_as_such_and_shown_where_it_enters() -> None:
@@ -431,3 +432,19 @@ def test_the_sum_of_a_leaf_is_written_for_three_uses_as_for_two() -> None:
     assert next(lines for lines in told if "sum of 4" in lines[0])[1:] == ("= 1 + 9 + 9 + 9", "= 28")
     x = next(iter(words_of_graph(traced, Options(leaf_sums=True)).nodes.values()))
     assert "= 1 + 9 + 9 + 9" in [line.text for line in x.gradients]
+
+
+def test_what_is_frozen_is_told_once_with_the_line_that_says_so():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
+
+    def run():
+        with gad.record(net) as recorded:
+            for _ in range(2):
+                net(torch.ones(1, 2)).sum().backward()
+        steps = recorded.graph.animate(layout="layered").steps
+        return [step.sentence for step in steps if "requires_grad" in step.sentence]
+
+    assert run() == []
+    net[0].weight.requires_grad = False
+    (said,) = run()
+    assert said.startswith("0.weight gets no gradient: its requires_grad is False, see test_story.py:")

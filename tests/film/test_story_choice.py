@@ -102,8 +102,8 @@ def test_a_loop_of_passes_is_one_film_though_each_has_a_graph_of_its_own() -> No
     film = recorded.graph.animate(passes=True, layout="layered")
     told = captions(film)
     assert [text for text in told if "same" in text or "added" in text] == [
-        "Pass 2 of 2: the same forward pass with the new values | recording = 1",
-        "Pass 2 of 2: the same backward pass | d recording/dw = 4",
+        "Pass 2 of 2: the same forward pass with the new values | v₁ = w × 2, so output = 1",
+        "Pass 2 of 2: the same backward pass | d output/dw = 4",
         "Pass 2 of 2: the new gradient is added to what .grad held | w.grad = 0 + 4 = 4",
     ]
     assert told[-1] == f"All backward passes have run | w.grad = {w.grad.item():g}"

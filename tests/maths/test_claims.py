@@ -274,7 +274,7 @@ def test_a_rule_that_a_setting_falsifies_is_not_used_backward(name: str) -> None
     for edge in found.in_edges(node.key):
         if edge.local is None:
             assert any(
-                step.caption[0].endswith(f"what {node.op} passes back") for step in tell(words_of_graph(found)).steps
+                f" flows back through {node.op} to " in step.caption[0] for step in tell(words_of_graph(found)).steps
             )
 
 

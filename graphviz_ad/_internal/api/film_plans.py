@@ -5,11 +5,11 @@ modules is told by modules, then, the innermost that let a whole be read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from graphviz_ad._internal.film.rounds import Round, folded
+from graphviz_ad._internal.film.rounds import Round, folded, with_folds
 from graphviz_ad._internal.film.staging import Screen, Staged
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph
@@ -72,15 +72,18 @@ class FilmPlan:
         """How large letters are with all of the stage in sight, of what it takes to read them."""
         return self.staged.share_of_readable(self.screen)
 
-    def clearer(self, levels: Iterable[FilmPlan]) -> FilmPlan | None:
-        """The first of these that can be read; else the one with the largest letters, if they are much larger."""
-        tried: list[FilmPlan] = []
-        for plan in levels:
-            if plan.is_readable:
-                return plan
-            tried.append(plan)
-        best = max(tried, key=lambda plan: plan.share, default=self)
-        return best if best.share >= CLEARER * self.share else None
+
+def clearer(levels: Iterable[FilmPlan], usual: Callable[[], FilmPlan]) -> FilmPlan | None:
+    """The first of these that can be read; else the one with the largest letters, if they are much larger than those
+    of the usual one, which is planned only then.
+    """
+    tried: list[FilmPlan] = []
+    for plan in levels:
+        if plan.is_readable:
+            return plan
+        tried.append(plan)
+    best = max(tried, key=lambda plan: plan.share, default=None)
+    return best if best is not None and best.share >= CLEARER * usual().share else None
 
 
 def may_be_lines(asked: AnimateOptions, look: Look, choice: Choice) -> bool:
@@ -93,7 +96,7 @@ def drawn_rounds(rounds: Sequence[Round], look: Look, ends: Collection[str]) -> 
     """The rounds as they are drawn."""
     graphs = [look.simplified(one.graph, ends=ends) for one in rounds]
     graphs = graphs if look.depth is None else folded(rounds, graphs)
-    return [replace(one, graph=graph) for one, graph in zip(rounds, graphs, strict=True)]
+    return [with_folds(one, graph) for one, graph in zip(rounds, graphs, strict=True)]
 
 
 def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from graphviz_ad._internal.api.film_plans import (
+    NEARLY,
     FilmPlan,
     Told,
+    clearer,
     drawn_rounds,
     looks_by_module,
     may_be_lines,
@@ -22,7 +24,7 @@ from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.film.lecture import Time, in_time
 from graphviz_ad._internal.film.program_lines import listing_of
 from graphviz_ad._internal.film.rounds import Passes, Round, rounds_of
-from graphviz_ad._internal.film.staging import Screen, Staged, best_stage
+from graphviz_ad._internal.film.staging import Screen, Staged, best_stage, is_surely_below
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
 from graphviz_ad._internal.graph.graph import Graph
@@ -51,16 +53,19 @@ def made_film(graph: Graph, asked: AnimateOptions) -> tuple[Graph, Film, Theme]:
     rounds = on_one_picture(rounds_of(graph, passes)) if passes is not None else ()
     whole = rounds[-1].graph if rounds else graph
     usual = told_of(whole, rounds, chosen, asked)
-    planned = plan_of(usual, asked)
-    if planned.is_far_from_readable and may_be_lines(asked, chosen, usual.choice):
+    planned = cache(partial(plan_of, usual, asked))  # placed when it is asked for
+    if may_be_lines(asked, chosen, usual.choice) and (
+        is_surely_below(NEARLY, usual.words, usual.choice, screen_of(asked)) or planned().is_far_from_readable
+    ):
         levels = (plan_of(told_of(whole, rounds, look, asked), asked) for look in looks_by_module(chosen, rounds))
-        if (by_module := planned.clearer(levels)) is not None:
+        if (by_module := clearer(levels, planned)) is not None:
             return film_of_plan(by_module, asked, chosen.theme)
         lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
         if tells_steps(lines.shown, usual.shown):
             by_line = replace(plan_of(lines, asked), by_line=True)
-            planned = by_line if by_line.is_readable else planned
-    return film_of_plan(planned, asked, chosen.theme)
+            if by_line.is_readable:
+                return film_of_plan(by_line, asked, chosen.theme)
+    return film_of_plan(planned(), asked, chosen.theme)
 
 
 def told_of(whole: Graph, rounds: Sequence[Round], look: Look, asked: AnimateOptions) -> Told:
@@ -102,13 +107,17 @@ def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
 
 def plan_of(told: Told, asked: AnimateOptions) -> FilmPlan:
     """The stage of a film for the screen that was asked for, with what stands beside it."""
-    flow, size = asked.flow, ASPECTS[asked.aspect]
     listing = program_beside(told.choice, told.words) if asked.code else None
-    panel = panel_for(listing, size)
+    panel = panel_for(listing, ASPECTS[asked.aspect])
     panel = panel_with_legend(panel) if fills_of(asked) is not None else panel
-    camera = asked.camera and history_in(asked) is None  # all boxes have something to say at each step
-    screen = Screen((flow,) if flow else DIRECTIONS, asked.layout, size, camera, panel)
+    screen = replace(screen_of(asked), panel=panel)
     return FilmPlan(told, *staged_with_curve(told.words, told.choice, screen), listing)
+
+
+def screen_of(asked: AnimateOptions) -> Screen:
+    """The screen that was asked for, with nothing beside the stage."""
+    camera = asked.camera and history_in(asked) is None  # all boxes have something to say at each step
+    return Screen((asked.flow,) if asked.flow else DIRECTIONS, asked.layout, ASPECTS[asked.aspect], camera)
 
 
 def film_of_plan(planned: FilmPlan, asked: AnimateOptions, theme: Theme) -> tuple[Graph, Film, Theme]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.film.rounds import Round
 from graphviz_ad._internal.film.updates import MOVES, Addition, Chapter, Deed
-from graphviz_ad._internal.graph.grad_history import EMPTIED, REPLACED
+from graphviz_ad._internal.graph.grad_history import EMPTIED, REPLACED, STEP
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import short_number
@@ -165,11 +165,9 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
     line = f" ({chapter.source})" if chapter.source else ""
     if chapter.what in MOVES:
         ruled = all(deed.rule is not None for deed in chapter.deeds)
-        what = (
-            f"{by or 'the program'} moves {listed(chapter, words)} against the gradient"
-            if ruled
-            else (f"{by or 'the program'} writes {listed(chapter, words)}")
-        )
+        who = by if by and chapter.what == STEP else "the program"  # an operation of a line is no name of what it does
+        leaves = listed(chapter, words)
+        what = f"{who} moves {leaves} against the gradient" if ruled else f"{who} updates {leaves}"
         each = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
         known = fitting([text for _, text in each[:MOST_NAMED] if text], "; ")
         return (f"{what}{line}", told_of_each(each, "; ") if ruled else known)
@@ -204,7 +202,7 @@ def moved_text(deed: Deed, words: Words) -> str:
         sign = "−" if deed.rule.factor < 0 else "+"
         return f"{name} = {old} {sign} {size} × {after_sign(read)} = {new}"
     if old and new:
-        return f"{name}: {old} → {new}"
+        return f"{name} goes from {old} to {new}" if deed.old != deed.new else f"{name} stays {new}"
     before, after = norm_of(deed.old), norm_of(deed.new)
     return f"{name}: norm {before} → {after}" if before and after else ""
 

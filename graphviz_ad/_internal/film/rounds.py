@@ -22,6 +22,7 @@ from graphviz_ad._internal.film.updates import (
     lives_of,
 )
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
+from graphviz_ad._internal.graph.notices import MODEL, WRITTEN_LINES, Notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 
 Passes = bool | int | Literal["all"] | slice | Sequence[int]
@@ -36,7 +37,8 @@ class Round:
     are part of it, ``fresh`` of those that were computed since the round before. ``opening`` is what had happened to
     the leaves before the first forward pass, ``before`` what happened between a forward pass and this backward pass,
     ``additions`` what it added to their ``.grad``, and ``after`` what happened then, until the next round begins.
-    ``found`` is what each ``.grad`` held before all that; ``gone`` are the leaves that nobody held to the end.
+    ``found`` is what each ``.grad`` held before all that; ``gone`` are the leaves that nobody held to the end;
+    ``within`` says of leaves that have no box of their own in which boxes they are read.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Round:
     after: tuple[Chapter, ...] = ()
     found: Mapping[str, Snapshot | None] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    within: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def holds(self, key: str, keys: Collection[str]) -> bool:
         """Whether a box is among those; one that was only made when boxes were folded is."""
@@ -70,6 +73,29 @@ def folded(rounds: Sequence[Round], graphs: Sequence[Graph]) -> list[Graph]:
         edges = [replace(edge, tail=keys[edge.tail], head=keys[edge.head]) for edge in graph.edges]
         found.append(replace(graph, node_list=tuple(nodes), edges=tuple(edges)))
     return found
+
+
+def with_folds(one: Round, graph: Graph) -> Round:
+    """The round as it is drawn, which knows where the leaves are that were folded away with what reads them."""
+    hidden = [node.key for node in one.graph.node_list if node.kind == "leaf" and node.key not in graph.nodes]
+    holder = {id(port): node.key for node in graph.node_list for port in node.ports} if hidden else {}
+    within = {key: tuple(dict.fromkeys(holders(key, one.graph, holder))) for key in hidden}
+    return replace(one, graph=graph, within={key: boxes for key, boxes in within.items() if boxes})
+
+
+def holders(leaf: str, graph: Graph, holder: Mapping[int, str]) -> Iterator[str]:
+    """The boxes in which a leaf is read: of what is made of it, the first results that a box has are theirs."""
+    seen, waiting = {leaf}, [leaf]
+    while waiting:
+        for edge in graph.out_edges(waiting.pop()):
+            if edge.head in seen:
+                continue
+            seen.add(edge.head)
+            found = next((holder[id(port)] for port in graph.nodes[edge.head].ports if id(port) in holder), None)
+            if found is not None:
+                yield found
+            else:
+                waiting.append(edge.head)
 
 
 def keys_before(one: Round, graph: Graph) -> Iterator[str | None]:
@@ -367,9 +393,15 @@ class Gathered:
         last = self.pieces[n].graph
         return replace(
             last, node_list=tuple(nodes), edges=tuple(edges.values()), detail=None, finer=None, each_pass=(),
-            notes=tuple([note for note in last.notes if note.kind not in UNROLLED]), memory=None,
+            notes=(*self.known, *(note for note in last.notes if note.kind not in UNROLLED)), memory=None,
             grad_histories=self.graph.grad_histories, target=None,
         )  # fmt: skip
+
+    @property
+    def known(self) -> tuple[Notice, ...]:
+        """What is known of the program around all passes, where these do not say so themselves."""
+        own = {note.kind for note in self.pieces[-1].graph.notes}
+        return tuple([note for note in self.graph.notes if note.kind in AROUND and note.kind not in own])
 
     def _shown_from(self, box: int, n: int) -> int:
         """The last piece up to this one that the box is part of; the first of all, if there is none."""
@@ -419,6 +451,7 @@ class Gathered:
         return replace(node, ports=ports, backward_order=None, cut=cut)
 
 
+AROUND = (MODEL, WRITTEN_LINES)  # what notices say of the program
 UNROLLED = ("several passes", "written between uses")  # what notices say of a picture with a node for each time
 
 

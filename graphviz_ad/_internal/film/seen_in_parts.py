@@ -30,6 +30,8 @@ def parts_of_step(step: Step, stage: Scene, seen: Seen) -> Iterator[Step]:
     lit = list(dict.fromkeys(change.key for change in step.changes if change.key in boxes and is_lit(change)))
     looked_at = [key for key in step.look_at if key in lit] or lit
     groups = [lit] if len(lit) < 2 or seen(lit) else seen_together(looked_at, seen)
+    if step.look_at and looked_at != lit:  # what happens everywhere alike is told once, where it comes to an end
+        groups = groups[-1:]
     if len(groups) < 2:
         yield replace(step, about=step.about if groups[0] == lit else tuple(groups[0]))
         return

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from graphviz_ad._internal.film.camera import LEAST, USUAL, boxes_in_view, view_size
+from graphviz_ad._internal.film.least_room import least_room
 from graphviz_ad._internal.film.seen_in_parts import told_in_parts
 from graphviz_ad._internal.film.story import Story
 from graphviz_ad._internal.film.story_choice import Choice, Telling, UsualStory
@@ -53,7 +54,8 @@ MANNERS = (
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False), worth=0.5),),
     (Manner(local=False, statistics=False, tensors=replace(SMALL, gradients=False, values=False), worth=0.45),),
 )
-OVERVIEWS = (Manner(local=False), Manner(local=False, statistics=False))  # of modules, before a camera is used
+# of modules, before a camera is used; whether boxes say the least of what is in them
+OVERVIEWS = ((Manner(local=False), False), (Manner(local=False, statistics=False), False), (Manner(local=False), True))
 MOST_MODULES = 40  # boxes; the letters of more can never be read at once
 # What is tried before a camera is used: little is left out.
 WHOLE = MANNERS[0] + MANNERS[1]
@@ -160,7 +162,7 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
             continue
         telling = choice.told(in_manner(words, manner))
         scenes = scenes_by_direction(telling, manner, screen.flows)
-        hopeless = bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
+        hopeless = is_hopeless(scenes, screen)
         for scene in scenes:
             candidate = Candidate(manner, telling, lines_of_text(place_scene(scene, screen.layout), screen))
             found.append((screen.scale(candidate.rows.size), candidate))
@@ -184,6 +186,20 @@ def stage_for_camera(words: Words, choice: Choice, screen: Screen) -> Staged:
     return Staged(drawn.rows.scene, drawn.telling.story, True, partial(for_camera, words, choice, screen, drawn))
 
 
+def is_surely_below(share: float, words: Words, choice: Choice, screen: Screen) -> bool:
+    """Whether letters are smaller than that share of readable ones, as far as can be said before anything is placed."""
+    if not screen.camera or is_of_modules(words):
+        return False
+    manner = next(one for one in WHOLE if words.options.local or not one.local)
+    scenes = scenes_by_direction(choice.told(in_manner(words, manner)), manner, screen.flows)
+    return is_hopeless(scenes, screen) and all(screen.scale(least_room(each)) < share * ENOUGH for each in scenes)
+
+
+def is_hopeless(scenes: Sequence[Scene], screen: Screen) -> bool:
+    """Whether there is too much in all of these to be read at once, wherever it stands."""
+    return bool(scenes) and min(map(inked, scenes)) > FULLEST * screen.readable_at_once
+
+
 def is_of_modules(words: Words) -> bool:
     """Whether frames stand around boxes most of which are modules, and few enough to be read at once."""
     nodes = words.graph.node_list
@@ -194,8 +210,8 @@ def without_frames(words: Words, choice: Choice, screen: Screen) -> Candidate | 
     """Modules with their path in each name and nothing on arrows, which can stand in rows as frames cannot; the way to
     draw it that tells most, of those that can be read as a whole.
     """
-    bare = words_of_graph(words.graph, replace(words.options, framed=False, contents=False))
-    for manner in OVERVIEWS:
+    for manner, brief in OVERVIEWS:
+        bare = words_of_graph(words.graph, replace(words.options, framed=False, brief=brief))
         telling = choice.told(in_manner(bare, manner))
         for scene in scenes_by_direction(telling, manner, screen.flows):
             arrows = tuple([replace(arrow, lines=(), width=0.0, height=0.0) for arrow in scene.arrows])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.film.frozen import said_of_frozen
 from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -281,8 +282,16 @@ class Teller:
             operands, out = self.words.nodes[edge.head].operands, self.words.names.of[edge.head]
             text = to_unicode(said.passed.backward, {**operands, "g": upstream_name, "out": out})
             return (f"{target} {grouped(text) if summed else text}", "", with_example(result, said.example))
-        through = tex_to_unicode(head.op) if head.op else self.words.names.of[edge.head]
-        return (f"{target} what {through} passes back", "", result)
+        return self.passed_caption(edge, copies)
+
+    def passed_caption(self, edge: Edge, copies: str) -> tuple[str, ...]:
+        """ "dL/dA flows back through A to Q", "dL/dQ = [3, 1]": of what has no formula, or one that is too long."""
+        head = self.graph.nodes[edge.head]
+        is_call = head.op is not None and head.kind != "module"
+        through = tex_to_unicode(head.op or "") if is_call else self.words.names.of[edge.head]
+        to = self.words.names.results[edge.tail][edge.port]
+        whence, brought = self.words.names.gradient(edge.head), self.brought(edge)
+        return (f"{whence} flows back through {through} to {to}", "", f"{brought}{copies}" if brought else "")
 
     def result(self, node: Node) -> str:
         """ "q = 3"."""
@@ -475,7 +484,7 @@ def ending(words: Words, forward_only: bool) -> Step:
     said = ", ".join(final_gradient(words, node) for node in leaves[:6])
     if len(leaves) > 6 or len(said) > 110:
         said = f"{len(leaves)} leaves have their gradients" if len(leaves) > 1 else "The leaf has its gradient"
-    return Step("end", ("Every gradient is computed", said), tuple(changes), 1)
+    return Step("end", ("Every gradient is computed", said), tuple(changes), 1, sentence=said_of_frozen(words))
 
 
 def final_gradient(words: Words, node: Node) -> str:

@@ -169,7 +169,7 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     kept = picture.graph.has_gradients
     end = ending(picture, forward_only=not kept)
     caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
-    gone = said_of_gone(each[-1], ledger.lines, picture) if kept else ""
+    sentence = (said_of_gone(each[-1], ledger.lines, picture) or end.sentence) if kept else ""
     changes = (
         *end.changes,
         *teller.leaves.ledger_changes(teller.leaves.held, None),
@@ -178,7 +178,7 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     known = Counter(teller.points)
     whole = [
         replace(step, losses=known[i]) if i in known else step
-        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=gone)])
+        for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=sentence)])
     ]
     return Story(tuple(opening), tuple(whole), teller.curve(each))
 
@@ -203,11 +203,13 @@ class RoundTeller:
     points: list[int] = field(default_factory=list)  # the step in which each round has its loss
     count: int = 1  # steps so far
     values: dict[str, Snapshot | None] = field(default_factory=dict)  # of sources, as the last round had them
+    formulas: set[str] = field(default_factory=set)  # of the last round
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
         steps: list[Step] = []
         current, words = told.round, told.words
+        self.leaves.within = current.within
         if not self.leaves.held:
             self.leaves.held = self.ledger.texts(current.found)
         for chapter in current.opening:
@@ -231,6 +233,7 @@ class RoundTeller:
         for chapter in current.after:
             steps += self.leaves.chapter(chapter, words)
         self.told |= {node.key for node in works}
+        self.formulas = {self.formula(told, node) for node in works}
         self.values |= {node.key: node.value for node in words.graph.node_list if node.kind in SOURCES}
         self.count += len(steps)
         return numbered(steps, current)
@@ -298,7 +301,9 @@ class RoundTeller:
         keys = {node.key for node in works}
         changes += [Change(edge.key, "active-forward") for edge in graph.edges if edge.head in keys]
         new = [node for node in lit if node.kind in SOURCES and self.is_new(node)]
-        caption = ("The same forward pass with the new values", new_values(new, told))
+        others = [] if new else [self.formula(told, node) for node in works]
+        others = [said for said in others if said not in self.formulas]  # a number in it is another
+        caption = ("The same forward pass with the new values", new_values(new, told, others))
         looked_at = tuple([node.key for node in (*new[:1], *roots_of(graph))])
         return [
             Step(
@@ -306,6 +311,12 @@ class RoundTeller:
                 look_at=looked_at,
             )
         ]  # fmt: skip
+
+    @staticmethod
+    def formula(told: Told, node: Node) -> str:
+        """ "y = w × 2"."""
+        said = told.words.nodes[node.key]
+        return f"{said.results} = {said.formula}" if node.kind != "module" and said.formula else ""
 
     def is_new(self, node: Node) -> bool:
         """Whether the box of a source said another value in the rounds before."""
@@ -357,7 +368,7 @@ class RoundTeller:
         ]
         caption = ("The same backward pass", fitting(said, ", "))
         lit = tuple(dict.fromkeys(one for step in steps for one in step.lit))
-        looked_at = tuple([node.key for node in leaves[:1]])
+        looked_at = tuple([node.key for node in (leaves or roots_of(told.words.graph))[:1]])
         return Step("backward", caption, tuple(changes), 3, brief="".join(said[:1]), lit=lit, look_at=looked_at)
 
     def added(self, told: Told) -> Step | None:
@@ -450,12 +461,14 @@ def roots_of(graph: Graph) -> list[Node]:
     return [node for node in graph.node_list if node.is_output]
 
 
-def new_values(sources: Sequence[Node], told: Told) -> str:
-    """ "w = 1.1, b = 0.6, so loss = 10.24": what is new among what it starts from, where there is room, and its end."""
+def new_values(sources: Sequence[Node], told: Told, others: Sequence[str]) -> str:
+    """ "w = 1.1, b = 0.6, so loss = 10.24": what is new among what it starts from, else in other formulas, where there
+    is room, and its end.
+    """
     texts = [(told.words.names.of[node.key], short_elements(node.value)) for node in sources]
-    said = [f"{name} = {text}" for name, text in texts if text is not None]
+    said = [*(f"{name} = {text}" for name, text in texts if text is not None), *others]
     end = root_text(told)
-    fits = said and len(said) == len(sources) and len(", ".join([*said, end])) <= ROOM
+    fits = said and len(said) == len(sources) + len(others) and len(", ".join([*said, end])) <= ROOM
     return f"{', '.join(said)}, so {end}" if fits and end else end
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from graphviz_ad._internal.film.ledger import Ledger, chapter_caption, value_texts
+from graphviz_ad._internal.film.ledger import Ledger, chapter_caption, fitting, value_texts
 from graphviz_ad._internal.film.memories import Memories, Texts
 from graphviz_ad._internal.film.program_lines import lines_of_source
 from graphviz_ad._internal.film.scaling import scaled_by, scaling_caption
@@ -44,6 +44,7 @@ class LeafTeller:
     due: dict[str, Texts] = field(default_factory=dict)
     steps_told: Counter[object] = field(default_factory=Counter)  # by how they are made
     settings: dict[str, Mapping[str, float]] = field(default_factory=dict)  # of the last step of each leaf
+    within: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # leaf without a box -> those that read it
 
     def settled(self) -> list[Change]:
         """What becomes of the boxes that said from where to where their leaves were moved."""
@@ -64,7 +65,23 @@ class LeafTeller:
             steps = [self.written(chapter, words)]
         clear = [Change(key, "idle") for key in (*words.graph.nodes, *(edge.key for edge in words.graph.edges))]
         steps = [replace(step, lit=lines_of_source(words.graph, chapter.source)) for step in steps]
+        steps = [self.with_readers(step, chapter, words) for step in steps]
         return [replace(steps[0], changes=(*clear, *settled, *steps[0].changes)), *steps[1:]]
+
+    def with_readers(self, step: Step, chapter: Chapter, words: Words) -> Step:
+        """The step that lights the boxes, too, in which leaves are read that have none."""
+        boxes = [box for box in self.hidden(chapter.deeds) if box in words.graph.nodes]
+        changes = (*step.changes, *(Change(box, "active") for box in boxes))
+        about = (*step.about, *boxes) if step.about or step.phase == UPDATE else ()
+        return replace(step, changes=changes, about=about, look_at=step.look_at or tuple(boxes[:1])) if boxes else step
+
+    def hidden(self, deeds: Sequence[Deed]) -> dict[str, list[Deed]]:
+        """What was done to leaves that have no boxes, by the box in which they are read; once, in the first of them."""
+        found: dict[str, list[Deed]] = {}
+        for deed in deeds:
+            for box in self.within.get(deed.leaf, ())[:1] if deed.leaf not in self.ledger.lines else ():
+                found.setdefault(box, []).append(deed)
+        return found
 
     def seen(self, chapter: Chapter) -> list[Deed]:
         """What was done to leaves that have boxes."""
@@ -111,7 +128,11 @@ class LeafTeller:
     def at_once(self, chapter: Chapter, deeds: Sequence[Deed], words: Words, lines: Sequence[LineWords]) -> Step:
         """All lines as one step."""
         caption = told_at_once(chapter, deeds, words, self.memories.letters)
-        caption = caption or moved_out_of_sight(chapter, deeds, words) or chapter_caption(chapter, deeds, words)
+        caption = (
+            caption
+            or moved_out_of_sight(chapter, deeds, self.hidden(chapter.deeds), words)
+            or chapter_caption(chapter, deeds, words)
+        )
         ruled = deeds and all(deed.rule is not None or len(deed.lines) == 1 for deed in deeds)
         used, brief = (lessons.STEP,) if ruled else (), lines[-1].brief if lines else ""
         changes = tuple(self.changes(deeds, words))
@@ -179,13 +200,23 @@ def from_to(deed: Deed, texts: Texts) -> Texts:
     return ((texts[0][0], f"{number_in_one_line(old)} → {number_in_one_line(new)}"),)
 
 
-def moved_out_of_sight(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tuple[str, ...]:
-    """How far parameters in folded boxes went together; nothing where they have boxes, or it is not known."""
+def moved_out_of_sight(
+    chapter: Chapter, deeds: Sequence[Deed], hidden: Mapping[str, Sequence[Deed]], words: Words
+) -> tuple[str, ...]:
+    """How far parameters in folded boxes went, together and in each box; nothing where they have boxes, or it is not
+    known.
+    """
     if deeds or not chapter.deeds:
         return ()
     said, _ = chapter_caption(chapter, deeds, words)
     far = distance(chapter.deeds)
-    return (said, f"together they move by {far}") if far else (said, "")
+    each = [(words.names.of.get(box), distance(held)) for box, held in hidden.items()]
+    parts = [f"{name} by {own}" for name, own in each if name and own]
+    if not far:
+        return (said, "")
+    told = f"together they move by {far}"
+    in_each = fitting([f"{told}: {parts[0]}", *parts[1:]], ", ") if parts and len(parts) == len(each) else ""
+    return (said, in_each or told)
 
 
 def distance(deeds: Sequence[Deed]) -> str:

@@ -183,7 +183,9 @@ def title_of(graph: Graph) -> str:
 
 
 def function_name(graph: Graph) -> str:
-    """What the traced function is called, where that can stand in a formula."""
+    """What the traced function is called, where that can stand in a formula; a recording is of no function."""
+    if graph.name == RECORDING:
+        return "output"
     return graph.name if graph.name.isidentifier() else "f"
 
 
