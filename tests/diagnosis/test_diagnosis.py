@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import gc
 import io
@@ -23,6 +24,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, TraceError
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.causes import TABLE
+from graphviz_ad._internal.diagnosis.diagnosis_text import unseen
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
 from graphviz_ad._internal.diagnosis.findings import SEVERITIES, Diagnosis, Finding, Looked
 from graphviz_ad._internal.graph.graph import Graph
@@ -490,6 +492,51 @@ def test_a_number_that_is_only_printed_goes_nowhere() -> None:
             loss.backward()
             loss.item()
     assert "taken-as-number-in-part" not in [one.kind for one in recording.graph.diagnose().findings]
+
+
+def test_a_trace_says_of_itself_only_what_it_lacks(tmp_path: Path) -> None:
+    class Holder:
+        model = net()
+
+    m, x = Holder.model, torch.randn(2, 4)
+    traced = gad.trace(lambda x: m.b(m.a(x)).sum(), x)
+    hidden = gad.trace(lambda x: Holder.model.b(Holder.model.a(x)).sum(), x)
+    for graph in (traced, gad.Graph.load(traced.save(tmp_path / "g.json"))):
+        assert unseen(graph.diagnose().looked) == ["no step of an optimizer"]
+    no_model = "no model was named, so that parameters without any use are not known"
+    assert unseen(hidden.diagnose().looked) == ["no step of an optimizer", no_model]
+    assert no_model in unseen(gad.trace(m.a(x).sum()).diagnose().looked)
+
+
+class Agent:
+    """A policy that learns from a copy of itself that follows it."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.policy = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        self.target = copy.deepcopy(self.policy)
+        self.optimizer = torch.optim.SGD(self.policy.parameters(), lr=1e-3)
+
+    def learn(self) -> None:
+        with torch.no_grad():
+            wanted = 0.9 * self.target(torch.randn(8, 4))
+        loss = (self.policy(torch.randn(8, 4)) - wanted).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for p, q in zip(self.target.parameters(), self.policy.parameters(), strict=True):
+                p.lerp_(q, 0.05)
+
+
+@pytest.mark.parametrize("named", ["all", "policy", "nothing"])
+def test_a_network_that_follows_another_is_no_finding(named: str) -> None:
+    agent = Agent()
+    models = {"all": nn.ModuleList([agent.policy, agent.target]), "policy": agent.policy}
+    with gad.record(models.get(named)) as recording:
+        for _ in range(3):
+            agent.learn()
+    assert recording.graph.diagnose().findings == ()
 
 
 def test_where_nothing_but_the_structure_is_known_it_is_said() -> None:
