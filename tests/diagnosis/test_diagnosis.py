@@ -8,6 +8,8 @@ import gc
 import io
 import json
 import math
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from training_programs import Net
 
 import graphviz_ad as gad
-from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, TraceError
+from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, SaveError, TraceError
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.causes import TABLE
 from graphviz_ad._internal.diagnosis.diagnosis_text import unseen
@@ -287,6 +289,27 @@ def test_ranks_that_are_given_one_file_write_to_their_own(tmp_path: Path, monkey
             assert any("Another rank writes" in each for each in recording.history.notices) == (rank == "1"), again
     assert sorted(each.name for each in tmp_path.iterdir()) == ["run.jsonl", "run.rank1.jsonl"]
     assert [run_of_file(each).rank for each in sorted(tmp_path.iterdir())] == [0, 1]
+
+
+def test_a_file_that_another_process_writes_is_refused_until_that_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    writes = (
+        "import pathlib, sys; from graphviz_ad._internal.graph.history_files import HistoryFile\n"
+        "file = HistoryFile(pathlib.Path(sys.argv[1]), 'Net', 1, print); print('open', flush=True); input()"
+    )
+    command = [sys.executable, "-c", writes, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        before = path.read_bytes()
+        with pytest.raises(SaveError, match="another recording that has not ended"), gad.record(net(), file=path):
+            pass
+        assert path.read_bytes() == before
+        other.kill()
+    for _ in range(2):
+        with gad.record(net(), file=path):
+            pass
+    assert path.read_text("utf-8").count("format") == 1
 
 
 def test_a_history_has_the_norms_that_torch_has_and_the_first_bad_step() -> None:
