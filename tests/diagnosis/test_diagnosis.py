@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import gc
+import inspect
 import io
 import json
 import math
@@ -261,6 +262,48 @@ def test_a_list_that_keeps_graphs_is_found_with_its_line(every: int | None) -> N
     assert held.evidence["bytes"] == 4 * held.evidence["passes"]  # which backward has freed all else of
     assert held.evidence["nodes"] >= 4 * held.evidence["passes"]
     healthy = keeps_losses(net(), every, Tensor.item)
+    found = healthy.history if every else (healthy.graph.diagnose(),)
+    assert [one for each in found for one in each.findings if one.kind == "graph-held"] == []
+
+
+def adds_up_losses(m: Any, every: int | None, value: Any) -> Any:
+    optimizer, total = torch.optim.SGD(m.parameters(), lr=0.01), 0.0
+    with gad.record(m, every=every) as recording:
+        for _ in range(9):
+            optimizer.zero_grad()
+            loss = m.b(m.a(torch.ones(2, 4))).square().mean()
+            loss.backward()
+            optimizer.step()
+            total = total + 3 * value(loss)
+    return recording, total
+
+
+def keeps_outputs(m: Any, every: int | None, value: Any) -> Any:
+    optimizer, outputs = torch.optim.SGD(m.parameters(), lr=0.01), []
+    with gad.record(m, every=every) as recording:
+        for _ in range(9):
+            optimizer.zero_grad()
+            found = m.b(m.a(torch.ones(2, 4)))
+            loss = found.square().mean()
+            loss.backward()
+            optimizer.step()
+            outputs.append(value(found))
+    return recording, outputs
+
+
+@pytest.mark.parametrize("program", [adds_up_losses, keeps_outputs])
+@pytest.mark.parametrize("every", [None, 1, 2])
+def test_what_keeps_graphs_although_losses_go_is_found(program: Any, every: int | None) -> None:
+    recording, _ = program(net(), every, lambda found: found)
+    found = recording.history if every else (recording.graph.diagnose(),)
+    held = [one for each in found for one in each.findings if one.kind == "graph-held"][-1]
+    last = next(n for n, line in enumerate(inspect.getsource(program).split("\n")) if "value(" in line)
+    assert held.source == f"test_diagnosis.py:{program.__code__.co_firstlineno + last}"
+    assert held.evidence["holder"] == ("total" if program is adds_up_losses else "outputs")
+    # of a sum, a number for each factor of 3; of outputs, themselves
+    assert held.evidence["bytes"] >= held.evidence["passes"] * (4 if program is adds_up_losses else 2 * 3 * 4)
+    assert held.evidence["nodes"] > 4 * held.evidence["passes"] >= 12
+    healthy, _ = program(net(), every, Tensor.detach)
     found = healthy.history if every else (healthy.graph.diagnose(),)
     assert [one for each in found for one in each.findings if one.kind == "graph-held"] == []
 

@@ -199,8 +199,8 @@ class Course:
 
     @cached_property
     def parameters_known(self) -> bool:
-        """Whether what nothing reads would be known, too: of a traced program, whose unread parameters are noticed, where
-        no model ran whose parameters have no names.
+        """Whether what nothing reads would be known, too: of a traced program, whose unread parameters are noticed,
+        where no model ran whose parameters have no names.
         """
         if self.model_known or unread_parameters(self.graph.notes):
             return True

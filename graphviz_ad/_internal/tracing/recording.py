@@ -67,7 +67,7 @@ from graphviz_ad._internal.tracing.eager import (
     failure_of,
     modules_of,
 )
-from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape
+from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape, summed_of_tape
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.late_passes import NotedPass, graph_of_pass, program_of
 from graphviz_ad._internal.tracing.memory_again import MemoryAgain
@@ -97,6 +97,7 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import (
     engine_entry,
     hidden_from_modes,
+    made_at,
     passes_elsewhere,
     unseen_by_functions,
 )
@@ -370,7 +371,10 @@ class Recording:
         """Note results of earlier passes that somebody keeps; what a function holds is gone when that has ended."""
         codes = [*self._tape.codes_of_program(), *self._codes]
         try:
-            for source, held in held_of_tape(self._tape, self._marks, codes):
+            roots = (done.graph.nodes[0] for done in self._passes if done.graph.nodes)
+            numbers = [number for node in roots if (number := made_at(node)) is not None]
+            found = [*held_of_tape(self._tape, self._marks, codes), *summed_of_tape(self._tape, numbers, codes)]
+            for source, held in found:
                 self._held[source] = (source, held.holder, held.source, held.passes, held.nodes, held.bytes)
         except Exception as error:
             self._failed(error)
