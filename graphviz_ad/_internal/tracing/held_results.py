@@ -26,7 +26,8 @@ from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.base.syntax_trees import syntax_tree
 from graphviz_ad._internal.graph.places import place_of
 from graphviz_ad._internal.graph.training_history import HeldGraphs
-from graphviz_ad._internal.tracing.assembly.autograd_graph import node_name, node_of, walk
+from graphviz_ad._internal.operations.training import ADDS_UP, AS_NUMBERS
+from graphviz_ad._internal.tracing.assembly.autograd_graph import aten_stem, node_name, node_of, walk
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.torch_private import made_at
 
@@ -35,8 +36,6 @@ MOST = 0.6  # of all passes before the last
 MOST_WALKED = 2000  # autograd nodes that are counted
 MOST_ROOTS = 256  # results that are remembered, by a weak reference each
 CONTAINERS = (list, deque, dict, set, tuple)
-ADDS = "AddBackward"  # so begin the names of the nodes that a running sum is made of
-AS_NUMBERS = frozenset({"item", "detach", "tolist"})
 KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "setdefault"})
 
 
@@ -119,13 +118,18 @@ def summed_up(tensor: Tensor, numbers: Collection[int]) -> int:
     """How many results, of nodes of these numbers, a running sum has been made of, be they scaled first."""
     found, node, wanted = 0, node_of(tensor), set(numbers)
     for _ in range(MOST_WALKED):
-        if node is None or not node_name(node).startswith(ADDS):
+        if node is None or not adds_up(node):
             break
         behind = [tail for tail, _ in node.next_functions if tail is not None]
         scaled = [tail for each in behind for tail, _ in each.next_functions[:1] if tail is not None]
         found += any(made_at(each) in wanted for each in (*behind, *scaled))
-        node = next((each for each in behind if node_name(each).startswith(ADDS)), None)
+        node = next((each for each in behind if adds_up(each)), None)
     return found
+
+
+def adds_up(node: Any) -> bool:
+    """Whether an autograd node is of a sum."""
+    return aten_stem(node_name(node)) in ADDS_UP
 
 
 def held_by_sum(tensor: Tensor, passes: int, codes: Sequence[CodeType], made: str | None) -> HeldGraphs:
@@ -324,6 +328,7 @@ def adding_lines(text: str, file: str) -> tuple[KeepingLine, ...]:
     """The lines of a file that add something to what is there, but for numbers."""
     found = []
     for node in nodes_of(text):
+        holder: ast.expr
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
             holder, parts = node.target, [node.value]
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
