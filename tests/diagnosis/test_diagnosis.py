@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import gc
+import inspect
 import io
 import json
 import math
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -20,9 +24,10 @@ from torch import Tensor, nn
 from training_programs import Net
 
 import graphviz_ad as gad
-from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, TraceError
+from graphviz_ad._internal.base.errors import GraphFormatError, GraphvizADError, OptionError, SaveError, TraceError
 from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.causes import TABLE
+from graphviz_ad._internal.diagnosis.diagnosis_text import unseen
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
 from graphviz_ad._internal.diagnosis.findings import SEVERITIES, Diagnosis, Finding, Looked
 from graphviz_ad._internal.graph.graph import Graph
@@ -261,6 +266,48 @@ def test_a_list_that_keeps_graphs_is_found_with_its_line(every: int | None) -> N
     assert [one for each in found for one in each.findings if one.kind == "graph-held"] == []
 
 
+def adds_up_losses(m: Any, every: int | None, value: Any) -> Any:
+    optimizer, total = torch.optim.SGD(m.parameters(), lr=0.01), 0.0
+    with gad.record(m, every=every) as recording:
+        for _ in range(9):
+            optimizer.zero_grad()
+            loss = m.b(m.a(torch.ones(2, 4))).square().mean()
+            loss.backward()
+            optimizer.step()
+            total = total + 3 * value(loss)
+    return recording, total
+
+
+def keeps_outputs(m: Any, every: int | None, value: Any) -> Any:
+    optimizer, outputs = torch.optim.SGD(m.parameters(), lr=0.01), []
+    with gad.record(m, every=every) as recording:
+        for _ in range(9):
+            optimizer.zero_grad()
+            found = m.b(m.a(torch.ones(2, 4)))
+            loss = found.square().mean()
+            loss.backward()
+            optimizer.step()
+            outputs.append(value(found))
+    return recording, outputs
+
+
+@pytest.mark.parametrize("program", [adds_up_losses, keeps_outputs])
+@pytest.mark.parametrize("every", [None, 1, 2])
+def test_what_keeps_graphs_although_losses_go_is_found(program: Any, every: int | None) -> None:
+    recording, _ = program(net(), every, lambda found: found)
+    found = recording.history if every else (recording.graph.diagnose(),)
+    held = [one for each in found for one in each.findings if one.kind == "graph-held"][-1]
+    last = next(n for n, line in enumerate(inspect.getsource(program).split("\n")) if "value(" in line)
+    assert held.source == f"test_diagnosis.py:{program.__code__.co_firstlineno + last}"
+    assert held.evidence["holder"] == ("total" if program is adds_up_losses else "outputs")
+    # of a sum, a number for each factor of 3; of outputs, themselves
+    assert held.evidence["bytes"] >= held.evidence["passes"] * (4 if program is adds_up_losses else 2 * 3 * 4)
+    assert held.evidence["nodes"] > 4 * held.evidence["passes"] >= 12
+    healthy, _ = program(net(), every, Tensor.detach)
+    found = healthy.history if every else (healthy.graph.diagnose(),)
+    assert [one for each in found for one in each.findings if one.kind == "graph-held"] == []
+
+
 def test_a_pass_of_another_thread_is_said_to_be_missing() -> None:
     m = net()
     for every in (None, 1):
@@ -285,6 +332,27 @@ def test_ranks_that_are_given_one_file_write_to_their_own(tmp_path: Path, monkey
             assert any("Another rank writes" in each for each in recording.history.notices) == (rank == "1"), again
     assert sorted(each.name for each in tmp_path.iterdir()) == ["run.jsonl", "run.rank1.jsonl"]
     assert [run_of_file(each).rank for each in sorted(tmp_path.iterdir())] == [0, 1]
+
+
+def test_a_file_that_another_process_writes_is_refused_until_that_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    writes = (
+        "import pathlib, sys; from graphviz_ad._internal.graph.history_files import HistoryFile\n"
+        "file = HistoryFile(pathlib.Path(sys.argv[1]), 'Net', 1, print); print('open', flush=True); input()"
+    )
+    command = [sys.executable, "-c", writes, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        before = path.read_bytes()
+        with pytest.raises(SaveError, match="another recording that has not ended"), gad.record(net(), file=path):
+            pass
+        assert path.read_bytes() == before
+        other.kill()
+    for _ in range(2):
+        with gad.record(net(), file=path):
+            pass
+    assert path.read_text("utf-8").count("format") == 1
 
 
 def test_a_history_has_the_norms_that_torch_has_and_the_first_bad_step() -> None:
@@ -490,6 +558,51 @@ def test_a_number_that_is_only_printed_goes_nowhere() -> None:
             loss.backward()
             loss.item()
     assert "taken-as-number-in-part" not in [one.kind for one in recording.graph.diagnose().findings]
+
+
+def test_a_trace_says_of_itself_only_what_it_lacks(tmp_path: Path) -> None:
+    class Holder:
+        model = net()
+
+    m, x = Holder.model, torch.randn(2, 4)
+    traced = gad.trace(lambda x: m.b(m.a(x)).sum(), x)
+    hidden = gad.trace(lambda x: Holder.model.b(Holder.model.a(x)).sum(), x)
+    for graph in (traced, gad.Graph.load(traced.save(tmp_path / "g.json"))):
+        assert unseen(graph.diagnose().looked) == ["no step of an optimizer"]
+    no_model = "no model was named, so that parameters without any use are not known"
+    assert unseen(hidden.diagnose().looked) == ["no step of an optimizer", no_model]
+    assert no_model in unseen(gad.trace(m.a(x).sum()).diagnose().looked)
+
+
+class Agent:
+    """A policy that learns from a copy of itself that follows it."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.policy = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        self.target = copy.deepcopy(self.policy)
+        self.optimizer = torch.optim.SGD(self.policy.parameters(), lr=1e-3)
+
+    def learn(self) -> None:
+        with torch.no_grad():
+            wanted = 0.9 * self.target(torch.randn(8, 4))
+        loss = (self.policy(torch.randn(8, 4)) - wanted).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for p, q in zip(self.target.parameters(), self.policy.parameters(), strict=True):
+                p.lerp_(q, 0.05)
+
+
+@pytest.mark.parametrize("named", ["all", "policy", "nothing"])
+def test_a_network_that_follows_another_is_no_finding(named: str) -> None:
+    agent = Agent()
+    models = {"all": nn.ModuleList([agent.policy, agent.target]), "policy": agent.policy}
+    with gad.record(models.get(named)) as recording:
+        for _ in range(3):
+            agent.learn()
+    assert recording.graph.diagnose().findings == ()
 
 
 def test_where_nothing_but_the_structure_is_known_it_is_said() -> None:

@@ -369,3 +369,27 @@ def test_a_file_from_before_there_was_memory_is_still_read(tmp_path: Path) -> No
     path.write_text(text.replace(',"memory":{"leaves":16,"saved":16,"exact":true}', ""), "utf-8")
     assert gad.Graph.load(path).memory is None
     assert math.prod(gad.Graph.load(path).node_list[0].ports[0].shape or ()) == 2
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs")  # in the forward pass of a checkpoint around another
+def test_memory_that_torch_gives_out_again_is_told_apart_inside_a_pass() -> None:
+    mask = torch.ones(10, dtype=F64)
+
+    def once(z: Tensor) -> Tensor:
+        return (z.sin() * mask).exp()  # of its own it keeps what exp makes
+
+    def twice(z: Tensor) -> Tensor:
+        return checkpoint(once, z.neg(), use_reentrant=True)  # type: ignore[no-any-return]
+
+    others: list[Tensor] = []
+    for i in range(4):
+        x = torch.ones(10, dtype=F64, requires_grad=True)
+        with gad.record() as recorded:
+            y = checkpoint(twice, x.neg(), use_reentrant=True)
+            y = checkpoint(twice, y, use_reentrant=True)
+            checkpoint(once, y, use_reentrant=True).sum().backward()
+        kept = recorded.graph.memory
+        assert kept is not None
+        assert kept.saved == 3 * 80 + mask.nbytes
+        assert sorted(piece.bytes for piece in kept.kept) == [80] * 4
+        others = [*others[i % 2 :], *(torch.empty(10, dtype=F64) for _ in range(i))]

@@ -27,9 +27,12 @@ from graphviz_ad._internal.graph.notices import (
 from graphviz_ad._internal.graph.places import Place, place_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import HeldGraphs
+from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.operations.training import MOVES
 from graphviz_ad._internal.scene.annotations import is_write
 from graphviz_ad._internal.scene.words.names import Names, graph_names, numbered_nodes
+
+UNTRACED = ("finished tensors", "no dispatch modes")  # notices of graphs that say nothing of what was not read
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,18 @@ class Course:
         return MODEL in self._facts
 
     @cached_property
+    def parameters_known(self) -> bool:
+        """Whether what nothing reads would be known, too: of a traced program, whose unread parameters are noticed,
+        where no model ran whose parameters have no names.
+        """
+        if self.model_known or unread_parameters(self.graph.notes):
+            return True
+        traced = not self.calls and self.graph.name != RECORDING
+        if not traced or any(note.kind in UNTRACED for note in self.graph.notes):
+            return False
+        return all(node.name for node in self.graph.node_list if node.kind == "leaf" and node.requires_grad)
+
+    @cached_property
     def stepped(self) -> bool:
         """Whether an optimizer, or the program by hand, updated anything."""
         return any(p.did(STEP) for p in self.parameters) or any(node.is_step for node in self.graph.node_list)
@@ -224,7 +239,8 @@ class Course:
         for name in unread:
             told.setdefault(name, ((), True))
         for name, nodes in leaves.items():
-            told.setdefault(name, (nodes[0].ports[0].shape or (), nodes[0].requires_grad))
+            if any(node.kind == "leaf" for node in nodes):  # else a leaf without a name was only written to
+                told.setdefault(name, (nodes[0].ports[0].shape or (), nodes[0].requires_grad))
         for name, (shape, wanted) in told.items():
             held = tuple(one.kind for one in self.optimizers if name in one.names) if self.optimizers else None
             values = [alias for node in leaves.get(name, []) for alias in self._with_aliases(node)]

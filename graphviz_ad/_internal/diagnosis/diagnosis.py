@@ -103,8 +103,9 @@ def looked(course: Course) -> Looked:
     )
     seen = sum(was_seen(course, p) for p in course.parameters)
     return Looked(
-        seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped, course.model_known,
-        bool(course.lines), course.stopped_early, len(course.calls), step_line=_step_called(course),
+        seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped,
+        course.parameters_known, bool(course.lines or course.graph.program), course.stopped_early, len(course.calls),
+        step_line=_step_called(course),
         left_alone=PIECES if is_in_pieces(course) else None,
     )  # fmt: skip
 

@@ -142,11 +142,15 @@ def shape(numbers: Sequence[int]) -> str:
 def held_in_a_container(e: Mapping[str, Any]) -> str:
     """ "losses holds results of 5 passes with their graphs (made at train.py:12): …"."""
     made = f" (made at {e['made']})" if e.get("made") else ""
+    return f"{e['holder'] or 'something'} holds results of {e['passes']} passes with their graphs{made}: {kept(e)}."
+
+
+def kept(e: Mapping[str, Any]) -> str:
+    """ "28 autograd nodes and 96 bytes so far, some 32 more in each step"."""
     nodes = "very many" if e["nodes"] is None else e["nodes"]
-    return (
-        f"{e['holder'] or 'something'} holds results of {e['passes']} passes with their graphs{made}: {nodes} autograd"
-        f" nodes and {counted_noun(e['bytes'], 'byte')} so far, some {e['each_step']} more in each step."
-    )
+    each = e["each_step"] or (f"{e['nodes'] // e['passes']} nodes" if e["nodes"] and e["passes"] else None)
+    more = f", some {each} more in each step" if each else ""
+    return f"{nodes} autograd nodes and {counted_noun(e['bytes'], 'byte')} so far{more}"
 
 
 def these_ranks(ranks: Sequence[int]) -> str:
@@ -485,7 +489,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "graph-held": (
         lambda e: (
             f"{e['at']} adds up results with their graphs, {counted_noun(e['times'], 'time')}, so that none of them can"
-            f" be freed."
+            f" be freed{f': {kept(e)}' if 'bytes' in e else ''}."
             if "at" in e
             else held_in_a_container(e)
         ),

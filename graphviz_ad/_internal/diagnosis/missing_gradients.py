@@ -44,6 +44,9 @@ OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode"
     "taken-as-number", "none-from-backward", "reentrant-checkpoint",
 }  # fmt: skip
 
+# of what no optimizer holds while there are some: a target network, a teacher, a moving average, or features that stay
+LEFT_OUT_ON_PURPOSE = frozenset({"no-grad", "inference-mode", "detached"})
+
 
 def missing_gradients(course: Course) -> Iterator[Finding]:
     """What keeps gradients away, a finding for each place that does; then what is frozen."""
@@ -56,7 +59,8 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
             if stop is not None:
                 groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
         for (kind, _), found in groups.items():
-            yield _cut(course, kind, found)
+            if kind not in LEFT_OUT_ON_PURPOSE or any(p.held_by != () for p, _ in found):
+                yield _cut(course, kind, found)
         yield from _cut_in_part(course, set(groups))
         yield from _gradients_as_numbers(course)
         yield from _not_registered(course)

@@ -314,8 +314,9 @@ def kept_graphs(course: Course) -> Iterator[Finding]:
     """Graphs that grow from pass to pass, that something holds, or that were retained without need."""
     grows = list(_grows(course))
     yield from grows
-    yield from _held(course)
-    yield from _in_containers(course)
+    sums = list(_held(course))
+    yield from sums
+    yield from _in_containers(course, {one.source for one in sums})
     if not grows:
         yield from _retained(course)
 
@@ -358,19 +359,22 @@ def _held(course: Course) -> Iterator[Finding]:
         if node.kind == "op" and node.requires_grad and operation(node) in ADDS_UP and not course.leads_on(node):
             of_roots = _of_which(course, node) & roots
             lines.setdefault(node.source, []).extend([node] if of_roots and node.key not in roots else [])
+    kept = dict(course.held)
     for source, found in ((line, nodes) for line, nodes in lines.items() if nodes):
+        facts = facts_of_held(kept[source]) if source in kept else {}
         yield Finding(
             "graph-held", WARNING if len(found) > 1 else NOTE, found[-1].name, None, source,
-            {"at": course.described(found[-1]), "times": len(found)}, weight=21, key=found[-1].key,
+            {"at": course.described(found[-1]), "times": len(found), **facts}, weight=21, key=found[-1].key,
         )  # fmt: skip
 
 
-def _in_containers(course: Course) -> Iterator[Finding]:
-    """Results of many passes in a list, each with its graph."""
+def _in_containers(course: Course, told: set[str | None]) -> Iterator[Finding]:
+    """Results of many passes in a list, each with its graph; not what is ``told`` of the lines of sums."""
     for made, held in course.held:
-        yield Finding(
-            "graph-held", WARNING, None, None, held.source or made, {"made": made, **facts_of_held(held)}, weight=21
-        )
+        if made not in told:
+            yield Finding(
+                "graph-held", WARNING, None, None, held.source or made, {"made": made, **facts_of_held(held)}, weight=21
+            )
 
 
 def facts_of_held(held: HeldGraphs) -> dict[str, object]:

@@ -12,6 +12,11 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
+try:
+    import fcntl
+except ImportError:  # as on Windows
+    fcntl = None  # type: ignore[assignment]
+
 from graphviz_ad._internal.base.errors import GraphFormatError, SaveError
 from graphviz_ad._internal.graph.messages import IssuedCall, Message
 from graphviz_ad._internal.graph.notices import FILE_ENDED, FILE_OF_RANK, Notice, notice
@@ -33,14 +38,18 @@ class HistoryFile:
         told where it ends before its time.
         """
         self._path, self._say = path_of_rank(path, rank), say
+        stream = begun(self._path)
+        if stream is None and rank is not None:  # another rank was faster
+            self._path = beside(path, rank[0])
+            stream = begun(self._path)
+        if stream is None:
+            raise SaveError(
+                f"cannot write to {str(self._path)!r}: another recording that has not ended writes there; give each"
+                " process, or each recording, a name of its own, as with its rank or os.getpid()"
+            )
+        self._stream: IO[str] | None = stream
         if rank is not None and self._path != path:
             say(notice(FILE_OF_RANK, file=str(self._path), rank=rank[0]))
-        path = self._path
-        try:
-            self._stream: IO[str] | None = path.open("w", encoding="utf-8")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise SaveError(f"cannot write to {str(path)!r}: {why}; choose another place or name") from error
         job = {"rank": rank[0], "of": rank[1]} if rank is not None else {}
         self._write({"format": FORMAT, "version": VERSION, "model": model, "every": every, **job})
 
@@ -80,6 +89,8 @@ class HistoryFile:
         """No step follows."""
         if self._stream is not None:
             try:
+                self._stream.flush()
+                let_others(self._stream)
                 self._stream.close()
             except OSError as error:
                 self._say(notice(FILE_ENDED, file=str(self._path), problem=error.strerror or type(error).__name__))
@@ -105,7 +116,49 @@ def path_of_rank(path: Path, rank: tuple[int, int] | None) -> Path:
     owner = _rank_that_began(path)
     if owner == rank[0] or (owner is None and rank[0] == 0):
         return path
-    return path.with_name(f"{path.stem}.rank{rank[0]}{path.suffix}")
+    return beside(path, rank[0])
+
+
+def beside(path: Path, rank: int) -> Path:
+    """What a rank writes to where the path itself is another's."""
+    return path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
+
+
+def begun(path: Path) -> IO[str] | None:
+    """A file, empty; None where somebody is writing to it. SaveError where it cannot be written."""
+    try:
+        stream = path.open("a", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise SaveError(f"cannot write to {str(path)!r}: {why}; choose another place or name") from error
+    if not is_ours_alone(stream):
+        stream.close()
+        return None
+    with suppress(OSError):  # of what has no length, as a pipe
+        stream.truncate(0)
+    return stream
+
+
+def is_ours_alone(stream: IO[str]) -> bool:
+    """Lock a file until it is closed, or the process ends however it ends; False where another recording has. Where the
+    system has no such locks, nobody is kept off.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # as on some file systems of networks
+        return True
+    return True
+
+
+def let_others(stream: IO[str]) -> None:
+    """Unlock a file, also for processes that were forked meanwhile and have it open, too."""
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(stream, fcntl.LOCK_UN)
 
 
 def _rank_that_began(path: Path) -> int | None:

@@ -68,6 +68,7 @@ LOSSES = frozenset({  # say how far a prediction is from what it should be
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
 SCALES = frozenset({"mul", "div", "neg"})
+AS_NUMBERS = frozenset({"item", "tolist", "detach"})  # methods that give the numbers of a result without its graph
 TIMES, OVER = "mul", "div"  # what their operands are off by, their results are off by as a part of their own size
 
 OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import gc
 import linecache
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -23,10 +24,13 @@ from torch import Tensor
 
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.base.syntax_trees import syntax_tree
+from graphviz_ad._internal.graph.places import place_of
 from graphviz_ad._internal.graph.training_history import HeldGraphs
-from graphviz_ad._internal.tracing.assembly.autograd_graph import node_of, walk
+from graphviz_ad._internal.operations.training import ADDS_UP, AS_NUMBERS
+from graphviz_ad._internal.tracing.assembly.autograd_graph import aten_stem, node_name, node_of, walk
 from graphviz_ad._internal.tracing.tape.stack_depth import safe_depth
 from graphviz_ad._internal.tracing.tape.tape import Tape
+from graphviz_ad._internal.tracing.tape.torch_private import made_at
 
 FEWEST = 3  # passes of which something is held, before it is no longer what a program has in its variables
 MOST = 0.6  # of all passes before the last
@@ -42,6 +46,7 @@ class Roots:
     def __init__(self) -> None:
         self._known: deque[ref[Tensor]] = deque(maxlen=MOST_ROOTS)
         self._counts: list[int] = []
+        self._numbers: deque[int] = deque(maxlen=MOST_ROOTS)  # of the autograd nodes of these results, see `made_at`
 
     def look(self, outputs: Sequence[Any], code: CodeType | None, made: str | None = None) -> HeldGraphs | None:
         """What is held of the passes before this one, where it is more than at each of the looks before; told of 2, 4,
@@ -52,10 +57,95 @@ class Roots:
         for one in outputs:
             if isinstance(one, Tensor) and has_graph(one):
                 self._known.append(ref(one))
+        earlier = list(self._numbers)
+        self._numbers.extend(numbers_of(outputs))
+        codes = [code] if code is not None else []
         last = self._counts[-FEWEST:]
-        if len(living) < FEWEST - 1 or len(living) & (len(living) - 1) or not all(a < b for a, b in pairwise(last)):
+        if len(living) >= FEWEST - 1 and not len(living) & (len(living) - 1) and all(a < b for a, b in pairwise(last)):
+            return held_graphs(living, len(living), codes, made)
+        looks = len(self._counts)
+        if len(living) >= FEWEST - 1 or looks <= FEWEST or looks & (looks - 1):
             return None
-        return held_graphs(living, len(living), [code] if code is not None else [], made)
+        return held_elsewhere(earlier, outputs, codes, made)
+
+
+def numbers_of(outputs: Iterable[Any]) -> list[int]:
+    """Of the autograd nodes that made these results."""
+    nodes = (node_of(one) for one in outputs if isinstance(one, Tensor) and has_graph(one))
+    return [number for node in nodes if (number := made_at(node)) is not None]
+
+
+def held_elsewhere(
+    earlier: Sequence[int], outputs: Sequence[Any], codes: Sequence[CodeType], made: str | None
+) -> HeldGraphs | None:
+    """What is held of earlier passes, which began at nodes of these numbers, although what they began at is gone: by
+    a running sum, or by results that came before that. Asked of all tensors that live.
+    """
+    now = {id(one) for one in outputs}
+    living = [one for one in gc.get_objects() if type(one) is Tensor and id(one) not in now and has_graph(one)]
+    least = max(FEWEST, MOST * len(earlier))
+    for one in living:
+        if (count := summed_up(one, earlier)) >= least:
+            return held_by_sum(one, count, codes, made)
+    groups: dict[tuple[str, int], dict[int, Tensor]] = {}
+    for one in living:
+        node = node_of(one)
+        number = made_at(node)
+        if number is not None and (place := bisect_left(earlier, number)) < len(earlier):
+            groups.setdefault((node_name(node), one.dim()), {}).setdefault(place, one)
+    for found in groups.values():
+        tensors = list(found.values())
+        if len(found) >= least and containers_of(tensors):
+            return held_graphs(tensors, len(found), codes, made)
+    return None
+
+
+def summed_of_tape(
+    tape: Tape, numbers: Sequence[int], codes: Sequence[CodeType]
+) -> Iterator[tuple[str | None, HeldGraphs]]:
+    """The line that makes a running sum of results that passes began at, whose nodes have these numbers, and what that
+    keeps.
+    """
+    for value in tape.values:
+        living = value.reference() if value.maker is not None else None
+        if living is None or living.is_leaf or value.maker is None or not has_graph(living):
+            continue
+        if (count := summed_up(living, numbers)) >= max(FEWEST, MOST * len(numbers)):
+            made = line_of(tape, value.maker)
+            yield made, held_by_sum(living, count, codes, made)
+
+
+def summed_up(tensor: Tensor, numbers: Collection[int]) -> int:
+    """How many results, of nodes of these numbers, a running sum has been made of, be they scaled first."""
+    found, node, wanted = 0, node_of(tensor), set(numbers)
+    for _ in range(MOST_WALKED):
+        if node is None or not adds_up(node):
+            break
+        behind = [tail for tail, _ in node.next_functions if tail is not None]
+        scaled = [tail for each in behind for tail, _ in each.next_functions[:1] if tail is not None]
+        found += any(made_at(each) in wanted for each in (*behind, *scaled))
+        node = next((each for each in behind if adds_up(each)), None)
+    return found
+
+
+def adds_up(node: Any) -> bool:
+    """Whether an autograd node is of a sum."""
+    return aten_stem(node_name(node)) in ADDS_UP
+
+
+def held_by_sum(tensor: Tensor, passes: int, codes: Sequence[CodeType], made: str | None) -> HeldGraphs:
+    """What a running sum keeps besides itself, and the line that adds to it."""
+    nodes, size = kept_behind([tensor])
+    size -= tensor.numel() * tensor.element_size()
+    files = {code.co_filename: "".join(linecache.getlines(code.co_filename)) for code in codes}
+    lines = [line for file, text in files.items() for line in adding_lines(text, PurePath(file).name)]
+    name = name_of(tensor)
+    if name is not None:
+        lines = [line for line in lines if line.holder.rpartition(".")[2] == name.rpartition(".")[2]]
+    else:
+        lines = lines_about(files, lines, made)
+    line = lines[0] if len(lines) == 1 else None
+    return HeldGraphs(name or (line.holder if line else None), line.source if line else None, passes, nodes, size)
 
 
 def has_graph(tensor: Tensor) -> bool:
@@ -184,9 +274,40 @@ def keeping_line(codes: Sequence[CodeType], holder: str | None, made: str | None
     if holder is not None:
         name = holder.rpartition(".")[2]
         return next((line for line in lines if line.holder.rpartition(".")[2] == name), None)
-    filled = {name for file, text in files.items() for name in filled_at(text, PurePath(file).name, made)}
-    found = [line for line in lines if line.source == made or line.names & filled]
+    found = lines_about(files, lines, made)
+    if not found:  # the function that computes it may return it to the one that keeps it
+        filled = {name for file, text in files.items() for name in filled_at(text, PurePath(file).name, made)}
+        found = [line for line in lines if line.names & filled]
     return found[0] if len(found) == 1 else None
+
+
+def lines_about(files: Mapping[str, str], lines: Sequence[KeepingLine], made: str | None) -> list[KeepingLine]:
+    """Those at ``made``, else those in the same function of what is computed there, or went into that."""
+    here = [line for line in lines if line.source == made]
+    texts = [text for file, text in files.items() if made is not None and PurePath(file).name == named_file(made)]
+    if here or not texts:
+        return here
+    function, names = function_around(texts[0], made), led_to_by(texts[0], made)
+    first, last = (function.lineno, function.end_lineno or 0) if function is not None else (1, len(texts[0]))
+    return [
+        line
+        for line in lines
+        if line.names & names
+        and named_file(line.source) == named_file(made)
+        and first <= number_in(line.source) <= last
+    ]
+
+
+def named_file(source: str | None) -> str | None:
+    """The file of "train.py:12"."""
+    place = place_of(source)
+    return place.file if place is not None else None
+
+
+def number_in(source: str | None) -> int:
+    """The number of "train.py:12"; 0 where there is none."""
+    place = place_of(source)
+    return place.number if place is not None else 0
 
 
 @lru_cache(maxsize=16)
@@ -205,6 +326,27 @@ def keeping_lines(text: str, file: str) -> tuple[KeepingLine, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=16)
+def adding_lines(text: str, file: str) -> tuple[KeepingLine, ...]:
+    """The lines of a file that add something to what is there, but for numbers."""
+    found = []
+    for node in nodes_of(text):
+        holder: ast.expr
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+            holder, parts = node.target, [node.value]
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
+            holder, parts = node.targets[0], [node.value.left, node.value.right]
+            if ast.unparse(holder) not in map(ast.unparse, parts):
+                continue
+        else:
+            continue
+        inside = [part for each in parts for part in ast.walk(each)]
+        if not any(isinstance(part, ast.Attribute) and part.attr in AS_NUMBERS for part in inside):
+            names = frozenset(part.id for part in inside if isinstance(part, ast.Name))
+            found.append(KeepingLine(f"{file}:{node.lineno}", ast.unparse(holder), names))
+    return tuple(found)
+
+
 def filled_at(text: str, file: str, source: str | None) -> Iterator[str]:
     """The variables that a line fills, or goes back from."""
     for node in nodes_of(text):
@@ -214,6 +356,34 @@ def filled_at(text: str, file: str, source: str | None) -> Iterator[str]:
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
         if isinstance(node, ast.Attribute) and node.attr == "backward" and isinstance(node.value, ast.Name):
             yield node.value.id
+
+
+def function_around(text: str, source: str | None) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The innermost function in which a line stands; None of the file itself."""
+    number = number_in(source)
+    functions = (node for node in nodes_of(text) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    around = [node for node in functions if node.lineno <= number <= (node.end_lineno or 0)]
+    return max(around, key=lambda node: node.lineno, default=None)
+
+
+def led_to_by(text: str, source: str | None) -> set[str]:
+    """The variables that a line fills, or goes back from, and those that its function computes these of."""
+    found = set(filled_at(text, named_file(source) or "", source))
+    function = function_around(text, source)
+    inside = nodes_of(text) if function is None else ast.walk(function)
+    fills = [node for node in inside if isinstance(node, ast.Assign)]
+    while (
+        more := {
+            part.id
+            for node in fills
+            if any(isinstance(one, ast.Name) and one.id in found for one in node.targets)
+            for part in ast.walk(node.value)
+            if isinstance(part, ast.Name)
+        }
+        - found
+    ):
+        found |= more
+    return found
 
 
 def nodes_of(text: str) -> Iterator[ast.AST]:

@@ -67,9 +67,10 @@ from graphviz_ad._internal.tracing.eager import (
     failure_of,
     modules_of,
 )
-from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape
+from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape, summed_of_tape
 from graphviz_ad._internal.tracing.inputs import module_names, name_parameters
 from graphviz_ad._internal.tracing.late_passes import NotedPass, graph_of_pass, program_of
+from graphviz_ad._internal.tracing.memory_again import MemoryAgain
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.naming.variable_names import variables_read
 from graphviz_ad._internal.tracing.program_facts import (
@@ -96,6 +97,7 @@ from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import (
     engine_entry,
     hidden_from_modes,
+    made_at,
     passes_elsewhere,
     unseen_by_functions,
 )
@@ -107,7 +109,8 @@ NOT_REDUCED = "Expected to have finished reduction in the prior iteration"  # in
 @dataclass
 class RecordedPass:
     """One call of the engine: the graph that it ran over, where it began and with what, and what was noted;
-    ``accumulates`` into ``.grad``, as ``backward()`` does and `torch.autograd.grad` does not.
+    ``accumulates`` into ``.grad``, as ``backward()`` does and `torch.autograd.grad` does not. ``values`` is how many
+    there were when it began, ``memory`` tells apart what passes inside it keep.
     """
 
     graph: AutogradGraph
@@ -116,6 +119,8 @@ class RecordedPass:
     result: BackwardPass
     accumulates: bool = True
     nested: list[RecordedPass] = field(default_factory=list)
+    values: int = 0
+    memory: MemoryAgain | None = None
 
 
 ENOUGH_STEPS = 2  # of optimizers, of which a course can be told
@@ -366,7 +371,10 @@ class Recording:
         """Note results of earlier passes that somebody keeps; what a function holds is gone when that has ended."""
         codes = [*self._tape.codes_of_program(), *self._codes]
         try:
-            for source, held in held_of_tape(self._tape, self._marks, codes):
+            roots = (done.graph.nodes[0] for done in self._passes if done.graph.nodes)
+            numbers = [number for node in roots if (number := made_at(node)) is not None]
+            found = [*held_of_tape(self._tape, self._marks, codes), *summed_of_tape(self._tape, numbers, codes)]
+            for source, held in found:
                 self._held[source] = (source, held.holder, held.source, held.passes, held.nodes, held.bytes)
         except Exception as error:
             self._failed(error)
@@ -418,6 +426,8 @@ class Recording:
             return real(outputs, *args, **kwargs)
         # one pass may run another, as a reentrant checkpoint does
         (self._passes if outer is None else outer.nested).append(noted)
+        if outer is not None:
+            self._tell_memory_apart(noted.graph)
         noted.result.partial = bool(inputs)
         noted.accumulates = bool(args[5] if len(args) > 5 else kwargs.get("accumulate_grad", False))
         self._running = noted
@@ -541,7 +551,17 @@ class Recording:
             with hidden_from_modes():
                 self._grads.look(graph.variables.values())
                 self._grads.look_for_others()
-        return RecordedPass(graph, roots, leaves, BackwardPass())
+        return RecordedPass(graph, roots, leaves, BackwardPass(), values=len(self._tape.values))
+
+    def _tell_memory_apart(self, inside: AutogradGraph) -> None:
+        """Of a pass that begins inside the last one: see `MemoryAgain`."""
+        last = self._passes[-1]
+        try:
+            if last.memory is None:
+                last.memory = MemoryAgain(last.graph, self._tape.values[: last.values])
+            last.memory.begins(inside)
+        except Exception as error:
+            self._failed(error)
 
     def _walked(self, nodes: Sequence[Any]) -> AutogradGraph | None:
         """What autograd nodes lead to, which the program will release; None where that may be too deep, because not
