@@ -83,6 +83,8 @@ def held_elsewhere(
     """
     now = {id(one) for one in outputs}
     living = [one for one in gc.get_objects() if type(one) is Tensor and id(one) not in now and has_graph(one)]
+    if len(living) > most_touched():
+        return None
     least = max(FEWEST, MOST * len(earlier))
     for one in living:
         if (count := summed_up(one, earlier)) >= least:
@@ -108,7 +110,9 @@ def summed_of_tape(
     """
     for value in tape.values:
         living = value.reference() if value.maker is not None else None
-        if living is None or living.is_leaf or value.maker is None or not has_graph(living):
+        if living is None or value.maker is None or not has_graph(living):
+            continue
+        if tape.operations[value.maker].op.removesuffix("_") not in ADDS_UP:
             continue
         if (count := summed_up(living, numbers)) >= max(FEWEST, MOST * len(numbers)):
             made = line_of(tape, value.maker)
@@ -118,7 +122,7 @@ def summed_of_tape(
 def summed_up(tensor: Tensor, numbers: Collection[int]) -> int:
     """How many results, of nodes of these numbers, a running sum has been made of, be they scaled first."""
     found, node, wanted = 0, node_of(tensor), set(numbers)
-    for _ in range(MOST_WALKED):
+    for _ in range(most_touched()):
         if node is None or not adds_up(node):
             break
         behind = [tail for tail, _ in node.next_functions if tail is not None]
@@ -146,6 +150,11 @@ def held_by_sum(tensor: Tensor, passes: int, codes: Sequence[CodeType], made: st
         lines = lines_about(files, lines, made)
     line = lines[0] if len(lines) == 1 else None
     return HeldGraphs(name or (line.holder if line else None), line.source if line else None, passes, nodes, size)
+
+
+def most_touched() -> int:
+    """How many autograd nodes behind each other may be touched: those that were are released by recursion."""
+    return min(MOST_WALKED, safe_depth() // 2)
 
 
 def has_graph(tensor: Tensor) -> bool:
@@ -199,7 +208,7 @@ def kept_behind(tensors: Sequence[Tensor]) -> tuple[int | None, int]:
     """
     own = sum(each.numel() * each.element_size() for each in tensors)
     try:
-        graph = walk([node_of(each) for each in tensors], limit=min(MOST_WALKED, safe_depth()))
+        graph = walk([node_of(each) for each in tensors], limit=most_touched())
     except TraceError:
         return None, own
     nodes, (saved, _) = len(graph.nodes), graph.kept
