@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,9 +20,10 @@ from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_off
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.notices import GRADIENTS_OFF, IN_ALL_BOXES, NOT_FINITE
 from graphviz_ad._internal.graph.other_passes import with_other_passes
-from graphviz_ad._internal.graph.repeats import PARAMETERS, copies_named
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, copies_named
+from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
 from graphviz_ad._internal.scene.paint import LEGEND
@@ -454,3 +456,82 @@ def test_gradients_are_out_of_the_usual_beside_the_last_beside_their_neighbours_
     assert far_off([1.0, 1.0, 9e-5, 1.0, 1.0, 1.0]) == [2]
     assert far_off([0.0, 1e-3, 0.0]) == [0, 2]
     assert far_off([0.0, 0.0]) == []
+
+
+def told_first(program: Callable[[Tensor], Tensor], x: Tensor) -> tuple[str, Graph]:
+    """The first line below the picture of a program, and its graph."""
+    graph = fold_to_boxes(gad.trace(program, x), 6)
+    return small_print(graph.notes)[0][0], graph
+
+
+@pytest.mark.parametrize(("factor", "way"), [(0.1, "vanish"), (3.0, "grow"), (1.0, "")])
+def test_gradients_that_vanish_or_grow_are_what_is_told_first(factor: float, way: str) -> None:
+    torch.manual_seed(0)
+    layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(24)])
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.copy_(torch.eye(3))
+            layer.bias.zero_()
+
+    def program(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = layer(x) * factor
+        return x.sum()
+
+    line, graph = told_first(program, torch.zeros(3))
+    program(torch.zeros(3)).backward()
+    norms = [math.hypot(layer.weight.grad.norm(), layer.bias.grad.norm()) for layer in layers]
+    found = [note for note in graph.notes if note.kind == GRADIENTS_OFF]
+    if not way:
+        assert found == []
+        assert "single layers" in line
+        return
+    (note,) = found
+    at = norms.index(min(norms) if way == "vanish" else max(norms))
+    assert (note["way"], note["places"], note["last"]) == (way, (at + 1, 24), True)
+    assert (note["norm"], note["beside"]) == pytest.approx((norms[at], norms[-1]), rel=1e-4)
+    assert line == sentence(note)
+    assert line.startswith(f"Gradients {way} towards the input: layers.{at} gets ")
+    assert "single layers" not in " ".join(small_print(graph.notes)[0])
+
+
+def test_gradients_that_vanish_from_step_to_step_are_told_by_the_numbers_of_steps() -> None:
+    w = torch.full((), 0.3, requires_grad=True)
+
+    def program(x: Tensor) -> Tensor:
+        for _ in range(80):
+            x = torch.tanh(w * x)
+        return x
+
+    line, graph = told_first(program, torch.ones(()))
+    (note,) = (note for note in graph.notes if note.kind == GRADIENTS_OFF)
+    assert note["measure"] == RESULT
+    assert note["places"][0] < note["places"][1]
+    assert line.startswith("Gradients vanish: from ")
+    assert f" at step {note['places'][1]} to " in line
+
+
+@pytest.mark.parametrize("where", ["nowhere", "masked", "loss", "backward"])
+def test_where_nan_or_infinity_comes_from_is_told_first_and_how_far_it_comes(where: str) -> None:
+    torch.manual_seed(0)
+    layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(20)])
+
+    def program(x: Tensor) -> Tensor:
+        logs = torch.log(torch.zeros(3)) if where != "nowhere" else torch.full((3,), -math.inf)
+        bias = logs if where == "loss" else torch.where(torch.isinf(logs), torch.zeros(3), logs)
+        for layer in layers:
+            x = layer(x).tanh()
+        return (x + bias).sum() if where != "backward" else (x - x.detach()).abs().sqrt().sum() * 1e-9
+
+    line, graph = told_first(program, torch.randn(3))
+    found = [note for note in graph.notes if note.kind == NOT_FINITE]
+    if where == "nowhere":
+        assert found == []
+        return
+    assert line == sentence(found[0])
+    if where == "masked":
+        assert line.startswith("−∞ in 1 result comes from log (")
+        assert line.endswith(") and reaches neither an output nor a gradient.")
+    if where == "loss":
+        assert line.startswith("−∞ in 3 results comes from log (")
+        assert line.endswith(") and reaches an output.")

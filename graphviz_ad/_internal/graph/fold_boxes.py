@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of_step, norms_of, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import parts_of
-from graphviz_ad._internal.graph.box_notices import notice_of_all
+from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
@@ -32,6 +32,7 @@ from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_
 from graphviz_ad._internal.graph.gradient_sizes import odd_ones
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
+from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
 from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
@@ -62,7 +63,7 @@ def fold_to_boxes(
     near = tuple(sorted(alone)) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     cut = cut_of(tree, wish)
-    return with_folds(graph, cut, tree, name_that_opens(tree, wish, cut))
+    return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))
 
 
 def with_strips(graph: Graph) -> Graph:
@@ -122,9 +123,11 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
     return found
 
 
-def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, opens: str = "") -> Graph:
-    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows. ``opens``
-    is a name that opens one.
+def with_folds(
+    graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, hint: Callable[[Set[str]], str] = lambda _: ""
+) -> Graph:
+    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows. ``hint``
+    gives a name that opens one, if it can one of those that hold the nodes of which these are the keys.
     """
     if all(fold.kind == NODE for fold in shown):
         return graph
@@ -132,6 +135,8 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, op
     folded = [fold for fold in shown if fold.kind != NODE]
     boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
     whole = notice_of_all(graph, boxes)
+    found = [*main_findings(graph, copies_told(boxes))]
+    opens = hint({key for _, keys in found for key in keys})
     first = bool(opens) and tree is not None and len(folds_called(tree, opens)) > MOST_COPIES
     parts = notice(
         "parts in boxes",
@@ -144,7 +149,7 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, op
     )
     if tree is not None:
         result = with_bounds(result, tree, shown)
-    return renumbered(result).saying(parts, *([whole] if whole else []))
+    return renumbered(result).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
 
 
 def with_bounds(graph: Graph, tree: Fold, shown: Sequence[Fold]) -> Graph:
