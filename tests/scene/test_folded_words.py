@@ -6,7 +6,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -30,7 +30,7 @@ from graphviz_ad._internal.scene.paint import LEGEND
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
-from graphviz_ad._internal.scene.words.copy_charts import chart_of, heights, told_of_copies
+from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
 
@@ -436,7 +436,7 @@ def test_copies_that_are_about_the_same_are_words_and_others_are_bars_as_high_as
 @pytest.mark.parametrize("count", [4, 30, 450])
 def test_a_chart_keeps_to_its_size_whatever_it_is_of(count: int) -> None:
     norms = [float(10 ** (i % 7)) if i % 11 else 0.0 for i in range(count)]
-    grid = chart_of(copies_named([f"layers.{i}" for i in range(count)], norms, PARAMETERS), "x")
+    grid = chart_of(copies_named([f"layers.{i}" for i in range(count)], norms, PARAMETERS), "x", Scales({}))
     assert grid.chart is not None
     wide, high = chart_size(grid.chart)
     for mark in chart_marks(grid.chart, (0.0, 0.0), "gradient", "box"):
@@ -535,3 +535,32 @@ def test_where_nan_or_infinity_comes_from_is_told_first_and_how_far_it_comes(whe
     if where == "loss":
         assert line.startswith("−∞ in 3 results comes from log (")
         assert line.endswith(") and reaches an output.")
+
+
+def test_all_charts_of_a_picture_have_one_scale_and_say_once_if_it_is_of_logarithms() -> None:
+    torch.manual_seed(0)
+    box = next(node for node in fold_to_boxes(shared_weight(), 6).node_list if node.copies is not None)
+
+    def told(*norms: Sequence[float]) -> list[Grid]:
+        made = [
+            replace(box, key=f"b{i}", copies=copies_named([f"h.{j}" for j in range(len(each))], each, PARAMETERS))
+            for i, each in enumerate(norms)
+        ]
+        found = [next(told_of_copies(node, scales_of(made))) for node in made]
+        return [each for each in found if isinstance(each, Grid)]
+
+    one, other = told([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 8.0])
+    assert one.chart is not None
+    assert other.chart is not None
+    assert one.chart.bars == (0.125, 0.25, 0.375, 0.5)
+    assert (one.chart.first, one.chart.last) == ("layer 0", "3")
+    assert "log" not in one.heading + other.heading
+    one, other, *none = told([1.0, 2.0, 3.0, 4.0], [1e-3, 1.0, 2.0, 3.0], [1.0, 1.01, 1.02, 1.03])
+    assert none == []
+    assert one.heading.endswith(", log scale in all charts")
+    assert "log" not in other.heading
+    assert one.chart is not None
+    assert other.chart is not None
+    assert one.chart.bars[0] == other.chart.bars[1]
+    (alone,) = told([1e-3, 1.0, 2.0, 3.0])
+    assert alone.heading.endswith(", log scale")

@@ -28,7 +28,7 @@ from graphviz_ad._internal.scene.words.cards import (
     statistic,
     what_it_is,
 )
-from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, told_of_copies
+from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, Scales, told_of_copies
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
     end_of_name,
@@ -354,17 +354,23 @@ def has_only_type(port: Port) -> bool:
 
 
 def gradients(
-    node: Node, parts: Sequence[str], tensors: Tensors, later: str = "", *, brief: bool = False
+    node: Node,
+    parts: Sequence[str],
+    tensors: Tensors,
+    later: str = "",
+    *,
+    brief: bool = False,
+    scales: Scales | None = None,
 ) -> list[Line]:
     """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, line
     by line, where that is to be shown; ``later`` is the name of a later value of the same leaf that has the gradient;
-    ``brief``: of a module that of its parameters alone.
+    ``brief``: of a module that of its parameters alone; ``scales`` are those of all charts of the picture.
     """
     if is_constant(node):
         return []
     label = gradient_label(node)
     if node.is_of_steps:
-        return numbered("gradient", [*told_of_copies(node)], "of result")
+        return numbered("gradient", [*told_of_copies(node, scales)], "of result")
     if holds_parameters(node) and node.parameter_norm is not None:
         return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"], "inside")
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
@@ -378,14 +384,14 @@ def gradients(
             else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
-        inside = lines_inside(node, brief=brief)
+        inside = lines_inside(node, scales, brief=brief)
         return [*found, *(replace(line, number=len(node.ports) + line.number) for line in inside)]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
-        return [*gradient_of_result(node, label, tensors, brief=brief), *numbered("sum", parts)]
-    own = gradient_of_result(node, "this pass", tensors)
+        return [*gradient_of_result(node, label, tensors, scales, brief=brief), *numbered("sum", parts)]
+    own = gradient_of_result(node, "this pass", tensors, scales)
     accumulated = f".grad {flow_text(total) or f'norm {short_number(total.norm)}'}"  # after a later pass
     return [*own, Line("gradient", accumulated, number=len(own))]
 
@@ -410,30 +416,30 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
-def lines_inside(node: Node, *, brief: bool) -> list[Line]:
+def lines_inside(node: Node, scales: Scales | None, *, brief: bool) -> list[Line]:
     """The lines of the gradients of the parameters in a box, and of how those of copies differ."""
     measured = node.copies is not None and node.copies.measure != PARAMETERS
     return [
         replace(line, kind="of result") if measured and (i > 0 or node.parameter_norm is None) else line
-        for i, line in enumerate(numbered("gradient", of_parameters(node, brief=brief), "inside"))
+        for i, line in enumerate(numbered("gradient", of_parameters(node, scales, brief=brief), "inside"))
     ]
 
 
-def of_parameters(node: Node, *, brief: bool = False) -> list[str | Grid]:
+def of_parameters(node: Node, scales: Scales | None, *, brief: bool = False) -> list[str | Grid]:
     """The gradients of the parameters in a box, and how those of copies differ, or which layer in it is out of the
     usual; ``brief``: no more than that one is.
     """
     if node.parameter_norm is None:
-        return [*told_of_copies(node)]
+        return [*told_of_copies(node, scales)]
     if node.copies is not None and node.copies.measure == PARAMETERS and node.copies.extremes is not None:
-        return [*told_of_copies(node)]
+        return [*told_of_copies(node, scales)]
     own = f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"
     if not node.far_off or node.copies is not None:
-        return [own, *told_of_copies(node)]
+        return [own, *told_of_copies(node, scales)]
     name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
     if brief or name == node.op:
-        return [f"⚠ {own}", *told_of_copies(node)]
-    return [own, f"⚠ {short_number(norm)} in {end_of_name(name)}", *told_of_copies(node)]
+        return [f"⚠ {own}", *told_of_copies(node, scales)]
+    return [own, f"⚠ {short_number(norm)} in {end_of_name(name)}", *told_of_copies(node, scales)]
 
 
 def gradient_label(node: Node) -> str:
@@ -441,9 +447,11 @@ def gradient_label(node: Node) -> str:
     return ".grad" if node.kind == "leaf" else "grad"
 
 
-def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
+def gradient_of_result(
+    node: Node, label: str, tensors: Tensors, scales: Scales | None, *, brief: bool = False
+) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, inside = node.ports[0].grad, lines_inside(node, brief=brief)
+    grad, inside = node.ports[0].grad, lines_inside(node, scales, brief=brief)
     is_module, of_norm = node.kind == "module", "held" if node.kind == "leaf" else "of result"
     if grad is None:
         return following([Line("gradient", f"{label} None", "absent")], inside)

@@ -17,6 +17,7 @@ from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, type_label, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
+from graphviz_ad._internal.scene.words.copy_charts import Scales, scales_of
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
 from graphviz_ad._internal.scene.words.moved_elements import (
     MovedElements,
@@ -304,7 +305,7 @@ class Describer:
     def gradients(self, node: Node, sums: tuple[str, ...], later: str) -> list[Line]:
         """The lines that show the gradient of a node."""
         shown, tensors = self.sum_in_box(node, sums), self.options.tensors
-        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief)
+        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief, scales=self.scales)
 
     def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of the sum that a box says its gradient is."""
@@ -331,6 +332,11 @@ class Describer:
             operands = {letter: end_of_name(name) for letter, name in operands.items()}
             formula = formula_text.operation_formula(claim, operands)
         return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
+
+    @cached_property
+    def scales(self) -> Scales:
+        """What all charts of the picture share."""
+        return scales_of(self.graph.node_list)
 
     @cached_property
     def first_of_class(self) -> frozenset[str]:
