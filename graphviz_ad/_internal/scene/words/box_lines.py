@@ -44,7 +44,7 @@ from graphviz_ad._internal.scene.words.short_text import (
     signed_term,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
-from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, image_of, value_grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import NO_SHADE, Tensors, grid_of, image_of, value_grid_of
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
@@ -54,6 +54,7 @@ GLUE = "\u00a0"  # a space at which no line ends
 FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
+LEAST_KEPT = 1000  # bytes, of which a box says that they are kept
 TINIEST = 1e-300  # of a norm of which a logarithm is taken
 
 
@@ -143,15 +144,16 @@ def module_title(node: Node, name: str, *, brief: bool = False, known: bool = Fa
     facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
-    if node.saved_bytes:
-        facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
+    kept = node.saved_bytes or 0
+    if kept >= LEAST_KEPT:
+        facts.append(f"keeps {readable_bytes(kept)}")
     told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
     sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
     return [
         Line("name", shortened_text(end_of_path(name, room), room) + often, "alike" if often else ""),
         *numbered("kind", told),
-        *(Line("kind", text, "kept" if node.saved_bytes else "", len(told)) for text in sizes),
+        *(Line("kind", text, "kept" if kept >= LEAST_KEPT else "", len(told)) for text in sizes),
     ]
 
 
@@ -243,12 +245,25 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
         return line
     if line.kind == "spread":
         around, *others = snapshot_parts(snap, 0, 0, 0)[1]
-        rest = {around: "", ", ".join((around, *others)): ", ".join(others)}.get(line.text, line.text)
-        return replace(line, text=rest) if rest else None
+        return None if line.text in (around, *others, ", ".join((around, *others))) else line
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
     return replace(line, role="statistic", kind="", text=said, grid=grid)
+
+
+def plainly(snap: Snapshot | None, line: Line) -> Line:
+    """The line as it stands among folds: what elements are like without how far they go, and whole numbers, as those of
+    tokens and classes, without shades, as their size says nothing.
+    """
+    if snap is None:
+        return line
+    if line.kind == "spread" and statistic(snap) and line.text == ", ".join(snapshot_parts(snap, 0, 0, 0)[1]):
+        return replace(line, role="statistic", kind="", text=statistic(snap))
+    if line.grid is not None and line.grid.rows and is_of_numbers(snap):
+        shades = tuple([tuple([NO_SHADE] * len(row)) for row in line.grid.shades])
+        return replace(line, grid=replace(line.grid, shades=shades))
+    return line
 
 
 def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
@@ -439,7 +454,7 @@ def of_parameters(node: Node, scales: Scales | None, *, brief: bool = False) -> 
     name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
     if brief or name == node.op:
         return [f"⚠ {own}", *told_of_copies(node, scales)]
-    return [own, f"⚠ {short_number(norm)} in {end_of_name(name)}", *told_of_copies(node, scales)]
+    return [own, f"⚠ {short_number(norm, digits=2)} in {end_of_name(name)}", *told_of_copies(node, scales)]
 
 
 def gradient_label(node: Node) -> str:

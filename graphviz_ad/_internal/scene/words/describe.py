@@ -267,13 +267,12 @@ class Describer:
         if not self.options.values:
             return box_lines.type_lines(node)
         unknown = all(port.value is None and port.shape is None for port in node.ports)
-        return (
-            []
-            if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node))
-            else box_lines.value_lines(
-                node, self.options.tensors, meant=not alarms(self.graph, node), typed=not self.has_types_on_edges(node)
-            )
-        )
+        if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node)):
+            return []
+        meant, typed = not alarms(self.graph, node), not self.has_types_on_edges(node)
+        found = box_lines.value_lines(node, self.options.tensors, meant=meant, typed=typed)
+        one = node.ports[0].value if not node.ports[1:] else None
+        return [box_lines.plainly(one, line) for line in found] if self.options.shapes else found
 
     def has_types_on_edges(self, node: Node) -> bool:
         """Whether the types of the results of a node stand on its edges, or are those of what it was given."""
@@ -396,6 +395,8 @@ class Describer:
                 return None
             text = to_unicode(back.local or "0", letters)
             if text == "0" and self.graph.nodes[edge.head].kind in PROGRAM_KINDS:
+                return None
+            if text == "0" and self.options.shapes:  # rules belong to pictures that show how one is applied
                 return None
             if text == "0":
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
