@@ -40,7 +40,7 @@ from graphviz_ad._internal.operations.rules import rule
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 MANY_STEPS = 4  # of optimizers
-MOST_CALLS = 4  # of a statement, that it is called by
+MOST_CALLS, ROOM_OF_CALLS = 4, 30  # of a statement, that it is called by; characters for whole names
 BOXES = 40  # what is aimed at once folding is needed
 AUTO = "auto"  # in focus=: where something goes wrong
 
@@ -352,17 +352,23 @@ def has_name(graph: Graph, part: Fold) -> bool:
 
 
 def said_of_calls(graph: Graph, parts: Sequence[Fold], *, signs: bool = False) -> list[str]:
-    """What is called, in order, each with how often; operations by their ``signs``, which are short."""
-    counts = Counter(said_of_call(graph, part, sign=signs) for part in parts)
-    return [f"{name} ×{count}" if count > 1 else name for name, count in counts.items()]
+    """What is called, in order, each with how often; operations by their ``signs``, which are short; modules by their
+    whole names where there is room for these.
+    """
+    for is_whole in (True, False):
+        counts = Counter(said_of_call(graph, part, sign=signs, is_whole=is_whole) for part in parts)
+        found = [f"{name} ×{count}" if count > 1 else name for name, count in counts.items()]
+        if len(", ".join(found)) <= ROOM_OF_CALLS:
+            break
+    return found
 
 
-def said_of_call(graph: Graph, part: Fold, *, sign: bool) -> str:
+def said_of_call(graph: Graph, part: Fold, *, sign: bool, is_whole: bool) -> str:
     """A module, a function or an operation that is called: "ups.0", "step()", "add", or "+" as a ``sign``."""
     op = graph.nodes[part.key].op if sign and part.kind == NODE else None
     if op is not None and rule(op).symbol:
         return rule(op).symbol
-    return short_name(part.name) if part.kind == MODULE else title_of(graph, part)
+    return short_name(part.name) if part.kind == MODULE and not is_whole else title_of(graph, part)
 
 
 def short_name(name: str) -> str:

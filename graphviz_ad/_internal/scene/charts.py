@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
-from graphviz_ad._internal.scene.scene import Chart, Point
+from graphviz_ad._internal.scene.scene import Chart, Peak, Point
 
 EM, HIGH = 12.5, 34.0  # points: of letters, and of the highest bar
 WIDEST, WIDTH = 24.0, 200.0  # of a bar, and of all of them
@@ -33,23 +33,41 @@ def bar_width(chart: Chart) -> float:
 def chart_width(chart: Chart) -> float:
     """The width of all: that of the bars, or of the words above or below them."""
     words = max((text_width(peak.text, EM, True) for peak in chart.peaks), default=0.0)
-    return max(width_of_bars(chart), words)
+    below = [text_width(peak.text, EM, True) for peak in chart.peaks if is_at_end(chart, peak)]
+    ends = [text_width(text, EM) + APART for text in labels_of_ends(chart) if text]
+    return max(width_of_bars(chart), words, *(words + sum(ends) for words in below))
 
 
 def width_of_bars(chart: Chart) -> float:
     """The width of the bars, or of what stands below their ends."""
-    ends = text_width(chart.first, EM) + APART + text_width(chart.last, EM)
-    return max(bar_width(chart) * len(chart.bars), ends)
+    first, last = labels_of_ends(chart)
+    return max(bar_width(chart) * len(chart.bars), text_width(first, EM) + APART + text_width(last, EM))
+
+
+def is_at_end(chart: Chart, peak: Peak) -> bool:
+    """Whether words below are about the first or the last bar, and stand where its name would."""
+    return peak.below and has_ends(chart) and peak.place in (0, len(chart.bars) - 1)
+
+
+def labels_of_ends(chart: Chart) -> tuple[str, str]:
+    """What stands below the first and the last bar, but for that of which words tell more."""
+    taken = {peak.place for peak in chart.peaks if is_at_end(chart, peak)}
+    return "" if 0 in taken else chart.first, "" if len(chart.bars) - 1 in taken else chart.last
 
 
 def chart_size(chart: Chart) -> Point:
     """Width and height."""
-    return chart_width(chart), HIGH + ROW * (len({peak.below for peak in chart.peaks}) + has_ends(chart))
+    return chart_width(chart), HIGH + ROW * (len({peak.below for peak in chart.peaks}) + has_row_of_ends(chart))
 
 
 def has_ends(chart: Chart) -> bool:
     """Whether it is said what stands at the ends."""
     return bool(chart.first or chart.last)
+
+
+def has_row_of_ends(chart: Chart) -> bool:
+    """Whether that stands in a row of its own."""
+    return has_ends(chart) and not any(is_at_end(chart, peak) for peak in chart.peaks)
 
 
 def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator[Mark]:
@@ -61,27 +79,30 @@ def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator
     for i, bar in enumerate(chart.bars):
         yield from bar_marks(bar, (left + i * each, ground), each, color if i not in told else "ink", owner)
     yield line((left, ground), (left + each * len(chart.bars), ground), GROUND, owner)
-    ends = [*end_marks(chart, (corner[0] + (wide - width_of_bars(chart)) / 2, ground), owner)]
+    ends = [*end_marks(chart, (corner[0], ground), wide, owner)]
     yield from ends
     for peak in chart.peaks:
         x, half = left + (peak.place + 0.5) * each, text_width(peak.text, EM, True) / 2
         top = ground if peak.below else ground - (chart.bars[peak.place] or 0.0) * HIGH
-        base = ground + EM * ASCENT + TICK + ROW * has_ends(chart) if peak.below else corner[1] + EM * ASCENT
+        base = ground + EM * ASCENT + TICK + ROW * has_row_of_ends(chart) if peak.below else corner[1] + EM * ASCENT
         end = base - EM * ASCENT if peak.below else base + DESCENT * EM
         if abs(top - end) > 1 and not (peak.below and any(is_over(x, label) for label in ends)):
             yield line((x, min(top, end)), (x, max(top, end)), LEADER, owner)
         middle = min(max(x, corner[0] + half), corner[0] + wide - half)
+        if is_at_end(chart, peak):
+            middle = corner[0] + (half if peak.place == 0 else wide - half)
         yield Label(middle, base, peak.text, EM, "ink", True, False, "middle", owner, WORDS)
 
 
-def end_marks(chart: Chart, start: Point, owner: str) -> Iterator[Label]:
-    """What the first and the last bar are, below them."""
-    base = start[1] + EM * ASCENT + TICK
-    if chart.first:
-        yield Label(start[0], base, chart.first, EM, "muted", anchor="start", owner=owner, part="line.name")
-    if chart.last:
-        end = start[0] + width_of_bars(chart)
-        yield Label(end, base, chart.last, EM, "muted", anchor="end", owner=owner, part="line.name")
+def end_marks(chart: Chart, corner: Point, wide: float, owner: str) -> Iterator[Label]:
+    """What the first and the last bar are, below them, or as far out as there is room for the words beside."""
+    base, (first, last) = corner[1] + EM * ASCENT + TICK, labels_of_ends(chart)
+    half = wide if any(is_at_end(chart, peak) for peak in chart.peaks) else width_of_bars(chart)
+    left = corner[0] + (wide - half) / 2
+    if first:
+        yield Label(left, base, first, EM, "muted", anchor="start", owner=owner, part="line.name")
+    if last:
+        yield Label(left + half, base, last, EM, "muted", anchor="end", owner=owner, part="line.name")
 
 
 def is_over(x: float, label: Label) -> bool:

@@ -259,7 +259,7 @@ def plainly(snap: Snapshot | None, line: Line) -> Line:
     if snap is None:
         return line
     if line.kind == "spread" and statistic(snap) and line.text == ", ".join(snapshot_parts(snap, 0, 0, 0)[1]):
-        return replace(line, role="statistic", kind="", text=statistic(snap))
+        return replace(line, text=statistic(snap))
     if line.grid is not None and line.grid.rows and is_of_numbers(snap):
         shades = tuple([tuple([NO_SHADE] * len(row)) for row in line.grid.shades])
         return replace(line, grid=replace(line.grid, shades=shades))
