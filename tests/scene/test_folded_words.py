@@ -557,7 +557,7 @@ def test_all_charts_of_a_picture_have_one_scale_and_say_once_if_it_is_of_logarit
     assert "log" not in one.heading + other.heading
     one, other, *none = told([1.0, 2.0, 3.0, 4.0], [1e-3, 1.0, 2.0, 3.0], [1.0, 1.01, 1.02, 1.03])
     assert none == []
-    assert one.heading.endswith(", log scale in all charts")
+    assert one.heading.endswith(", log scale (all charts)")
     assert "log" not in other.heading
     assert one.chart is not None
     assert other.chart is not None

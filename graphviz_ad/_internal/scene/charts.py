@@ -33,20 +33,21 @@ def bar_width(chart: Chart) -> float:
 def chart_width(chart: Chart) -> float:
     """The width of all: that of the bars, or of the words above or below them."""
     words = max((text_width(peak.text, EM, True) for peak in chart.peaks), default=0.0)
-    below = [text_width(peak.text, EM, True) for peak in chart.peaks if is_at_end(chart, peak)]
-    ends = [text_width(text, EM) + APART for text in labels_of_ends(chart) if text]
-    return max(width_of_bars(chart), words, *(words + sum(ends) for words in below))
+    return max(width_of_bars(chart), words)
 
 
 def width_of_bars(chart: Chart) -> float:
     """The width of the bars, or of what stands below their ends."""
-    first, last = labels_of_ends(chart)
-    return max(bar_width(chart) * len(chart.bars), text_width(first, EM) + APART + text_width(last, EM))
+    ends = text_width(chart.first, EM) + APART + text_width(chart.last, EM)
+    return max(bar_width(chart) * len(chart.bars), ends)
 
 
 def is_at_end(chart: Chart, peak: Peak) -> bool:
-    """Whether words below are about the first or the last bar, and stand where its name would."""
-    return peak.below and has_ends(chart) and peak.place in (0, len(chart.bars) - 1)
+    """Whether words below are about the first or the last bar, and stand where its name would, beside the other."""
+    if not peak.below or not has_ends(chart) or peak.place not in (0, len(chart.bars) - 1):
+        return False
+    other = chart.last if peak.place == 0 else chart.first
+    return text_width(peak.text, EM, True) + 2 * APART + text_width(other, EM) <= bar_width(chart) * len(chart.bars)
 
 
 def labels_of_ends(chart: Chart) -> tuple[str, str]:
@@ -79,7 +80,7 @@ def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator
     for i, bar in enumerate(chart.bars):
         yield from bar_marks(bar, (left + i * each, ground), each, color if i not in told else "ink", owner)
     yield line((left, ground), (left + each * len(chart.bars), ground), GROUND, owner)
-    ends = [*end_marks(chart, (corner[0], ground), wide, owner)]
+    ends = [*end_marks(chart, (corner[0] + (wide - width_of_bars(chart)) / 2, ground), owner)]
     yield from ends
     for peak in chart.peaks:
         x, half = left + (peak.place + 0.5) * each, text_width(peak.text, EM, True) / 2
@@ -90,19 +91,18 @@ def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator
             yield line((x, min(top, end)), (x, max(top, end)), LEADER, owner)
         middle = min(max(x, corner[0] + half), corner[0] + wide - half)
         if is_at_end(chart, peak):
-            middle = corner[0] + (half if peak.place == 0 else wide - half)
+            middle = left + (half if peak.place == 0 else each * len(chart.bars) - half)
         yield Label(middle, base, peak.text, EM, "ink", True, False, "middle", owner, WORDS)
 
 
-def end_marks(chart: Chart, corner: Point, wide: float, owner: str) -> Iterator[Label]:
-    """What the first and the last bar are, below them, or as far out as there is room for the words beside."""
-    base, (first, last) = corner[1] + EM * ASCENT + TICK, labels_of_ends(chart)
-    half = wide if any(is_at_end(chart, peak) for peak in chart.peaks) else width_of_bars(chart)
-    left = corner[0] + (wide - half) / 2
+def end_marks(chart: Chart, start: Point, owner: str) -> Iterator[Label]:
+    """What the first and the last bar are, below them."""
+    base, (first, last) = start[1] + EM * ASCENT + TICK, labels_of_ends(chart)
     if first:
-        yield Label(left, base, first, EM, "muted", anchor="start", owner=owner, part="line.name")
+        yield Label(start[0], base, first, EM, "muted", anchor="start", owner=owner, part="line.name")
     if last:
-        yield Label(left + half, base, last, EM, "muted", anchor="end", owner=owner, part="line.name")
+        end = start[0] + width_of_bars(chart)
+        yield Label(end, base, last, EM, "muted", anchor="end", owner=owner, part="line.name")
 
 
 def is_over(x: float, label: Label) -> bool:

@@ -76,7 +76,7 @@ def told_of_copies(node: Node, scales: Scales | None = None) -> Iterator[str | G
     elif has_chart(copies):
         shared = scales or scales_of([node])
         told = shared.steep and shared.said_at == node.key
-        yield chart_of(copies, said, shared, (" in all charts" if shared.count > 1 else "") if told else None)
+        yield chart_of(copies, said, shared, (" (all charts)" if shared.count > 1 else "") if told else None)
     else:
         yield f"{said}: about {short_number((least + most) / 2, digits=2)}"
         if most > least:

@@ -343,7 +343,7 @@ class Describer:
         found: dict[object, str] = {}
         for node in self.graph.node_list:
             if node.kind == "module":
-                names = tuple([(step.name, tuple([each.name for each in step.inner])) for step in node.steps])
+                names = tuple([(step.name, step.times, *[each.name for each in step.inner]) for step in node.steps])
                 found.setdefault((node.call_op, names) if node.call_op and names else node.key, node.key)
         return frozenset(found.values())
 
