@@ -29,11 +29,13 @@ from graphviz_ad._internal.graph.notices import (
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
+    GRADIENTS_OFF,
     HELD,
     IN_ALL_BOXES,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
+    NOT_FINITE,
     NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -95,7 +97,7 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
     made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT, IN_ALL_BOXES, PASSES_DRAWN, HELD}
-    made |= {OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
+    made |= {GRADIENTS_OFF, NOT_FINITE, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

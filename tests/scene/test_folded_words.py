@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,16 +20,17 @@ from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_ends, far_off, worst_of_runs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.notices import GRADIENTS_OFF, IN_ALL_BOXES, NOT_FINITE
 from graphviz_ad._internal.graph.other_passes import with_other_passes
-from graphviz_ad._internal.graph.repeats import PARAMETERS, copies_named
+from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, copies_named
+from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
 from graphviz_ad._internal.scene.paint import LEGEND
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
-from graphviz_ad._internal.scene.words.box_steps import lines_of_steps
-from graphviz_ad._internal.scene.words.copy_charts import chart_of, heights, told_of_copies
+from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
+from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
 
@@ -378,9 +380,35 @@ def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:
     assert lines_of_steps(apart, is_layer=True) == ["q, k → +"]
     many = tuple(Step(f"module_{name}", OF_MODULE, i, joined=True) for i, name in enumerate("abcdefghij"))
     first, second = lines_of_steps(many, is_layer=True)
-    assert "…" in first + second
+    assert (first + second).count("…") == 1
     assert "module_j" in second
     assert max(len(first), len(second)) < 48
+
+
+def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do_not_repeat_those_around_them() -> None:
+    def part(name: str, operations: int = 1, *inner: Step) -> Step:
+        return Step(name, OF_MODULE, operations, joined=True, inner=inner)
+
+    one = part("layer_norm", 6)
+    blocks = [part(f"X5Layer{name}", 20, one) for name in ("SelfAttention", "CrossAttention", "FF")]
+    drop = Step("dropout", OF_OPERATION, joined=True)
+    block = Step("X5Block", OF_MODULE, 240, 4, joined=True, inner=tuple(blocks))
+    ran = (part("embed"), drop, block, part("final_layer_norm", 6), drop)
+    assert lines_of_steps(ran, is_layer=True, around="X5Stack") == [
+        "embed → 4 × Block → final_layer_norm",
+        "each: SelfAttention → CrossAttention → FF",
+    ]
+    add = Step("add", OF_OPERATION, joined=True)
+    norm = part("a_layer_norm_with_a_long_name")
+    layer = (norm, part("self_attn", 19), drop, add, norm, part("cross_attn", 19), drop, add, norm, part("mlp", 5), add)
+    assert lines_of_steps(layer, is_layer=True) == [
+        "a_layer_norm_with_a_long_name → self_attn →",
+        "cross_attn → mlp, …",
+    ]
+    torn = (part("query", 9), replace(part("k"), joined=False), part("a" * 40), part("b" * 40), part("value", 9))
+    assert lines_of_steps(torn, is_layer=True) == ["query, k → value, …"]
+    for name, words in {"T5LayerFF": ["T5", "Layer", "FF"], "Conv2d": ["Conv2d"], "LSTMCell": ["LSTM", "Cell"]}.items():
+        assert words_of(name) == words
 
 
 def test_copies_that_are_about_the_same_are_words_and_others_are_bars_as_high_as_their_norms() -> None:
@@ -409,7 +437,7 @@ def test_copies_that_are_about_the_same_are_words_and_others_are_bars_as_high_as
 @pytest.mark.parametrize("count", [4, 30, 450])
 def test_a_chart_keeps_to_its_size_whatever_it_is_of(count: int) -> None:
     norms = [float(10 ** (i % 7)) if i % 11 else 0.0 for i in range(count)]
-    grid = chart_of(copies_named([f"layers.{i}" for i in range(count)], norms, PARAMETERS), "x")
+    grid = chart_of(copies_named([f"layers.{i}" for i in range(count)], norms, PARAMETERS), "x", Scales({}))
     assert grid.chart is not None
     wide, high = chart_size(grid.chart)
     for mark in chart_marks(grid.chart, (0.0, 0.0), "gradient", "box"):
@@ -435,3 +463,111 @@ def test_gradients_are_out_of_the_usual_beside_the_last_beside_their_neighbours_
     assert far_ends([2e3, 1e-7, 1.0]) == ("least", "most")
     assert far_ends([0.01, 0.01, 9e-7, 0.01, 0.01, 0.01, 1e-4, 1e-5, 1e-6, 1e-7, 1e-3]) == ("between",)
     assert worst_of_runs([2e3, 5e3, 30.0, 1e-7, 0.0, 1.0]) == [1, 4]
+
+
+def told_first(program: Callable[[Tensor], Tensor], x: Tensor) -> tuple[str, Graph]:
+    """The first line below the picture of a program, and its graph."""
+    graph = fold_to_boxes(gad.trace(program, x), 6)
+    return small_print(graph.notes)[0][0], graph
+
+
+@pytest.mark.parametrize(("factor", "way"), [(0.1, "vanish"), (3.0, "grow"), (1.0, "")])
+def test_gradients_that_vanish_or_grow_are_what_is_told_first(factor: float, way: str) -> None:
+    torch.manual_seed(0)
+    layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(24)])
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.copy_(torch.eye(3))
+            layer.bias.zero_()
+
+    def program(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = layer(x) * factor
+        return x.sum()
+
+    line, graph = told_first(program, torch.zeros(3))
+    program(torch.zeros(3)).backward()
+    norms = [math.hypot(layer.weight.grad.norm(), layer.bias.grad.norm()) for layer in layers]
+    found = [note for note in graph.notes if note.kind == GRADIENTS_OFF]
+    if not way:
+        assert found == []
+        assert "single layers" in line
+        return
+    (note,) = found
+    at = norms.index(min(norms) if way == "vanish" else max(norms))
+    assert (note["way"], note["places"], note["last"]) == (way, (at + 1, 24), True)
+    assert (note["norm"], note["beside"]) == pytest.approx((norms[at], norms[-1]), rel=1e-4)
+    assert line == sentence(note)
+    assert line.startswith(f"Gradients {way} towards the input: layers.{at} gets ")
+    assert "single layers" not in " ".join(small_print(graph.notes)[0])
+
+
+def test_gradients_that_vanish_from_step_to_step_are_told_by_the_numbers_of_steps() -> None:
+    w = torch.full((), 0.3, requires_grad=True)
+
+    def program(x: Tensor) -> Tensor:
+        for _ in range(80):
+            x = torch.tanh(w * x)
+        return x
+
+    line, graph = told_first(program, torch.ones(()))
+    (note,) = (note for note in graph.notes if note.kind == GRADIENTS_OFF)
+    assert note["measure"] == RESULT
+    assert note["places"][0] < note["places"][1]
+    assert line.startswith("Gradients vanish: from ")
+    assert f" at step {note['places'][1]} to " in line
+
+
+@pytest.mark.parametrize("where", ["nowhere", "masked", "loss", "backward"])
+def test_where_nan_or_infinity_comes_from_is_told_first_and_how_far_it_comes(where: str) -> None:
+    torch.manual_seed(0)
+    layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(20)])
+
+    def program(x: Tensor) -> Tensor:
+        logs = torch.log(torch.zeros(3)) if where != "nowhere" else torch.full((3,), -math.inf)
+        bias = logs if where == "loss" else torch.where(torch.isinf(logs), torch.zeros(3), logs)
+        for layer in layers:
+            x = layer(x).tanh()
+        return (x + bias).sum() if where != "backward" else (x - x.detach()).abs().sqrt().sum() * 1e-9
+
+    line, graph = told_first(program, torch.randn(3))
+    found = [note for note in graph.notes if note.kind == NOT_FINITE]
+    if where == "nowhere":
+        assert found == []
+        return
+    assert line == sentence(found[0])
+    if where == "masked":
+        assert line.startswith("−∞ in 1 result comes from log (")
+        assert line.endswith(") and reaches neither an output nor a gradient.")
+    if where == "loss":
+        assert line.startswith("−∞ in 3 results comes from log (")
+        assert line.endswith(") and reaches an output.")
+
+
+def test_all_charts_of_a_picture_have_one_scale_and_say_once_if_it_is_of_logarithms() -> None:
+    torch.manual_seed(0)
+    box = next(node for node in fold_to_boxes(shared_weight(), 6).node_list if node.copies is not None)
+
+    def told(*norms: Sequence[float]) -> list[Grid]:
+        made = [
+            replace(box, key=f"b{i}", copies=copies_named([f"h.{j}" for j in range(len(each))], each, PARAMETERS))
+            for i, each in enumerate(norms)
+        ]
+        found = [next(told_of_copies(node, scales_of(made))) for node in made]
+        return [each for each in found if isinstance(each, Grid)]
+
+    one, other = told([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 8.0])
+    assert one.chart is not None
+    assert other.chart is not None
+    assert one.chart.bars == (0.125, 0.25, 0.375, 0.5)
+    assert (one.chart.first, one.chart.last) == ("layer 0", "3")
+    assert "log" not in one.heading + other.heading
+    one, other, *none = told([1.0, 2.0, 3.0, 4.0], [1e-3, 1.0, 2.0, 3.0], [1.0, 1.01, 1.02, 1.03])
+    assert none == []
+    assert one.heading.endswith(", log scale (all charts)")
+    assert "log" not in other.heading
+    assert one.chart is not None
+    assert other.chart is not None
+    assert one.chart.bars[0] == other.chart.bars[1]
+    (alone,) = told([1e-3, 1.0, 2.0, 3.0])
+    assert alone.heading.endswith(", log scale")

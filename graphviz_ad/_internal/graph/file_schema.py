@@ -15,7 +15,7 @@ from typing import Any
 from graphviz_ad._internal.graph.box_facts import STEP_KINDS
 from graphviz_ad._internal.graph.fact_texts import HOOK_EFFECTS
 from graphviz_ad._internal.graph.grad_history import EVENTS
-from graphviz_ad._internal.graph.gradient_sizes import ENDS
+from graphviz_ad._internal.graph.gradient_sizes import ENDS, WAYS
 from graphviz_ad._internal.graph.gradient_starts import STARTS
 from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
@@ -24,10 +24,12 @@ from graphviz_ad._internal.graph.notices import (
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
+    GRADIENTS_OFF,
     HELD,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
+    NOT_FINITE,
     NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -174,6 +176,27 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
         "modules": some(pair(COUNT, TEXT, REAL, TEXT, REAL, some({"enum": [*ENDS]}))),
         # how many copies of what are measured how; which has the least, the most, and what of that is a finding
         "copies": some(pair(COUNT, TEXT, MEASURE, TEXT, REAL, TEXT, REAL, some({"enum": [*ENDS]}))),
+    },
+    GRADIENTS_OFF: {
+        "names": pair(TEXT, TEXT),  # of layers
+        "way": {"enum": list(WAYS)},
+        "norm": REAL,
+        "beside": REAL,
+        "measure": MEASURE,
+        "places": pair(COUNT, COUNT),  # among all of its kind, from 1 on
+        "towards": TRUTH,
+        "last": TRUTH,
+    },
+    NOT_FINITE: {
+        "what": TEXT,
+        "count": COUNT,
+        "backward": TRUTH,
+        "operation": TEXT,
+        "where": TEXT,
+        "sites": COUNT,
+        "spreads": TRUTH,
+        "outputs": TRUTH,
+        "gradients": TRUTH,
     },
     "left out": {"count": COUNT},
     "blocks": {"operations": COUNT, "blocks": COUNT},

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of_step, norms_of, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import parts_of
-from graphviz_ad._internal.graph.box_notices import notice_of_all
+from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
@@ -32,6 +32,7 @@ from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_
 from graphviz_ad._internal.graph.gradient_sizes import odd_ones, worst_of_runs
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.layer_facts import layer_facts
+from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
 from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
@@ -39,7 +40,7 @@ from graphviz_ad._internal.operations.rules import rule
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 MANY_STEPS = 4  # of optimizers
-MOST_CALLS = 4  # of a statement, that it is called by
+MOST_CALLS, ROOM_OF_CALLS = 4, 30  # of a statement, that it is called by; characters for whole names
 BOXES = 40  # what is aimed at once folding is needed
 AUTO = "auto"  # in focus=: where something goes wrong
 
@@ -62,7 +63,7 @@ def fold_to_boxes(
     near = tuple(sorted({*alone, *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     cut = cut_of(tree, wish)
-    return with_folds(graph, cut, tree, name_that_opens(tree, wish, cut))
+    return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))
 
 
 def with_strips(graph: Graph) -> Graph:
@@ -136,9 +137,11 @@ def far_places(graph: Graph, tree: Fold) -> list[int]:
     return found
 
 
-def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, opens: str = "") -> Graph:
-    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows. ``opens``
-    is a name that opens one.
+def with_folds(
+    graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, hint: Callable[[Set[str]], str] = lambda _: ""
+) -> Graph:
+    """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows. ``hint``
+    gives a name that opens one, if it can one of those that hold the nodes of which these are the keys.
     """
     if all(fold.kind == NODE for fold in shown):
         return graph
@@ -146,6 +149,8 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, op
     folded = [fold for fold in shown if fold.kind != NODE]
     boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
     whole = notice_of_all(graph, boxes)
+    found = [*main_findings(graph, copies_told(boxes))]
+    opens = hint({key for _, keys in found for key in keys})
     first = bool(opens) and tree is not None and len(folds_called(tree, opens)) > MOST_COPIES
     parts = notice(
         "parts in boxes",
@@ -158,7 +163,7 @@ def with_folds(graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, op
     )
     if tree is not None:
         result = with_bounds(result, tree, shown)
-    return renumbered(result).saying(parts, *([whole] if whole else []))
+    return renumbered(result).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
 
 
 def with_bounds(graph: Graph, tree: Fold, shown: Sequence[Fold]) -> Graph:
@@ -364,17 +369,23 @@ def has_name(graph: Graph, part: Fold) -> bool:
 
 
 def said_of_calls(graph: Graph, parts: Sequence[Fold], *, signs: bool = False) -> list[str]:
-    """What is called, in order, each with how often; operations by their ``signs``, which are short."""
-    counts = Counter(said_of_call(graph, part, sign=signs) for part in parts)
-    return [f"{name} ×{count}" if count > 1 else name for name, count in counts.items()]
+    """What is called, in order, each with how often; operations by their ``signs``, which are short; modules by their
+    whole names where there is room for these.
+    """
+    for is_whole in (True, False):
+        counts = Counter(said_of_call(graph, part, sign=signs, is_whole=is_whole) for part in parts)
+        found = [f"{name} ×{count}" if count > 1 else name for name, count in counts.items()]
+        if len(", ".join(found)) <= ROOM_OF_CALLS:
+            break
+    return found
 
 
-def said_of_call(graph: Graph, part: Fold, *, sign: bool) -> str:
+def said_of_call(graph: Graph, part: Fold, *, sign: bool, is_whole: bool) -> str:
     """A module, a function or an operation that is called: "ups.0", "step()", "add", or "+" as a ``sign``."""
     op = graph.nodes[part.key].op if sign and part.kind == NODE else None
     if op is not None and rule(op).symbol:
         return rule(op).symbol
-    return short_name(part.name) if part.kind == MODULE else title_of(graph, part)
+    return short_name(part.name) if part.kind == MODULE and not is_whole else title_of(graph, part)
 
 
 def short_name(name: str) -> str:

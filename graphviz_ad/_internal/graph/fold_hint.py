@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, named_folds
@@ -14,12 +14,13 @@ TRIED = 8  # of the largest boxes
 MOST_SHOWN = 120  # boxes, more of which are no answer
 
 
-def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold]) -> str:
+def name_that_opens(tree: Fold, wish: Wish, shown: Sequence[Fold], wanted: Set[str] = frozenset()) -> str:
     """A name that opens one box if `Wish.expand` has it, too, and that one alone: the largest of those that have such
-    a name, of copies the first. "" where no name does, or none that is worth it.
+    a name, of copies the first; before all others one that holds a node of which the key is ``wanted``. "" where no
+    name does, or none that is worth it.
     """
     worth = [fold for fold in shown if fold.children and fold.operations >= WORTH_OPENING]
-    closed = sorted(worth, key=lambda fold: -fold.operations)[:TRIED]
+    closed = sorted(worth, key=lambda fold: (wanted.isdisjoint(fold.keys()), -fold.operations))[:TRIED]
     return next((name for fold in closed for name in names_of(tree, fold) if opens(tree, wish, shown, fold, name)), "")
 
 

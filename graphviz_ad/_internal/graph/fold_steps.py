@@ -9,7 +9,7 @@ from graphviz_ad._internal.graph.box_facts import OF_FUNCTION, OF_MODULE, OF_OPE
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.operations.traits import GETITEM, IN_ORDER, REORDERED, SLICES
+from graphviz_ad._internal.operations.traits import DROPS, GETITEM, IN_ORDER, REORDERED, SLICES
 
 OPENED = (LINE, CHAIN, ROUND)  # folds that nobody has a name for
 PASSED_OVER = IN_ORDER | REORDERED | SLICES | {GETITEM}  # operations that compute nothing
@@ -82,6 +82,8 @@ def step_of(graph: Graph, part: Fold) -> Step:
         if not module:
             return Step((node.op or part.name).removesuffix("_"), OF_OPERATION)
     local = module.rpartition(".")[2]
+    if part.kind == NODE and graph.nodes[part.key].op in DROPS:
+        return Step(graph.nodes[part.key].op or local, OF_OPERATION)  # its name says no more
     if local.isdigit() and is_composed(part):
         return Step(class_of(graph, part), OF_MODULE, part.operations, inner=steps_of(graph, part))
     is_layer = local[-1:].isdigit() and not part.is_structured

@@ -20,6 +20,7 @@ from statistics import median
 VANISHES, EXPLODES = 1e-5, 1e3  # times the last
 FAR = 1e4  # times as large, or as small, as those around it
 AROUND = 2  # that stand close by, on each side
+VANISH, GROW, ODD = WAYS = ("vanish", "grow", "odd")  # how one is out of the usual: odd beside its neighbours alone
 NOTHING = 1e-30  # as good as no gradient
 TINIEST = 5e-324
 LEAST, MOST, BETWEEN = ENDS = ("least", "most", "between")  # what is said of those that are not

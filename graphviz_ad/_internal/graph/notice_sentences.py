@@ -13,17 +13,19 @@ from itertools import groupby, islice
 from typing import Any
 
 from graphviz_ad._internal.base.text_table import counted_noun
-from graphviz_ad._internal.graph.gradient_sizes import BETWEEN, ENDS, LEAST, MOST
+from graphviz_ad._internal.graph.gradient_sizes import BETWEEN, ENDS, LEAST, MOST, ODD
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
+    GRADIENTS_OFF,
     HELD,
     IN_ALL_BOXES,
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
+    NOT_FINITE,
     NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -229,9 +231,11 @@ def in_all_boxes(note: Notice) -> str:
     return " ".join(filter(None, (counts_of_parameters(note), spans_of_gradients(note), what_is_not_finite(note))))
 
 
-def counts_of_all(note: Notice) -> str:
-    """What is true of all that boxes hold: "In all: 1,200 parameters; each gets a gradient. Nothing is NaN or ∞." """
-    return " ".join(filter(None, (counts_of_parameters(note), what_is_not_finite(note))))
+def counts_of_all(note: Notice, *, told: bool = False) -> str:
+    """What is true of all that boxes hold: "In all: 1,200 parameters; each gets a gradient. Nothing is NaN or ∞.";
+    ``told``: what is not finite was told.
+    """
+    return " ".join(filter(None, (counts_of_parameters(note), "" if told else what_is_not_finite(note))))
 
 
 def counts_of_parameters(note: Notice) -> str:
@@ -316,6 +320,46 @@ def two_digits(number: float) -> str:
     digits, _, power = f"{number:.1e}".partition("e")
     plain = f"{number:.2g}"
     return (plain if "e" not in plain else f"{digits.removesuffix('.0')}e{int(power)}").replace("-", "−")
+
+
+def gradients_off(note: Notice) -> str:
+    """ "Gradients vanish: from 0.51 at step 200 to 1.1e−40 at step 1."; of layers "Gradients grow towards the input:
+    conv1 gets 1e6, 1.2e4 × as much as fc, the last layer."
+    """
+    norm, usual = two_digits(note["norm"]), two_digits(note["beside"])
+    if note["measure"] == RESULT:
+        here, there = note["places"]
+        if note["way"] == ODD:
+            return f"The gradient at step {here:,}, {norm}, is far from those around it."
+        return f"Gradients {note['way']}: from {usual} at step {there:,} to {norm} at step {here:,}."
+    worst, other = note["names"]
+    if note["way"] == ODD:
+        return f"The gradient of {worst}, {norm}, is far from those around it."
+    where = f"towards the input: {worst} gets" if note["towards"] else f"in {worst}: it gets"
+    last = f"{other}, the last layer" if note["last"] else other
+    if not note["norm"]:
+        return f"Gradients {note['way']} {where} 0, and {last}, {usual}."
+    times = two_digits(note["norm"] / note["beside"])
+    return f"Gradients {note['way']} {where} {norm}, {times} × as much as {last}."
+
+
+def came_to_be_not_finite(note: Notice) -> str:
+    """ "−∞ in 6 results comes from log (modeling_t5.py:253) and reaches neither an output nor a gradient." """
+    line = f" ({note['where']})" if note["where"] else ""
+    comes = "first comes from" if note["sites"] > 1 else "comes from"
+    what = (
+        f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['count'], 'gradient' if note['backward'] else 'result')}"
+    )
+    of = "what flows back through " if note["backward"] else ""
+    return f"{what} {comes} {of}{note['operation']}{line}{how_far(note)}."
+
+
+def how_far(note: Notice) -> str:
+    """How far comes what is not finite: " and reaches an output and gradients"; "" where that is not known."""
+    if not note["spreads"]:
+        return " and reaches neither an output nor a gradient"
+    to = [*(["an output"] if note["outputs"] else []), *(["gradients"] if note["gradients"] else [])]
+    return f" and reaches {' and '.join(to)}" if to and not note["backward"] else ""
 
 
 def started_alone(note: Notice) -> str:
@@ -534,6 +578,8 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "parts folded": lambda note: f"{boxes_for_parts(note)}, with {counted_noun(note['inside'], 'more node')} inside.",
     PARTS_IN_BOXES: lambda note: f"{boxes_for_parts(note)}, {with_insides(note)}",
     IN_ALL_BOXES: in_all_boxes,
+    GRADIENTS_OFF: gradients_off,
+    NOT_FINITE: came_to_be_not_finite,
     "left out": lambda note: (
         f"{counted_noun(note['count'], 'node')} {'are' if note['count'] != 1 else 'is'} left out, as was asked for."
     ),

@@ -52,9 +52,14 @@ class Copies:
         """
         if self.measure == GIVEN:
             return ()
-        whole = self.whole or self
-        start = next((i for i in range(whole.count) if self.norms == whole.norms[i : i + self.count]), 0)
+        whole, start = self.whole or self, self.start
         return tuple([i - start for i in far_off(whole.norms) if 0 <= i - start < self.count])
+
+    @property
+    def start(self) -> int:
+        """The place of the first of these among all copies."""
+        whole = self.whole or self
+        return next((i for i in range(whole.count) if self.norms == whole.norms[i : i + self.count]), 0)
 
     @property
     def is_uneven(self) -> bool:

@@ -16,12 +16,22 @@ from graphviz_ad._internal.graph.notice_sentences import (
     sentence,
     texts,
 )
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, Notice
+from graphviz_ad._internal.graph.notices import (
+    GRADIENTS_OFF,
+    IN_ALL_BOXES,
+    NOT_FINITE,
+    PARTS_IN_BOXES,
+    PASSES_DRAWN,
+    TIED,
+    TIED_TOO,
+    Notice,
+)
 
 MOST_LINES = 3
 # what the picture shows, or its legend, or boxes say to who points at them: where gradients start, which names a
 # parameter has, what came to a result from outside of its box
 SHOWN = (IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, "started from one output alone", "flows inside")
+FINDINGS = (NOT_FINITE, GRADIENTS_OFF)
 LAST = "unused"  # of what else there is to say
 
 
@@ -40,10 +50,17 @@ def lines_of_folds(notes: Sequence[Notice]) -> Iterator[Said]:
     """What there is to say below a picture of folds, most important first."""
     whole = next((note for note in notes if note.kind == IN_ALL_BOXES), None)
     parts = next(note for note in notes if note.kind == PARTS_IN_BOXES)
-    yield from ((sentence(note), note) for note in notes if note.shown and note.kind not in (*SHOWN, LAST))
+    found = [note for note in notes if note.kind in FINDINGS]
+    others = [note for note in notes if note.shown and note.kind not in (*SHOWN, *FINDINGS, LAST)]
+    failed = [note for note in others if note.failure is not None]
+    yield from ((sentence(note), note) for note in dict.fromkeys((*failed, *found, *others)))
     yield from ((line_of_passes(note), None) for note in notes if note.kind == PASSES_DRAWN)
-    ends = [counts_of_all(whole) if whole is not None else "", line_that_opens(parts)]
-    lines = [line_of_span(whole) if whole is not None else "", " ".join(filter(None, ends))]
+    told = {note.kind for note in found}
+    ends = [counts_of_all(whole, told=NOT_FINITE in told) if whole is not None else "", line_that_opens(parts)]
+    lines = [
+        line_of_span(whole) if whole is not None and GRADIENTS_OFF not in told else "",
+        " ".join(filter(None, ends)),
+    ]
     yield from ((line, None) for line in (lines if whole is None or not is_finding(whole) else lines[::-1]) if line)
     yield from ((sentence(note), note) for note in notes if note.kind == LAST)
 

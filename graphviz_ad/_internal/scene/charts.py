@@ -1,4 +1,6 @@
-"""Chart -> how large it is, and its marks: bars on a ground, those that are told dark, with words above or below."""
+"""Chart -> how large it is, and its marks: bars on a ground, those that are told dark, as the words about them above or
+below.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.font_metrics import ASCENT, DESCENT, text_width
-from graphviz_ad._internal.scene.scene import Chart, Point
+from graphviz_ad._internal.scene.scene import Chart, Peak, Point
 
 EM, HIGH = 12.5, 34.0  # points: of letters, and of the highest bar
 WIDEST, WIDTH = 24.0, 200.0  # of a bar, and of all of them
@@ -31,12 +33,42 @@ def bar_width(chart: Chart) -> float:
 def chart_width(chart: Chart) -> float:
     """The width of all: that of the bars, or of the words above or below them."""
     words = max((text_width(peak.text, EM, True) for peak in chart.peaks), default=0.0)
-    return max(bar_width(chart) * len(chart.bars), words)
+    return max(width_of_bars(chart), words)
+
+
+def width_of_bars(chart: Chart) -> float:
+    """The width of the bars, or of what stands below their ends."""
+    ends = text_width(chart.first, EM) + APART + text_width(chart.last, EM)
+    return max(bar_width(chart) * len(chart.bars), ends)
+
+
+def is_at_end(chart: Chart, peak: Peak) -> bool:
+    """Whether words below are about the first or the last bar, and stand where its name would, beside the other."""
+    if not peak.below or not has_ends(chart) or peak.place not in (0, len(chart.bars) - 1):
+        return False
+    other = chart.last if peak.place == 0 else chart.first
+    return text_width(peak.text, EM, True) + 2 * APART + text_width(other, EM) <= bar_width(chart) * len(chart.bars)
+
+
+def labels_of_ends(chart: Chart) -> tuple[str, str]:
+    """What stands below the first and the last bar, but for that of which words tell more."""
+    taken = {peak.place for peak in chart.peaks if is_at_end(chart, peak)}
+    return "" if 0 in taken else chart.first, "" if len(chart.bars) - 1 in taken else chart.last
 
 
 def chart_size(chart: Chart) -> Point:
     """Width and height."""
-    return chart_width(chart), HIGH + ROW * len({peak.below for peak in chart.peaks})
+    return chart_width(chart), HIGH + ROW * (len({peak.below for peak in chart.peaks}) + has_row_of_ends(chart))
+
+
+def has_ends(chart: Chart) -> bool:
+    """Whether it is said what stands at the ends."""
+    return bool(chart.first or chart.last)
+
+
+def has_row_of_ends(chart: Chart) -> bool:
+    """Whether that stands in a row of its own."""
+    return has_ends(chart) and not any(is_at_end(chart, peak) for peak in chart.peaks)
 
 
 def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator[Mark]:
@@ -48,26 +80,36 @@ def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator
     for i, bar in enumerate(chart.bars):
         yield from bar_marks(bar, (left + i * each, ground), each, color if i not in told else "ink", owner)
     yield line((left, ground), (left + each * len(chart.bars), ground), GROUND, owner)
+    ends = [*end_marks(chart, (corner[0] + (wide - width_of_bars(chart)) / 2, ground), owner)]
+    yield from ends
     for peak in chart.peaks:
         x, half = left + (peak.place + 0.5) * each, text_width(peak.text, EM, True) / 2
         top = ground if peak.below else ground - (chart.bars[peak.place] or 0.0) * HIGH
-        base = ground + EM * ASCENT + TICK if peak.below else corner[1] + EM * ASCENT
-        end = ground + TICK if peak.below else base + DESCENT * EM
-        if abs(top - end) > 1:
+        base = ground + EM * ASCENT + TICK + ROW * has_row_of_ends(chart) if peak.below else corner[1] + EM * ASCENT
+        end = base - EM * ASCENT if peak.below else base + DESCENT * EM
+        if abs(top - end) > 1 and not (peak.below and any(is_over(x, label) for label in ends)):
             yield line((x, min(top, end)), (x, max(top, end)), LEADER, owner)
         middle = min(max(x, corner[0] + half), corner[0] + wide - half)
-        yield Label(middle, base, peak.text, EM, color, True, False, "middle", owner, WORDS)
-        if peak.below:
-            span = (left, left + each * len(chart.bars))
-            yield from end_marks(chart, span, (middle - half, middle + half), base, owner)
+        if is_at_end(chart, peak):
+            middle = left + (half if peak.place == 0 else each * len(chart.bars) - half)
+        yield Label(middle, base, peak.text, EM, "ink", True, False, "middle", owner, WORDS)
 
 
-def end_marks(chart: Chart, span: Point, taken: Point, base: float, owner: str) -> Iterator[Mark]:
-    """What the first and the last bar are, below them, where nothing else stands."""
-    if span[0] + text_width(chart.first, EM) + APART <= taken[0]:
-        yield Label(span[0], base, chart.first, EM, "muted", anchor="start", owner=owner, part="line.name")
-    if span[1] - text_width(chart.last, EM) - APART >= taken[1]:
-        yield Label(span[1], base, chart.last, EM, "muted", anchor="end", owner=owner, part="line.name")
+def end_marks(chart: Chart, start: Point, owner: str) -> Iterator[Label]:
+    """What the first and the last bar are, below them."""
+    base, (first, last) = start[1] + EM * ASCENT + TICK, labels_of_ends(chart)
+    if first:
+        yield Label(start[0], base, first, EM, "muted", anchor="start", owner=owner, part="line.name")
+    if last:
+        end = start[0] + width_of_bars(chart)
+        yield Label(end, base, last, EM, "muted", anchor="end", owner=owner, part="line.name")
+
+
+def is_over(x: float, label: Label) -> bool:
+    """Whether a text at an end of the ground is there."""
+    width = text_width(label.text, label.size) + TICK
+    start = label.x if label.anchor == "start" else label.x - width
+    return start - TICK <= x <= start + width
 
 
 def bar_marks(bar: float | None, foot: Point, wide: float, color: str, owner: str) -> Iterator[Mark]:

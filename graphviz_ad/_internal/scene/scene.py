@@ -51,7 +51,7 @@ class Peak:
 class Chart:
     """Bars from a common ground up, each as high as from 0 to 1; of what is not finite None, and −1 of what is unknown.
     ``peaks`` are told in words, at most one above and one below; below the ends stands what they are, ``first`` and
-    ``last``, where there is room.
+    ``last``.
     """
 
     bars: tuple[float | None, ...]

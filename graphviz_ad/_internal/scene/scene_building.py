@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.grids import grid_size
 from graphviz_ad._internal.scene.paint import TERMS, box_size, label_size, type_of_line
-from graphviz_ad._internal.scene.scene import Arrow, Box, Change, Group, Line, Scene
+from graphviz_ad._internal.scene.scene import NO_SHADE, Arrow, Box, Change, Grid, Group, Line, Scene
 from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.frames import ModulePath, frame_around, within_frame
@@ -223,7 +223,7 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
         yield "gradient"
     words = [line for arrow in arrows for line in arrow.lines]
     grids = [line.grid for line in (*words, *(line for box in boxes for line in box.lines)) if line.grid is not None]
-    if any(grid.chart is None for grid in grids):
+    if any(grid.chart is None and not is_without_shades(grid) for grid in grids):
         yield "grid"
     rings = {ring.kind for grid in grids for ring in grid.rings}
     yield from (role for kind, role in RINGS_IN_LEGEND.items() if kind in rings)
@@ -236,3 +236,8 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
         for role in ("local", "matrix", "factor", "rule", "contribution", "broadcast", "upstream", "tie", "cut")
         if role in roles
     )
+
+
+def is_without_shades(grid: Grid) -> bool:
+    """Whether the elements of a grid have no colours that would say something."""
+    return bool(grid.rows) and all(shade == NO_SHADE for row in grid.shades for shade in row)

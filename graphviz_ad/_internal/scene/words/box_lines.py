@@ -29,7 +29,7 @@ from graphviz_ad._internal.scene.words.cards import (
     statistic,
     what_it_is,
 )
-from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, told_of_copies
+from graphviz_ad._internal.scene.words.copy_charts import OF_PARAMETERS, Scales, told_of_copies
 from graphviz_ad._internal.scene.words.short_text import (
     as_term,
     end_of_name,
@@ -45,7 +45,7 @@ from graphviz_ad._internal.scene.words.short_text import (
     signed_term,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
-from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, image_of, value_grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import NO_SHADE, Tensors, grid_of, image_of, value_grid_of
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
@@ -55,6 +55,7 @@ GLUE = "\u00a0"  # a space at which no line ends
 FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
+LEAST_KEPT = 1000  # bytes, of which a box says that they are kept
 TINIEST = 1e-300  # of a norm of which a logarithm is taken
 
 
@@ -144,15 +145,16 @@ def module_title(node: Node, name: str, *, brief: bool = False, known: bool = Fa
     facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
-    if node.saved_bytes:
-        facts.append(f"keeps {readable_bytes(node.saved_bytes)}")
+    kept = node.saved_bytes or 0
+    if kept >= LEAST_KEPT:
+        facts.append(f"keeps {readable_bytes(kept)}")
     told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
     sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
     return [
         Line("name", shortened_text(end_of_path(name, room), room) + often, "alike" if often else ""),
         *numbered("kind", told),
-        *(Line("kind", text, "kept" if node.saved_bytes else "", len(told)) for text in sizes),
+        *(Line("kind", text, "kept" if kept >= LEAST_KEPT else "", len(told)) for text in sizes),
     ]
 
 
@@ -244,12 +246,25 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
         return line
     if line.kind == "spread":
         around, *others = snapshot_parts(snap, 0, 0, 0)[1]
-        rest = {around: "", ", ".join((around, *others)): ", ".join(others)}.get(line.text, line.text)
-        return replace(line, text=rest) if rest else None
+        return None if line.text in (around, *others, ", ".join((around, *others))) else line
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
     return replace(line, role="value" if is_uniform(snap) else "statistic", kind="", text=said, grid=grid)
+
+
+def plainly(snap: Snapshot | None, line: Line) -> Line:
+    """The line as it stands among folds: what elements are like without how far they go, and whole numbers, as those of
+    tokens and classes, without shades, as their size says nothing.
+    """
+    if snap is None:
+        return line
+    if line.kind == "spread" and statistic(snap) and line.text == ", ".join(snapshot_parts(snap, 0, 0, 0)[1]):
+        return replace(line, text=statistic(snap))
+    if line.grid is not None and line.grid.rows and is_of_numbers(snap):
+        shades = tuple([tuple([NO_SHADE] * len(row)) for row in line.grid.shades])
+        return replace(line, grid=replace(line.grid, shades=shades))
+    return line
 
 
 def value_of_result(port: Port, tensors: Tensors, *, meant: bool) -> list[Line]:
@@ -355,17 +370,23 @@ def has_only_type(port: Port) -> bool:
 
 
 def gradients(
-    node: Node, parts: Sequence[str], tensors: Tensors, later: str = "", *, brief: bool = False
+    node: Node,
+    parts: Sequence[str],
+    tensors: Tensors,
+    later: str = "",
+    *,
+    brief: bool = False,
+    scales: Scales | None = None,
 ) -> list[Line]:
     """The lines that show the gradient of the output with respect to this node; ``parts``: the sum that it is, line
     by line, where that is to be shown; ``later`` is the name of a later value of the same leaf that has the gradient;
-    ``brief``: of a module that of its parameters alone.
+    ``brief``: of a module that of its parameters alone; ``scales`` are those of all charts of the picture.
     """
     if is_constant(node):
         return []
     label = gradient_label(node)
     if node.is_of_steps:
-        return numbered("gradient", [*told_of_copies(node)], "of result")
+        return numbered("gradient", [*told_of_copies(node, scales)], "of result")
     if holds_parameters(node) and node.parameter_norm is not None:
         return numbered("gradient", [f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"], "inside")
     if holds_parameters(node) and all(port.grad is None for port in node.ports):
@@ -379,14 +400,14 @@ def gradients(
             else gradient_of_alike([named_result(node, place) for place in places], places[0], label)
             for places in alike(node)[:MOST_RESULTS]
         ]
-        inside = lines_inside(node, brief=brief)
+        inside = lines_inside(node, scales, brief=brief)
         return [*found, *(replace(line, number=len(node.ports) + line.number) for line in inside)]
     if later:
         return [Line("gradient", f"{label} at {later}")]
     total = node.ports[0].grad_total
     if total is None or total == node.ports[0].grad:
-        return [*gradient_of_result(node, label, tensors, brief=brief), *numbered("sum", parts)]
-    own = gradient_of_result(node, "this pass", tensors)
+        return [*gradient_of_result(node, label, tensors, scales, brief=brief), *numbered("sum", parts)]
+    own = gradient_of_result(node, "this pass", tensors, scales)
     accumulated = f".grad {flow_text(total) or f'norm {short_number(total.norm)}'}"  # after a later pass
     return [*own, Line("gradient", accumulated, number=len(own))]
 
@@ -411,30 +432,30 @@ def gradient_or_norm(grad: Snapshot | None, label: str) -> str:
     return f"{label} {short}" if norm is None else f"‖{label}‖ {short_number(norm)}"
 
 
-def lines_inside(node: Node, *, brief: bool) -> list[Line]:
+def lines_inside(node: Node, scales: Scales | None, *, brief: bool) -> list[Line]:
     """The lines of the gradients of the parameters in a box, and of how those of copies differ."""
     measured = node.copies is not None and node.copies.measure != PARAMETERS
     return [
         replace(line, kind="of result") if measured and (i > 0 or node.parameter_norm is None) else line
-        for i, line in enumerate(numbered("gradient", of_parameters(node, brief=brief), "inside"))
+        for i, line in enumerate(numbered("gradient", of_parameters(node, scales, brief=brief), "inside"))
     ]
 
 
-def of_parameters(node: Node, *, brief: bool = False) -> list[str | Grid]:
+def of_parameters(node: Node, scales: Scales | None, *, brief: bool = False) -> list[str | Grid]:
     """The gradients of the parameters in a box, and how those of copies differ, or which layer in it is out of the
     usual; ``brief``: no more than that one is.
     """
     if node.parameter_norm is None:
-        return [*told_of_copies(node)]
+        return [*told_of_copies(node, scales)]
     if node.copies is not None and node.copies.measure == PARAMETERS and node.copies.extremes is not None:
-        return [*told_of_copies(node)]
+        return [*told_of_copies(node, scales)]
     own = f"{OF_PARAMETERS} {short_number(node.parameter_norm)}"
     if not node.far_off or node.copies is not None:
-        return [own, *told_of_copies(node)]
+        return [own, *told_of_copies(node, scales)]
     name, norm = max(node.far_off, key=lambda each: abs(math.log(max(each[1], TINIEST))))
     if brief or name == node.op:
-        return [f"⚠ {own}", *told_of_copies(node)]
-    return [own, f"⚠ {short_number(norm)} in {end_of_name(name)}", *told_of_copies(node)]
+        return [f"⚠ {own}", *told_of_copies(node, scales)]
+    return [own, f"⚠ {short_number(norm, digits=2)} in {end_of_name(name)}", *told_of_copies(node, scales)]
 
 
 def gradient_label(node: Node) -> str:
@@ -442,9 +463,11 @@ def gradient_label(node: Node) -> str:
     return ".grad" if node.kind == "leaf" else "grad"
 
 
-def gradient_of_result(node: Node, label: str, tensors: Tensors, *, brief: bool = False) -> list[Line]:
+def gradient_of_result(
+    node: Node, label: str, tensors: Tensors, scales: Scales | None, *, brief: bool = False
+) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
-    grad, inside = node.ports[0].grad, lines_inside(node, brief=brief)
+    grad, inside = node.ports[0].grad, lines_inside(node, scales, brief=brief)
     is_module, of_norm = node.kind == "module", "held" if node.kind == "leaf" else "of result"
     if grad is None:
         return following([Line("gradient", f"{label} None", "absent")], inside)

@@ -4,30 +4,99 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from graphviz_ad._internal.graph.box_facts import OF_FUNCTION, OF_MODULE, OF_OPERATION, Step
 from graphviz_ad._internal.operations.rules import rule
+from graphviz_ad._internal.operations.traits import DROPS
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 MOST_LINES, MOST_OPERATIONS, MOST_IN_ROUND = 2, 3, 6  # of what is in a box; steps that are a round
 STEPS_ROOM, WIDE, LONGEST_PIECE, EACH = 34, 44, 48, "each: "  # characters; before what is in each of a row
 
 
-def lines_of_steps(steps: Sequence[Step], *, is_layer: bool, room: int = STEPS_ROOM) -> list[str]:
+def lines_of_steps(
+    steps: Sequence[Step], *, is_layer: bool, room: int = STEPS_ROOM, around: str | None = None
+) -> list[str]:
     """What ran, in order; of what is mostly a row of modules of one class, what ran in each of them in a line of its
     own. Nothing of a layer that is no more than operations, as its class says what it is, nor of many of them.
+    ``around`` is the class of the module that the steps are of.
     """
-    room = WIDE if any(step.times > 1 for step in rows_joined(steps)) else room
+    joined = rows_joined(steps)
+    room = WIDE if any(step.times > 1 for step in joined) else room
     bare = all(step.kind == OF_OPERATION for step in steps)
     if (bare and (is_layer or len(steps) > MOST_OPERATIONS)) or (len(steps) < 2 and not bare and steps[0].times == 1):
         return []
-    joined = rows_joined(steps)
     main = max(joined, key=lambda step: step.times)
     if main.times == 1 or not main.inner:
-        return in_lines(pieces_of(joined), MOST_LINES, room)
-    pieces = pieces_of(joined)
-    row = next(piece for piece in pieces if said_of_step(main) in piece.text)
-    return [*in_lines(pieces, 1, room, main=row), *in_lines(pieces_of(main.inner), 1, room, EACH)]
+        return fitting(joined, MOST_LINES, room, around=around)
+    return [
+        *fitting(joined, 1, room, around=around, main=joined.index(main)),
+        *fitting(main.inner, 1, room, EACH, around=main.name),
+    ]
+
+
+def fitting(
+    steps: Sequence[Step], most: int, room: int, before: str = "", *, around: str | None = None, main: int | None = None
+) -> list[str]:
+    """Steps in so few lines: all where they have room there, else without dropout, then in lines as wide as any, and at
+    last without those of which there is least to tell, but never without that at the place ``main``.
+    """
+    named = shortly_named(steps, around)
+    telling = [i for i, step in enumerate(named) if not is_dropout(step)]
+    brief = without_others(named, telling) or named
+    for said, wide in ((named, room), (brief, room), (brief, WIDE)):
+        lines = broken(pieces_of(said), wide, before)
+        if len(lines) <= most:
+            return lines
+    pieces = pieces_of(brief)
+    row = next((piece for piece in pieces if main is not None and said_of_step(named[main]) in piece.text), None)
+    return in_lines(pieces, most, WIDE, before, row)
+
+
+Joined = TypeVar("Joined", Step, "Piece")
+
+
+def without_others(told: Sequence[Joined], kept: Sequence[int]) -> list[Joined]:
+    """Those that are ``kept``; one reads what the one before makes, be it by way of those that are not."""
+    starts = [0, *(place + 1 for place in kept)]
+    return [
+        replace(told[end], joined=i > 0 and all(each.joined for each in told[start : end + 1]))
+        for i, (start, end) in enumerate(zip(starts, kept, strict=False))
+    ]
+
+
+def is_dropout(step: Step) -> bool:
+    """Whether a step is no more than a dropout, of which a box has enough."""
+    return step.kind == OF_OPERATION and step.name in DROPS
+
+
+def shortly_named(steps: Sequence[Step], around: str | None) -> list[Step]:
+    """The steps, modules of the family of the class around them without the words that all of these begin with:
+    "SelfAttention" of a "T5LayerSelfAttention" in a "T5Block".
+    """
+    family = words_of(around or "")[:1]
+    classes = {step.name: words_of(step.name) for step in steps if step.inner}
+    if not classes or not family or any(words[:1] != family for words in classes.values()):
+        return [*steps]
+    shared = shared_words([*classes.values()] if len(classes) > 1 else [*classes.values(), words_of(around or "")])
+    short = {name: "".join(words[shared:]) for name, words in classes.items()}
+    return [replace(step, name=short.get(step.name) or step.name) for step in steps]
+
+
+def words_of(name: str) -> list[str]:
+    """The words of the name of a class: "T5", "Layer", "FF"."""
+    starts = [
+        i
+        for i, letter in enumerate(name)
+        if i == 0 or (letter.isupper() and (not name[i - 1].isupper() or name[i + 1 : i + 2].islower()))
+    ]
+    return [name[i:j] for i, j in zip(starts, [*starts[1:], len(name)], strict=False)]
+
+
+def shared_words(names: Sequence[Sequence[str]]) -> int:
+    """With how many words all of these begin."""
+    return next((i for i, words in enumerate(zip(*names, strict=False)) if len({*words}) > 1), min(map(len, names)))
 
 
 def rows_joined(steps: Sequence[Step]) -> list[Step]:
@@ -92,18 +161,16 @@ def said_of_step(step: Step) -> str:
 
 
 def in_lines(pieces: Sequence[Piece], most: int, room: int, before: str = "", main: Piece | None = None) -> list[str]:
-    """Pieces in so few lines; where they have no room there, those in which least is done are left out, first those in
-    the middle, and never the ``main`` one.
+    """Pieces in so few lines; where they have no room there, those in which least is done are left out, of these first
+    the longest, which make most room, and of those in the middle; and never the ``main`` one. Dots at the end say so.
     """
-    kept = list(pieces)
-    while len(broken(kept, room, before)) > most:
-        places = [i for i, piece in enumerate(kept) if piece not in (LEFT_OUT, main)]
-        if len(kept) < 3 or len(places) < (1 if main in kept else 2):
-            break
-        at = min(places, key=lambda i: (kept[i].weight, abs(2 * i - len(kept) + 1), -i))
-        kept[at] = LEFT_OUT
-        kept = [piece for i, piece in enumerate(kept) if piece is not LEFT_OUT or kept[i - 1 : i] != [LEFT_OUT]]
-    lines = broken(kept, room, before)
+    kept, shown = [*pieces], [*pieces]
+    while len(broken(shown, room, before)) > most and len(kept) > 1:
+        places = [i for i, piece in enumerate(kept) if piece != main]
+        out = min(places, key=lambda i: (kept[i].weight, -len(kept[i].text), abs(2 * i - len(kept) + 1), -i))
+        kept = without_others(kept, [i for i in range(len(kept)) if i != out])
+        shown = [*kept, LEFT_OUT]
+    lines = broken(shown, room, before)
     last = " ".join(lines[most - 1 :])
     return [*lines[: most - 1], *([shortened_text(last, LONGEST_PIECE)] if last else [])]
 
@@ -112,7 +179,7 @@ def broken(pieces: Sequence[Piece], room: int, before: str) -> list[str]:
     """Pieces in lines that have room, with an arrow before each that reads what the one before it makes."""
     lines = [before]
     for i, piece in enumerate(pieces):
-        sign = "" if i == 0 else " →" if piece.joined or LEFT_OUT in (piece, pieces[i - 1]) else ","
+        sign = "" if i == 0 else " →" if piece.joined else ","
         if i and len(lines[-1]) + len(sign) + 1 + len(piece.text) > room:
             lines[-1] += sign
             lines.append(piece.text)

@@ -80,7 +80,7 @@ def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
     """
     if node.steps:
         room = WIDE if node.copies is not None and node.copies.extremes is not None else STEPS_ROOM
-        return lines_of_steps(node.steps, is_layer=node.call_op is not None, room=room)
+        return lines_of_steps(node.steps, is_layer=node.call_op is not None, room=room, around=node.call_op)
     if node.statement is not None and node.call_op is None:  # a line, whose name says what it calls
         return []
     whole = max(node.inside // (node.copies.count if node.copies is not None else 1), 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from graphviz_ad._internal.graph.box_facts import neighbours_in
 from graphviz_ad._internal.graph.graph import Node
-from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, UNITS, Copies, named_copy
+from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, UNITS, Copies
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.scene import Chart, Grid, Peak
 
@@ -27,23 +28,58 @@ FEW = 3  # copies, whose norms are written one by one
 UNKNOWN, UNSAID = -1.0, "·"
 
 
-def told_of_copies(node: Node) -> Iterator[str | Grid]:
+@dataclass(frozen=True)
+class Scales:
+    """What all charts of a picture share: per measure the least and the most of what they show, whether their bars are
+    logarithms, in which box that is said, and how many there are.
+    """
+
+    ranges: Mapping[str | None, tuple[float, float]]
+    steep: bool = False
+    said_at: str = ""
+    count: int = 0
+
+
+def scales_of(nodes: Iterable[Node]) -> Scales:
+    """The scales of the charts in the boxes of these nodes."""
+    shown = {node.key: copies for node in nodes if (copies := copies_told(node)) is not None and has_chart(copies)}
+    ranges: dict[str | None, tuple[float, float]] = {}
+    for copies in shown.values():
+        low, high = copies.extremes or (0.0, 0.0)
+        least, most = ranges.get(copies.measure, (low, high))
+        ranges[copies.measure] = min(least, low), max(most, high)
+    steep = any(most > STEEP * least for least, most in ranges.values())
+    return Scales(ranges, steep, next(iter(shown), ""), len(shown))
+
+
+def copies_told(node: Node) -> Copies | None:
+    """The copies in a box, or the neighbours of one class that are most of it."""
+    return node.copies if node.copies is not None else neighbours_in(node.parts, node.inside)
+
+
+def has_chart(copies: Copies) -> bool:
+    """Whether copies are told by a chart: they are many, and not about the same."""
+    least, most = copies.extremes or (0.0, 0.0)
+    return copies.count > FEW and most - (least + most) / 2 > ALIKE * (least + most) / 2
+
+
+def told_of_copies(node: Node, scales: Scales | None = None) -> Iterator[str | Grid]:
     """How the gradients of the copies in a box differ, or of the neighbours of one class that are most of it."""
-    copies = node.copies if node.copies is not None else neighbours_in(node.parts, node.inside)
+    copies = copies_told(node)
     if copies is None or copies.extremes is None:
         return
     least, most = copies.extremes
     said = f"{MEASURED[copies.measure]} of each {UNITS[copies.measure]}"
     if copies.count <= FEW:
         yield f"{MEASURED[copies.measure]} {', '.join(said_of_norm(place, copies) for place in range(copies.count))}"
-        return
-    middle = (least + most) / 2
-    if most - middle <= ALIKE * middle or copies.count < 2:
-        yield f"{said}: about {short_number(middle, digits=2)}"
+    elif has_chart(copies):
+        shared = scales or scales_of([node])
+        told = shared.steep and shared.said_at == node.key
+        yield chart_of(copies, said, shared, (" (all charts)" if shared.count > 1 else "") if told else None)
+    else:
+        yield f"{said}: about {short_number((least + most) / 2, digits=2)}"
         if most > least:
             yield f"{peak_text(copies, 'least', least)}, {peak_text(copies, 'most', most)}"
-        return
-    yield chart_of(copies, said)
 
 
 def said_of_norm(place: int, copies: Copies) -> str:
@@ -52,28 +88,44 @@ def said_of_norm(place: int, copies: Copies) -> str:
     return f"{'⚠ ' if place in copies.far_off else ''}{UNSAID if norm is None else short_number(norm, digits=2)}"
 
 
-def chart_of(copies: Copies, said: str) -> Grid:
-    """The chart of how copies differ."""
+def chart_of(copies: Copies, said: str, scales: Scales, where: str | None = None) -> Grid:
+    """The chart of how copies differ; ``where`` bars are logarithms is said if this is the place to say so."""
     least, most = copies.extremes or (0.0, 0.0)
     size = -(-copies.count // MOST_BARS)
     norms = [shown_of(copies.norms[i : i + size]) for i in range(0, copies.count, size)]
-    steep = most > STEEP * least
     told = {word: peak_text(copies, word, norm) for word, norm in (("most", most), ("least", least))}
     peaks = (
         Peak(place_of(copies, most) // size, told["most"]),
         Peak(place_of(copies, least) // size, told["least"], below=True),
     )
-    more = [*([f"each bar the least of {size}"] if size > 1 else []), *(["log scale"] if steep else [])]
+    more = [*([f"each bar the least of {size}"] if size > 1 else []), *([] if where is None else [f"log scale{where}"])]
     heading = ", ".join((said, *more))
-    chart = Chart(tuple(heights(norms, least, most, steep=steep)), peaks, *map(last_part, (copies.first, copies.last)))
+    bars = heights(norms, *scales.ranges.get(copies.measure, (least, most)), steep=scales.steep)
+    first, last = number_at(copies, 0), number_at(copies, copies.count - 1)
+    chart = Chart(tuple(bars), peaks, f"{UNITS[copies.measure]} {first}", last)
     return Grid(f"{said}: {', '.join(told.values())}", heading, (), (), chart=chart)
 
 
 def peak_text(copies: Copies, word: str, norm: float) -> str:
-    """ "least 1.4 at layers.27", or "at step 7", with a sign before what is out of the usual."""
-    mark = "⚠ " if place_of(copies, norm) in copies.far_off else ""
+    """ "least 1.4 at layers.27", "most 0.5 at step 200", with a sign before what is out of the usual."""
+    place = place_of(copies, norm)
+    mark = "⚠ " if place in copies.far_off else ""
     name = (copies.least if word == "least" else copies.most) or ""
-    return f"{mark}{word} {short_number(norm, digits=2)} at {named_copy(end_of_name(name), copies.measure)}"
+    where = end_of_name(name) if is_module(copies) else f"{UNITS[copies.measure]} {number_at(copies, place)}"
+    return f"{mark}{word} {short_number(norm, digits=2)} at {where}"
+
+
+def is_module(copies: Copies) -> bool:
+    """Whether copies are told apart by the modules that they are, rather than by their numbers."""
+    return copies.measure == PARAMETERS
+
+
+def number_at(copies: Copies, place: int) -> str:
+    """The number of one of the copies: of a module in a list its own there, else its place among all, from 1 on."""
+    ends = {0: last_part(copies.first), copies.count - 1: last_part(copies.last)}
+    if is_module(copies) and all(each.isdigit() for each in ends.values()):
+        return ends.get(place, "")
+    return f"{copies.start + place + 1:,}"
 
 
 def place_of(copies: Copies, norm: float) -> int:
@@ -90,9 +142,11 @@ def shown_of(norms: Sequence[float | None]) -> float | None:
 
 
 def heights(norms: Sequence[float | None], least: float, most: float, *, steep: bool) -> Iterator[float | None]:
-    """How high each bar is: as large as its norm, from 0 up, or as its logarithm, from a little above 0 up."""
+    """How high each bar is where all are from ``least`` to ``most``: as large as its norm, from 0 up, or as its
+    logarithm, from a little above 0 up.
+    """
     known = [norm for norm in norms if norm is not None and 0 < norm < math.inf]
-    low = math.log(min(known)) if known else 0.0
+    low = math.log(least if least > 0 else min(known, default=1.0))
     span = (math.log(most) - low if most > 0 else 0.0) or 1.0
     for norm in norms:
         if norm is None:

@@ -17,6 +17,7 @@ from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import DIGITS, type_label, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
+from graphviz_ad._internal.scene.words.copy_charts import Scales, scales_of
 from graphviz_ad._internal.scene.words.frames import ModulePath, frames_of, within_frame
 from graphviz_ad._internal.scene.words.moved_elements import (
     MovedElements,
@@ -267,13 +268,12 @@ class Describer:
         if not self.options.values:
             return box_lines.type_lines(node)
         unknown = all(port.value is None and port.shape is None for port in node.ports)
-        return (
-            []
-            if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node))
-            else box_lines.value_lines(
-                node, self.options.tensors, meant=not alarms(self.graph, node), typed=not self.has_types_on_edges(node)
-            )
-        )
+        if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node)):
+            return []
+        meant, typed = not alarms(self.graph, node), not self.has_types_on_edges(node)
+        found = box_lines.value_lines(node, self.options.tensors, meant=meant, typed=typed)
+        one = node.ports[0].value if not node.ports[1:] else None
+        return [box_lines.plainly(one, line) for line in found] if self.options.shapes else found
 
     def has_types_on_edges(self, node: Node) -> bool:
         """Whether the types of the results of a node stand on its edges, or are those of what it was given."""
@@ -305,7 +305,7 @@ class Describer:
     def gradients(self, node: Node, sums: tuple[str, ...], later: str) -> list[Line]:
         """The lines that show the gradient of a node."""
         shown, tensors = self.sum_in_box(node, sums), self.options.tensors
-        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief)
+        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief, scales=self.scales)
 
     def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of the sum that a box says its gradient is."""
@@ -334,12 +334,17 @@ class Describer:
         return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
 
     @cached_property
+    def scales(self) -> Scales:
+        """What all charts of the picture share."""
+        return scales_of(self.graph.node_list)
+
+    @cached_property
     def first_of_class(self) -> frozenset[str]:
         """The folded modules that are the first of their class, or have something else in them."""
         found: dict[object, str] = {}
         for node in self.graph.node_list:
             if node.kind == "module":
-                names = tuple([(step.name, tuple([each.name for each in step.inner])) for step in node.steps])
+                names = tuple([(step.name, step.times, *[each.name for each in step.inner]) for step in node.steps])
                 found.setdefault((node.call_op, names) if node.call_op and names else node.key, node.key)
         return frozenset(found.values())
 
@@ -391,6 +396,8 @@ class Describer:
                 return None
             text = to_unicode(back.local or "0", letters)
             if text == "0" and self.graph.nodes[edge.head].kind in PROGRAM_KINDS:
+                return None
+            if text == "0" and self.options.shapes:  # rules belong to pictures that show how one is applied
                 return None
             if text == "0":
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
