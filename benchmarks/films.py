@@ -54,11 +54,13 @@ def program(nodes: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
 
 
 def film(nodes: int) -> gad.Animation:
-    """Sixty steps of its film, one after the other and, where there are fewer, again."""
+    """Sixty steps of its film at rest, all of it in sight, one after the other and, where there are fewer, again."""
     animation = gad.trace(program(nodes), 0.5, 0.3).animate()
     steps = (animation.steps * FRAMES)[:FRAMES]
     holds = (animation.film.holds * FRAMES)[:FRAMES]
-    return replace(animation, film=replace(animation.film, steps=steps, holds=holds, views=(), moves=(), speed=SPEED))
+    return replace(
+        animation, film=replace(animation.film, steps=steps, holds=holds, views=(), moves=(), speed=SPEED, motion=False)
+    )
 
 
 # The competitor
