@@ -338,8 +338,9 @@ class Sheet:
         """
         copied = with_copies(self.scene)
         found = [copied, self.scene] if copied is not self.scene else [copied]
-        beside: list[tuple[Scene, float, Leaves]] = [(drawn, READ, LEAVES_BESIDE) for drawn in found]
-        for drawn, worth, leaves in (*beside, (self.scene, AHEAD, LEAVES_AHEAD), (self.scene, APART, LEAVES_APART)):
+        ways: list[tuple[Scene, float, Leaves]] = [(drawn, READ, LEAVES_BESIDE) for drawn in found]
+        ways += [(self.scene, AHEAD, LEAVES_AHEAD), (self.scene, APART, LEAVES_APART)]
+        for drawn, worth, leaves in ways:
             for flow in self.bench.flows:
                 for rows, more in self.read(replace(drawn, direction=flow), leaves=leaves):
                     yield rows, self.scale(rows.scene, rows.size), worth * more
