@@ -321,7 +321,7 @@ gc.disable()
 
 def once():
     module = torch.nn.Linear(3, 4)
-    graph = gad.trace(module, torch.randn(2, 3))
+    graph = gad.trace(lambda x: module(x).sum(), torch.randn(2, 3))
     return weakref.ref(module), graph
 
 known, graph = once()
