@@ -20,7 +20,7 @@ from graphviz_ad._internal.maths.number_format import (
     without_signs_of_zeros,
 )
 from graphviz_ad._internal.operations.traits import CHOICES
-from graphviz_ad._internal.scene.scene import Grid, Line
+from graphviz_ad._internal.scene.scene import NO_SHADE, Grid, Line
 from graphviz_ad._internal.scene.words.cards import (
     is_of_numbers,
     lines_of_contents,
@@ -44,7 +44,7 @@ from graphviz_ad._internal.scene.words.short_text import (
     signed_term,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
-from graphviz_ad._internal.scene.words.tensor_grids import NO_SHADE, Tensors, grid_of, image_of, value_grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, image_of, value_grid_of
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
@@ -463,7 +463,7 @@ def gradient_label(node: Node) -> str:
 
 
 def gradient_of_result(
-    node: Node, label: str, tensors: Tensors, scales: Scales | None, *, brief: bool = False
+    node: Node, label: str, tensors: Tensors, scales: Scales | None = None, *, brief: bool = False
 ) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
     grad, inside = node.ports[0].grad, lines_inside(node, scales, brief=brief)
