@@ -245,21 +245,24 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
         return line
     if line.kind == "spread":
         around, *others = snapshot_parts(snap, 0, 0, 0)[1]
-        return None if line.text in (around, *others, ", ".join((around, *others))) else line
+        rest = {around: "", ", ".join((around, *others)): ", ".join(others)}.get(line.text, line.text)
+        return replace(line, text=rest) if rest else None
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
     return replace(line, role="statistic", kind="", text=said, grid=grid)
 
 
-def plainly(snap: Snapshot | None, line: Line) -> Line:
-    """The line as it stands among folds: what elements are like without how far they go, and whole numbers, as those of
-    tokens and classes, without shades, as their size says nothing.
+def plainly(snap: Snapshot | None, line: Line) -> Line | None:
+    """The line as it stands among folds, if it does: what elements are like without how far they go, and whole
+    numbers, as those of tokens and classes, without shades, as their size says nothing.
     """
     if snap is None:
         return line
-    if line.kind == "spread" and statistic(snap) and line.text == ", ".join(snapshot_parts(snap, 0, 0, 0)[1]):
-        return replace(line, text=statistic(snap))
+    if line.kind == "spread" and statistic(snap):
+        around, *others = snapshot_parts(snap, 0, 0, 0)[1]
+        found = {", ".join((around, *others)): statistic(snap), around: statistic(snap)}.get(line.text, line.text)
+        return replace(line, text=found) if found not in (*others, ", ".join(others)) else None
     if line.grid is not None and line.grid.rows and is_of_numbers(snap):
         shades = tuple([tuple([NO_SHADE] * len(row)) for row in line.grid.shades])
         return replace(line, grid=replace(line.grid, shades=shades))
