@@ -28,6 +28,7 @@ from graphviz_ad._internal.layouts.planning import (
     Engine,
     Manner,
     best_plan,
+    whole_size,
 )
 from graphviz_ad._internal.layouts.row_wrapping import wrapped
 from graphviz_ad._internal.maths.detail_levels import CALLS, LEVELS, LINES, MODULES, OPERATIONS
@@ -38,6 +39,7 @@ from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
 from graphviz_ad._internal.scene.bundles import bundled
 from graphviz_ad._internal.scene.fold_legend import legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
+from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 MOST_ON_A_SLIDE = 40  # nodes; more can never be read there
 # of a graph that is too large to be drawn as it stands: how many boxes of it are tried
 FEWER = {f"at most {boxes} boxes": boxes for boxes in (32, 24, 20, 16, 13, 10)}
+FEWEST = {f"at most {boxes} boxes": boxes for boxes in (7, 4, 1)}  # besides what was asked to be open
 DENSE = 9.0, 10.8  # points: the smallest and the usual letters of such a graph, where those of its place are larger
 WIDEST, TALLEST, LONGEST = 3.0, 2.0, 4.0  # sides of a picture, one to the other
 WHOLE_VIEW, MOST_WRAPPED = 2000.0, 3000  # points of a side; boxes
@@ -319,7 +322,9 @@ def chosen_still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks,
             return Still(found.graph, found.scene)
         return whole(subject(graph, look, asked, remarks), seen)
     place = place or seen.with_letters(least)
-    return planned(levels, dense(place) if levels.is_folded and least is None else place)
+    place = dense(place) if levels.is_folded and least is None else place
+    found = planned(levels, place)
+    return replace(found, scene=telling_small_letters(found.scene, place)) if look.expand else found
 
 
 def dense(place: Place) -> Place:
@@ -343,6 +348,8 @@ class Levels:
         """The levels, from the finest; one where it was chosen, or where modules are to be folded anyway."""
         if not self.are_chosen:
             return (self.look.detail,)
+        if self.look.expand:  # lines, calls and whole modules would close what was asked for
+            return (OPERATIONS, *FEWER, *FEWEST)
         if not self.is_folded:
             return tuple(LEVELS)
         counts = {OPERATIONS: BOXES, **FEWER}
@@ -371,7 +378,7 @@ class Levels:
     def on(self, name: str) -> Subject:
         """The graph on a level."""
         if name not in self.made:
-            boxes = FEWER.get(name)
+            boxes = {**FEWER, **FEWEST}.get(name)
             look = replace(self.look, detail=name) if boxes is None else replace(self.look, boxes=boxes)
             shown = subject(self.graph, look, self.asked, self.remarks)
             self.made[name] = replace(shown, is_part=self.is_folded)
@@ -411,6 +418,26 @@ def planned(levels: Levels, place: Place) -> Still:
     found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first), turning=first.is_part)
     shown = levels.on(names[found.level])
     return Still(shown.graph, shown.noted(found.scene, found.manner), place)
+
+
+def telling_small_letters(scene: Scene, place: Place) -> Scene:
+    """The scene of which something was asked to be open, with a note of how small its letters get for that in the
+    place, if they are smaller than can be read there.
+    """
+    smallest, usual = smallest_and_median(letter_sizes(scene))
+    (wanted, set_at), which = max(
+        (((place.smallest, smallest), "the smallest"), ((place.usual, usual), "most")),
+        key=lambda each: each[0][0] / each[0][1],
+    )
+
+    def told(letters: float) -> Scene:
+        said = f"So that all named in expand= is open, {which} letters are {letters:.1f} points, not {wanted:g}."
+        return replace(scene, notes=(*scene.notes, said))
+
+    size = scene.size or SQUARE
+    if place.scale(whole_size(scene, size, place)) * set_at >= wanted:
+        return scene
+    return told(set_at * place.scale(whole_size(told(wanted), size, place)))  # the note takes some room, too
 
 
 def scene_on(levels: Levels, name: str, manner: Manner) -> Scene:
