@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,6 +155,66 @@ def assert_hint_opens_one_box(graph: Graph, boxes: int) -> str:
     assert names[0] in (name, first, f"{titled(op)} {first_number(first)}") or names[0] in (op or "")
     assert len(after.node_list) > len(before.node_list)
     return str(names[0])
+
+
+def encoder_and_decoder() -> tuple[Callable[..., Tensor], Tensor, Tensor]:
+    torch.manual_seed(0)
+    t = nn.Transformer(8, 2, 2, 1, 8, 0.0, batch_first=True)
+    return lambda a, b: t(a, b).sum(), torch.randn(2, 6, 8), torch.randn(2, 5, 8)
+
+
+def stages_of_blocks(stages: int, blocks: int) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+
+    def block() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.LayerNorm(8), nn.Linear(8, 4), nn.Tanh())
+
+    return nn.Sequential(*(nn.Sequential(*(block() for _ in range(blocks))) for _ in range(stages))), torch.randn(2, 4)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize(
+    ("given_to_it", "fit", "hints"),
+    [
+        (encoder_and_decoder, "slide", 2),
+        (partial(stages_of_blocks, 3, 3), "column", 1),
+    ],
+)
+def test_each_hint_below_a_picture_opens_its_box_in_that_place_and_closes_none_that_was_asked_for(
+    given_to_it: Callable[[], Any], fit: Any, hints: int
+) -> None:
+    program, *operands = given_to_it()
+    graph = gad.trace(program, *operands)
+    asked: list[str] = []
+    picture = graph.plot(fit=fit)
+    for _ in range(hints):
+        (name,) = (note["opens"] for note in picture.graph.notes if note.kind == "parts in boxes")
+        assert name and not is_open(picture.graph, name)
+        asked.append(name)
+        picture = graph.plot(fit=fit, expand=asked)
+        assert [each for each in asked if not is_open(picture.graph, each)] == []
+
+
+def is_open(graph: Graph, module: str) -> bool:
+    """Whether something is seen that is in a module."""
+    return any(module in node.module for node in graph.node_list)
+
+
+def test_what_was_asked_for_is_open_in_a_small_graph_and_letters_that_are_small_for_it_are_told() -> None:
+    model, x = stages_of_blocks(2, 2)
+    graph = gad.trace(model, x)
+    assert not is_open(graph.plot(fit="slide").graph, "1.0")
+    told = []
+    for place in ("slide", (160.0, 120.0)):
+        picture = graph.plot(fit=place, expand="1.0")
+        assert is_open(picture.graph, "1.0")
+        assert any(node.kind == "module" for node in picture.graph.node_list)  # others are closed for it
+        told.append(re.findall(r"have ([\d.]+) points, not ([\d.]+)\.", " ".join(picture.scene.notes)))
+    ((letters, wanted),) = told[1]
+    assert (told[0], float(letters) < float(wanted)) == ([], True)
+    assert float(letters) in {round(float(size), 1) for size in re.findall('font-size="([^"]+)"', picture.to_svg())}
+    with pytest.raises(UnknownNameError, match=r"1\.7"):
+        graph.plot(expand="1.7")
 
 
 def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_ends() -> None:

@@ -322,9 +322,7 @@ def chosen_still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks,
             return Still(found.graph, found.scene)
         return whole(subject(graph, look, asked, remarks), seen)
     place = place or seen.with_letters(least)
-    place = dense(place) if levels.is_folded and least is None else place
-    found = planned(levels, place)
-    return replace(found, scene=telling_small_letters(found.scene, place)) if look.expand else found
+    return planned_open(levels, place) if look.expand else planned(levels, levels.letters_in(place))
 
 
 def dense(place: Place) -> Place:
@@ -342,6 +340,7 @@ class Levels:
     asked: PlotOptions
     remarks: Remarks
     made: dict[str, Subject] = field(default_factory=dict)
+    is_cut: bool = False  # though it is not too large: something of it is to be open, and all cannot be read
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -349,7 +348,7 @@ class Levels:
         if not self.are_chosen:
             return (self.look.detail,)
         if self.look.expand:  # lines, calls and whole modules would close what was asked for
-            return (OPERATIONS, *FEWER, *FEWEST)
+            return (OPERATIONS, *FEWER, *FEWEST) if self.is_folded else (OPERATIONS,)
         if not self.is_folded:
             return tuple(LEVELS)
         counts = {OPERATIONS: BOXES, **FEWER}
@@ -368,7 +367,12 @@ class Levels:
     @cached_property
     def is_folded(self) -> bool:
         """Whether the graph is too large to be drawn as it stands."""
-        return is_too_large(self.graph)
+        return self.is_cut or is_too_large(self.graph)
+
+    def letters_in(self, place: Place) -> Place:
+        """The place with the letters that such a graph has there, if nobody asked for others."""
+        chosen = smallest_letters(self.asked.font) or self.look.theme.letters
+        return dense(place) if self.is_folded and chosen is None else place
 
     @property
     def needed(self) -> Collection[str]:
@@ -420,6 +424,18 @@ def planned(levels: Levels, place: Place) -> Still:
     return Still(shown.graph, shown.noted(found.scene, found.manner), place)
 
 
+def planned_open(levels: Levels, place: Place) -> Still:
+    """The same where something was asked to be open: all of a graph that is not too large, if it can be read; else
+    other parts are closed for it, and at last letters are smaller, which is told.
+    """
+    seen = levels.letters_in(place)
+    found = planned(levels, seen)
+    told = telling_small_letters(found.scene, seen)
+    if told is found.scene or levels.is_folded or not levels.are_chosen:
+        return replace(found, scene=told)
+    return planned_open(replace(levels, made={}, is_cut=True), place)
+
+
 def telling_small_letters(scene: Scene, place: Place) -> Scene:
     """The scene of which something was asked to be open, with a note of how small its letters get for that in the
     place, if they are smaller than can be read there.
@@ -431,7 +447,7 @@ def telling_small_letters(scene: Scene, place: Place) -> Scene:
     )
 
     def told(letters: float) -> Scene:
-        said = f"So that all named in expand= is open, {which} letters are {letters:.1f} points, not {wanted:g}."
+        said = f"Letters are small so that all named in expand= is open: {which} have {letters:.1f} points, not {wanted:g}."
         return replace(scene, notes=(*scene.notes, said))
 
     size = scene.size or SQUARE

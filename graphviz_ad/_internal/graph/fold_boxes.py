@@ -55,6 +55,8 @@ def fold_to_boxes(
 ) -> Graph:
     """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
     if not focus and not is_too_large(graph, boxes or MOST_UNFOLDED):
+        if expand:  # all of it is open, but for names that are in none of it
+            cut_of(fold_tree(graph), Wish(BOXES, expand=tuple(expand)))
         return with_strips(graph)
     tree = fold_tree(graph)
     wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
