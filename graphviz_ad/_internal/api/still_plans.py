@@ -447,7 +447,8 @@ def telling_small_letters(scene: Scene, place: Place) -> Scene:
     )
 
     def told(letters: float) -> Scene:
-        said = f"Letters are small so that all named in expand= is open: {which} have {letters:.1f} points, not {wanted:g}."
+        how = f"{which} have {letters:.1f} points, not {wanted:g}"
+        said = f"Letters are small so that all named in expand= is open: {how}."
         return replace(scene, notes=(*scene.notes, said))
 
     size = scene.size or SQUARE
