@@ -5,7 +5,11 @@ from __future__ import annotations
 import copy
 import gc
 import linecache
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -258,3 +262,72 @@ def test_an_operation_of_a_long_graph_costs_few_calls() -> None:
 
     asked(10)  # what is done once a process
     assert (asked(60) - asked(10)) / 50 <= 113
+
+
+class Enough(Exception):
+    """As a handler of a signal raises it."""
+
+
+@pytest.mark.parametrize("error", [Enough("time is up"), MemoryError(), TimeoutError()], ids=lambda error: type(error))
+def test_what_comes_from_outside_while_a_graph_is_made_goes_on_as_it_is(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = traced()
+
+    def interrupted(graph: gad.Graph) -> gad.Graph:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(eager, "merge_calls", interrupted)
+        with pytest.raises(type(error)):
+            _ = graph.edges
+    assert files(graph) == files(traced())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_while_a_thread_makes_a_graph_waits_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph, begun, go_on = traced(), threading.Event(), threading.Event()
+    merged, process = eager.merge_calls, os.getpid()
+
+    def slow(made: gad.Graph) -> gad.Graph:
+        if os.getpid() == process:
+            begun.set()
+            go_on.wait()
+        return merged(made)
+
+    monkeypatch.setattr(eager, "merge_calls", slow)
+    asking = threading.Thread(target=lambda: graph.edges)
+    asking.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if graph.edges else 1)
+    go_on.set()
+    asking.join()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+ALONE = """
+import gc, weakref
+import torch
+import graphviz_ad as gad
+
+gc.collect()
+gc.disable()
+
+def once():
+    module = torch.nn.Linear(3, 4)
+    graph = gad.trace(lambda x: module(x).sum(), torch.randn(2, 3))
+    return weakref.ref(module), graph
+
+known, graph = once()
+assert known() is None
+"""
+
+
+def test_what_the_first_trace_of_a_process_is_of_dies_with_its_last_name() -> None:
+    subprocess.run([sys.executable, "-c", ALONE], check=True, timeout=100)

@@ -6,6 +6,7 @@ go of then.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from threading import RLock
@@ -17,6 +18,8 @@ from graphviz_ad._internal.graph.graph import Graph
 # what is not known before it is made
 LATE = ("node_list", "edges", "notes", "detail", "memory", "statements", "module_classes", "program")
 MAKING = "_making"
+OUTSIDE = (MemoryError, RecursionError, TimeoutError)
+OURS = ("builtins", "torch", "numpy", __name__.partition(".")[0])  # whose exceptions may come of a fault of ours
 DEFAULTS = {each.name: each.default for each in fields(Graph)}
 
 
@@ -34,23 +37,34 @@ class Making:
     def __init__(self, make: Callable[[], Graph]) -> None:
         """Nobody has asked yet."""
         self._make = make
-        self._one_at_a_time = RLock()
+        self._one_at_a_time, self._process = RLock(), os.getpid()
 
     def fill(self, graph: Graph) -> None:
         """Give the graph what it lacks."""
         own = graph.__dict__
+        if self._process != os.getpid():  # forked, maybe while a thread that is not here was making it
+            self._one_at_a_time, self._process = RLock(), os.getpid()
         with self._one_at_a_time:
             if MAKING not in own:  # somebody else has done it meanwhile
                 return
             try:
                 made = self._make().__dict__
             except Exception as error:
+                if comes_from_outside(error):
+                    raise
                 raise TraceError(
                     f"the program was recorded, but no graph could be made of it: {type(error).__name__}: {error}."
                     " Nothing is wrong with the program; please report this"
                 ) from error
             own.update({name: made[name] for name in LATE})
             del own[MAKING]
+
+
+def comes_from_outside(error: Exception) -> bool:
+    """Whether an exception is no fault of ours: the machine has too little of something, or a handler of the program
+    raised it meanwhile, as those of signals do.
+    """
+    return isinstance(error, OUTSIDE) or type(error).__module__.partition(".")[0] not in OURS
 
 
 class Late:

@@ -337,12 +337,16 @@ class Sheet:
         it, or apart.
         """
         copied = with_copies(self.scene)
-        found = [copied, self.scene] if copied is not self.scene else [copied]
-        beside: list[tuple[Scene, float, Leaves]] = [(drawn, READ, LEAVES_BESIDE) for drawn in found]
-        for drawn, worth, leaves in (*beside, (self.scene, AHEAD, LEAVES_AHEAD), (self.scene, APART, LEAVES_APART)):
-            for flow in self.bench.flows:
-                for rows, more in self.read(replace(drawn, direction=flow), leaves=leaves):
-                    yield rows, self.scale(rows.scene, rows.size), worth * more
+        for drawn in [copied, self.scene] if copied is not self.scene else [copied]:
+            yield from self.read_with(drawn, LEAVES_BESIDE, READ)
+        yield from self.read_with(self.scene, LEAVES_AHEAD, AHEAD)
+        yield from self.read_with(self.scene, LEAVES_APART, APART)
+
+    def read_with(self, drawn: Scene, leaves: Leaves, worth: float) -> Iterator[tuple[Rows, float, float]]:
+        """A scene whose leaves stand so, in each direction."""
+        for flow in self.bench.flows:
+            for rows, more in self.read(replace(drawn, direction=flow), leaves=leaves):
+                yield rows, self.scale(rows.scene, rows.size), worth * more
 
     def read(self, drawn: Scene, *, leaves: Leaves) -> Iterator[tuple[Rows, float]]:
         """A scene in rows as text is read, with how much more some are worth than others."""

@@ -196,7 +196,11 @@ def locals_of(frame: Frame) -> dict[str, Any]:
 def _references() -> int:
     frame = sys._getframe()
     inside = frame.f_locals
-    return sys.getrefcount(inside) if isinstance(inside, dict) else 0
+    count = sys.getrefcount(inside) if isinstance(inside, dict) else 0
+    if isinstance(inside, dict):
+        inside.clear()  # it holds the frame, as the frame does: all frames around it would stay, with what is in them
+    del frame
+    return count
 
 
 _ALONE = _references()
