@@ -12,14 +12,14 @@ from math import prod
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, operation
 from graphviz_ad._internal.graph.grad_history import ASIDE, STEP
 from graphviz_ad._internal.graph.graph import Edge, Node
-from graphviz_ad._internal.operations.training import DATA_SLOT, ELEMENTWISE, MOVES, OF_TWO_KINDS
+from graphviz_ad._internal.operations.training import DATA_SLOT, ELEMENTWISE, MOVES, OF_TWO_KINDS, WITH_BIAS
 from graphviz_ad._internal.operations.traits import JOINS
 
 
 def is_asked_for(course: Course, p: Parameter) -> bool:
     """Whether calls of `torch.autograd.grad` asked for its gradient, and for none of a parameter that is trained."""
     asked = _asked(p)
-    return p.name not in course.of_model and bool(asked) and not any(
+    return not is_made_to_learn(course, p) and bool(asked) and not any(
         asked & _asked(other) for other in course.parameters if is_trained(course, other)
     )  # fmt: skip
 
@@ -34,9 +34,14 @@ def is_trained(course: Course, p: Parameter) -> bool:
     return p.name in course.of_model or p.did(STEP)
 
 
+def is_made_to_learn(course: Course, p: Parameter) -> bool:
+    """Whether it is a parameter, of a module or alone, and no plain tensor that requires grad."""
+    return p.name in course.of_model or p.name in course.of_no_module
+
+
 def is_given(course: Course, p: Parameter) -> bool:
     """Whether some layer reads it as its data, one row for each of its own."""
-    if p.name in course.of_model or not p.shape:
+    if is_made_to_learn(course, p) or not p.shape:
         return False
     trained = {node.key for other in course.parameters if is_trained(course, other) for node in other.nodes}
     waiting, seen = list(p.nodes), {node.key for node in p.nodes}
@@ -46,7 +51,8 @@ def is_given(course: Course, p: Parameter) -> bool:
             head = course.graph.nodes[edge.head]
             beside = [other for other in course.graph.in_edges(head.key) if other.tail not in seen]
             weights = [node for other in beside if (node := _weight(course, head, other, trained)) is not None]
-            if weights and _reads_as_data(head, edge, tail, weights):
+            layer = weights or (beside and operation(head) in WITH_BIAS)  # its weight may be computed, as a normed one
+            if layer and _reads_as_data(head, edge, tail, weights):
                 return True
             mixed = weights or any(course.graph.nodes[other.tail].requires_grad for other in beside)
             if not mixed and head.key not in seen and _keeps_rows(head, edge, tail):

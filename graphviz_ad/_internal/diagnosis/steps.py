@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, WrittenLine, had_gradient, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
-from graphviz_ad._internal.diagnosis.given_leaves import is_asked_for, is_given
+from graphviz_ad._internal.diagnosis.given_leaves import is_asked_for, is_given, is_made_to_learn
 from graphviz_ad._internal.explain.consequences import is_root
 from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
@@ -209,7 +209,7 @@ def _left_out(course: Course, idle: Sequence[Parameter]) -> Iterator[Finding]:
     if idle and len(idle) < len(course.trainable):
         line = _line(course, "optimizer", beside=lambda _: True)
         modules = tuple(dict.fromkeys(p.module for p in idle))
-        sure = any(p.name in course.of_model for p in idle)
+        sure = any(is_made_to_learn(course, p) for p in idle)
         yield Finding(
             "not-in-optimizer", ERROR if course.optimizers else WARNING, idle[0].name if len(idle) == 1 else None,
             modules[0] if len(modules) == 1 else None, line or _step_source(course),
