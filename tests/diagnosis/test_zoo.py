@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from corpus import pretrained
-from diagnosis.styles import STYLES, Style
+from diagnosis.data_with_gradients import FORGOTTEN
+from diagnosis.data_with_gradients import HEALTHY as DATA_WITH_GRADIENTS
+from diagnosis.styles import HEAD, STYLES, Style
 from diagnosis.styles import diagnosed as styled
 from diagnosis.zoo import FAULTS, TWINS, Fault, diagnosed, diagnosed_twin
 from training_programs import HEALTHY, Program, Truth
 
 import graphviz_ad as gad
+from graphviz_ad._internal.cli.commands import main
 from graphviz_ad._internal.diagnosis.findings import NOTE
 
 WHOLE = bool(int(os.environ.get("FUZZ", "0")))
@@ -97,6 +101,34 @@ def test_a_healthy_model_of_transformers_alarms_nobody(name: str) -> None:
         optimizer.step()
     found = recording.graph.diagnose()
     assert [one for one in found.findings if one.severity != NOTE] == [], str(found)
+
+
+DATA = (
+    DATA_WITH_GRADIENTS
+    if WHOLE
+    else ("a differential equation in x and t", "saliency of one image", "everything requires grad")
+)
+LEFT_OUT = FORGOTTEN if WHOLE else ("a coefficient of an equation", "codes that a net reads", "a prompt")
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_data_that_require_grad_alarm_nobody(name: str) -> None:
+    found = styled(HEAD + DATA_WITH_GRADIENTS[name])
+    assert [one for one in found.findings if one.severity != NOTE] == [], str(found)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_a_weight_that_was_forgotten_is_told_from_data(name: str) -> None:
+    program, kind, names = FORGOTTEN[name]
+    found = styled(HEAD + program)
+    (one,) = (one for one in found.findings if one.kind == kind)
+    assert (one.severity != NOTE, one.names) == (True, names), str(found)
+
+
+def test_the_command_is_content_with_an_image_without_an_optimizer_of_its_net(tmp_path: Path) -> None:
+    path = tmp_path / "style.py"
+    path.write_text(HEAD + DATA_WITH_GRADIENTS["an image with the style of another"], "utf-8")
+    assert main(["diagnose", str(path)]) == 0
 
 
 def test_a_nan_that_is_left_out_is_a_note_and_one_in_the_loss_an_error() -> None:

@@ -38,6 +38,7 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     NOT_WATCHED,
     NOTHING_REQUIRES,
+    OF_NO_MODULE,
     OPTIMIZERS,
     OTHER_THREAD,
     PASSES_DRAWN,
@@ -96,8 +97,18 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
                     for part in ast.walk(node.args[0])
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
-    made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT, IN_ALL_BOXES, PASSES_DRAWN, HELD}
-    made |= {GRADIENTS_OFF, CAME_UP, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
+    made |= {
+        MODEL,
+        BACKWARD_CALLS,
+        OF_NO_MODULE,
+        OPTIMIZERS,
+        WRITTEN_LINES,
+        RAISED_AT,
+        IN_ALL_BOXES,
+        PASSES_DRAWN,
+        HELD,
+    }
+    made |= {OF_NO_MODULE, GRADIENTS_OFF, CAME_UP, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

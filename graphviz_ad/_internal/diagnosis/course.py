@@ -18,6 +18,7 @@ from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
     HELD,
     MODEL,
+    OF_NO_MODULE,
     OPTIMIZERS,
     RAISED_AT,
     WRITTEN_LINES,
@@ -179,6 +180,13 @@ class Course:
         """The names of the parameters that the model has."""
         note = self._facts.get(MODEL)
         return frozenset(note.subjects) if note is not None else frozenset()
+
+    @cached_property
+    def of_no_module(self) -> frozenset[str]:
+        """The names of other tensors that are parameters by what they were made as."""
+        note = self._facts.get(OF_NO_MODULE)
+        made = set(note["tensors"]) if note is not None else set()
+        return frozenset(p.name for p in self.parameters if any(node.ports[0].tensor in made for node in p.nodes))
 
     @property
     def raised_at(self) -> str | None:

@@ -453,8 +453,12 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "not-in-optimizer": (
         lambda e: f"{so_many(e)} get gradients, and no optimizer holds them"
-        + (f" ({', '.join(e['optimizers'])} holds others)." if e["optimizers"] else "."),
-        "Make the optimizer after the model is complete, of model.parameters().",
+        + (f" ({', '.join(e['optimizers'])} holds others)" if e["optimizers"] else "")
+        + ("; the model reads them as its data." if e.get("given") else "."),
+        lambda e: "If they are to be learned, give them to an optimizer, too; if only their gradients are wanted, as"
+            " of images or positions, all is well."
+            if e.get("given")
+            else "Make the optimizer after the model is complete, of model.parameters().",
     ),
     "never-stepped": (
         lambda e: f"{so_many(e)} have gradients, and no step was taken.",

@@ -18,7 +18,7 @@ from graphviz_ad._internal.explain.consequences import (
 from graphviz_ad._internal.explain.stops import NOT_ASKED, TAKEN, Stop, cut_sources_of, stops_of
 from graphviz_ad._internal.explain.zeros import known_array
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
-from graphviz_ad._internal.graph.grad_history import STEP, history_of
+from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import UNITS
 from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
@@ -403,7 +403,7 @@ def _frozen(course: Course) -> Iterator[Finding]:
     names = tuple(p.name for p in frozen)
     lines = course.lines_that(*FROZEN_BY)
     held = [p for p in frozen if p.held_by]
-    every = not course.trainable
+    every = not course.trainable and not _others_are_asked(course)
     yield Finding(
         "frozen",
         ERROR if every else WARNING if held and lines else NOTE,
@@ -420,3 +420,9 @@ def _frozen(course: Course) -> Iterator[Finding]:
         names,
         weight=2 + len(names) / len(course.parameters),
     )
+
+
+def _others_are_asked(course: Course) -> bool:
+    """Whether gradients came to what is no parameter of the model, as to an image that a frozen one is shown."""
+    events = (event for one in course.graph.grad_histories for event in one.events)
+    return any(event.what in (PASS, ASIDE) for event in events)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, WrittenLine, had_gradient, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
+from graphviz_ad._internal.diagnosis.given_leaves import is_asked_for, is_given, is_made_to_learn
 from graphviz_ad._internal.explain.consequences import is_root
 from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
@@ -180,21 +181,40 @@ def _adds_up(p: Parameter) -> bool:
 
 
 def _not_in_an_optimizer(course: Course) -> Iterator[Finding]:
-    """Parameters that got gradients which no step read, while others were updated."""
+    """Parameters that got gradients which no step read, while others were updated; of what the model is given, as data
+    that are differentiated by, it is a note at most.
+    """
     if not course.stepped:
         return
     idle = [p for p in course.trainable if p.came and p.did(PASS) and not p.did(STEP) and not p.by_hand]
     idle = [p for p in idle if not p.held_by and not all(map(is_zero, p.came))]
     used = {number for p in course.trainable for number in _passes_used(p)}
-    idle = [p for p in idle if used & _numbers(p)]
+    idle = [p for p in idle if used & _numbers(p) and not is_asked_for(course, p)]
+    given = [p for p in idle if is_given(course, p)]
+    yield from _left_out(course, [p for p in idle if p not in given])
+    if given:
+        yield Finding(
+            "not-in-optimizer", NOTE, given[0].name if len(given) == 1 else None, None, _given_at(course, given[0]),
+            {**_about(course, given), "modules": (), "optimizers": (), "given": True}, tuple(p.name for p in given),
+            weight=12, confidence="possible",
+        )  # fmt: skip
+
+
+def _given_at(course: Course, p: Parameter) -> str | None:
+    """Where the program made it, or first read it."""
+    return next((node.source for node in p.nodes if node.source is not None), None) or _step_source(course)
+
+
+def _left_out(course: Course, idle: Sequence[Parameter]) -> Iterator[Finding]:
     if idle and len(idle) < len(course.trainable):
         line = _line(course, "optimizer", beside=lambda _: True)
         modules = tuple(dict.fromkeys(p.module for p in idle))
+        sure = any(is_made_to_learn(course, p) for p in idle)
         yield Finding(
             "not-in-optimizer", ERROR if course.optimizers else WARNING, idle[0].name if len(idle) == 1 else None,
             modules[0] if len(modules) == 1 else None, line or _step_source(course),
             {**_about(course, idle), "modules": modules, "optimizers": tuple(one.kind for one in course.optimizers)},
-            tuple(p.name for p in idle), weight=45,
+            tuple(p.name for p in idle), weight=45, confidence="certain" if sure else "likely",
         )  # fmt: skip
 
 

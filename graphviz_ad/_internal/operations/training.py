@@ -13,6 +13,7 @@ from graphviz_ad._internal.operations.traits import (
     JOINS,
     LETS_PARTS_THROUGH,
     LINEAR,
+    MATRIX_PRODUCTS,
 )
 
 # --- single ones
@@ -29,6 +30,9 @@ SQUASHES = (SIGMOID, TANH, SOFTMAX_ITSELF)
 SOFTMAXES = (SOFTMAX_ITSELF, "log_softmax")
 NORMALISES_BATCHES = (BATCH_NORM, "instance_norm")
 WITH_BIAS = frozenset({LINEAR, *CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d"})
+# what they read as data stands first, or here; what they learn beside it
+OF_TWO_KINDS = WITH_BIAS | MATRIX_PRODUCTS | {"addmm", "baddbmm"}
+DATA_SLOT: Mapping[str, int] = MappingProxyType({"addmm": 1, "baddbmm": 1})
 NORMALISES = (*NORMALISES_BATCHES, "layer_norm", "rms_norm", "group_norm")  # whatever the size of what they are given
 BY_CHANCE = frozenset({"rand", "rand_like", "randn", "randn_like", "randperm", "uniform", "bernoulli"})
 BY_CHANNEL = frozenset(

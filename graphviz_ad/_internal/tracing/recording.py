@@ -29,6 +29,7 @@ from graphviz_ad._internal.graph.messages import IssuedCall
 from graphviz_ad._internal.graph.notices import (
     FAILED,
     HELD,
+    OF_NO_MODULE,
     OTHER_THREAD,
     RAISED,
     WITHOUT_GRADIENT,
@@ -647,13 +648,19 @@ class Recording:
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
         whole_graph = replace(last.saying(*told), each_pass=found)
         facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
-        whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts))
+        whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts, *self._of_no_module()))
         histories = self._grads.histories(self._tensors, self._words_of(names), self._steps)
         return replace(whole_graph, grad_histories=histories)
 
     def _models(self) -> Modules:
         """The model of the recording, or those that it was found to call."""
         return modules_of(self._module, self._namespace if self._module is None else {})
+
+    def _of_no_module(self) -> list[Notice]:
+        """The parameters that stand beside the model, if there are any."""
+        own = {id(p) for _, module in self._models() for p in module.parameters()}
+        found = self._grads.parameters(self._tensors, own)
+        return [notice(OF_NO_MODULE, shown=False, tensors=found)] if found else []
 
     def _words_of(self, names: dict[int, str]) -> Words:
         """What the program calls an operation, and where that stands."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
+from torch.nn import Parameter
 
 from graphviz_ad._internal.graph.grad_history import (
     ASIDE,
@@ -270,6 +271,15 @@ class GradWatch:
             if id(value.reference) in known:
                 found.setdefault(id(value.reference), value.number)
         return found
+
+    def parameters(self, numbers: Mapping[int, int], others: Collection[int]) -> tuple[int, ...]:
+        """The numbers of those that live and were made to be learned, but for these, by identity."""
+        found = ((watched.tensor(), numbers.get(id(watched.tensor))) for watched in self._everything())
+        return tuple(
+            number
+            for tensor, number in found
+            if number is not None and isinstance(tensor, Parameter) and id(tensor) not in others
+        )
 
     def histories(self, numbers: Mapping[int, int], words: Words, steps: OptimizerSteps) -> tuple[GradHistory, ...]:
         """All of them; ``numbers``: see `numbers`."""
