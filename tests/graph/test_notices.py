@@ -26,6 +26,7 @@ from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES, sentence
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
+    CAME_UP,
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
@@ -35,7 +36,6 @@ from graphviz_ad._internal.graph.notices import (
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
-    NOT_FINITE,
     NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -97,7 +97,7 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 }
     made |= {MODEL, BACKWARD_CALLS, OPTIMIZERS, WRITTEN_LINES, RAISED_AT, IN_ALL_BOXES, PASSES_DRAWN, HELD}
-    made |= {GRADIENTS_OFF, NOT_FINITE, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
+    made |= {GRADIENTS_OFF, CAME_UP, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

@@ -20,7 +20,7 @@ from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_ends, far_off, worst_of_runs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
-from graphviz_ad._internal.graph.notices import GRADIENTS_OFF, IN_ALL_BOXES, NOT_FINITE
+from graphviz_ad._internal.graph.notices import CAME_UP, GRADIENTS_OFF, IN_ALL_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, copies_named
 from graphviz_ad._internal.graph.small_print import small_print
@@ -496,7 +496,7 @@ def test_gradients_that_vanish_or_grow_are_what_is_told_first(factor: float, way
     (note,) = found
     at = norms.index(min(norms) if way == "vanish" else max(norms))
     assert (note["way"], note["places"], note["last"]) == (way, (at + 1, 24), True)
-    assert (note["norm"], note["beside"]) == pytest.approx((norms[at], norms[-1]), rel=1e-4)
+    assert (note["size"], note["beside"]) == pytest.approx((norms[at], norms[-1]), rel=1e-4)
     assert line == sentence(note)
     assert line.startswith(f"Gradients {way} towards the input: layers.{at} gets ")
     assert "single layers" not in " ".join(small_print(graph.notes)[0])
@@ -531,7 +531,7 @@ def test_where_nan_or_infinity_comes_from_is_told_first_and_how_far_it_comes(whe
         return (x + bias).sum() if where != "backward" else (x - x.detach()).abs().sqrt().sum() * 1e-9
 
     line, graph = told_first(program, torch.randn(3))
-    found = [note for note in graph.notes if note.kind == NOT_FINITE]
+    found = [note for note in graph.notes if note.kind == CAME_UP]
     if where == "nowhere":
         assert found == []
         return

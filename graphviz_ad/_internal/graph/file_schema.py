@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.graph import CUTS, KINDS, MATCHES
 from graphviz_ad._internal.graph.notice_sentences import SENTENCES
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
+    CAME_UP,
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
@@ -29,7 +30,6 @@ from graphviz_ad._internal.graph.notices import (
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
-    NOT_FINITE,
     NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -180,19 +180,19 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     GRADIENTS_OFF: {
         "names": pair(TEXT, TEXT),  # of layers
         "way": {"enum": list(WAYS)},
-        "norm": REAL,
+        "size": REAL,
         "beside": REAL,
         "measure": MEASURE,
         "places": pair(COUNT, COUNT),  # among all of its kind, from 1 on
         "towards": TRUTH,
         "last": TRUTH,
     },
-    NOT_FINITE: {
+    CAME_UP: {
         "what": TEXT,
         "count": COUNT,
         "backward": TRUTH,
         "operation": TEXT,
-        "where": TEXT,
+        "line": TEXT,
         "sites": COUNT,
         "spreads": TRUTH,
         "outputs": TRUTH,

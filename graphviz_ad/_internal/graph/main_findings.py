@@ -12,7 +12,7 @@ from graphviz_ad._internal.graph.box_contents import what_in
 from graphviz_ad._internal.graph.box_notices import spreads
 from graphviz_ad._internal.graph.gradient_sizes import GROW, ODD, VANISH, far_off, last_of, limits
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import GRADIENTS_OFF, NOT_FINITE, Notice, notice
+from graphviz_ad._internal.graph.notices import CAME_UP, GRADIENTS_OFF, Notice, notice
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, Copies
 
 TINIEST = 1e-300  # of a norm of which a logarithm is taken
@@ -41,7 +41,7 @@ def finding_of_layers(graph: Graph) -> Iterator[Finding]:
             GRADIENTS_OFF,
             names=(names[at], names[beside]),
             way=way_of(norms, at),
-            norm=norms[at],
+            size=norms[at],
             beside=usual,
             measure=PARAMETERS,
             places=(at + 1, beside + 1),
@@ -64,7 +64,7 @@ def findings_of_copies(graph: Graph, copies: Iterable[Copies]) -> Iterator[Findi
                     GRADIENTS_OFF,
                     names=("", ""),
                     way=way_of(whole.norms, at),
-                    norm=norm,
+                    size=norm,
                     beside=usual,
                     measure=RESULT,
                     places=(at + 1, beside + 1),
@@ -114,12 +114,12 @@ def finding_of_values(graph: Graph) -> Iterator[Finding]:
     first, *_ = of_values or births
     tainted = [port.value for node in come_from(graph, of_values) for port in node.ports if has_nonfinite(port.value)]
     found = notice(
-        NOT_FINITE,
+        CAME_UP,
         what=what_in(tainted if of_values else grads) or "",
         count=len(tainted if of_values else grads),
         backward=not of_values,
         operation=first.op,
-        where=first.source or "",
+        line=first.source or "",
         sites=len({(node.op, node.source) for node in of_values or births}),
         spreads=spreads(graph),
         outputs=any(port.is_output and has_nonfinite(port.value) for port in ports),

@@ -16,6 +16,7 @@ from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.gradient_sizes import BETWEEN, ENDS, LEAST, MOST, ODD
 from graphviz_ad._internal.graph.notices import (
     BACKWARD_CALLS,
+    CAME_UP,
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
@@ -25,7 +26,6 @@ from graphviz_ad._internal.graph.notices import (
     LOG_FAILED,
     LOOK_FAILED,
     MODEL,
-    NOT_FINITE,
     NOT_WATCHED,
     NOTHING_REQUIRES,
     OPTIMIZERS,
@@ -326,7 +326,7 @@ def gradients_off(note: Notice) -> str:
     """ "Gradients vanish: from 0.51 at step 200 to 1.1e−40 at step 1."; of layers "Gradients grow towards the input:
     conv1 gets 1e6, 1.2e4 × as much as fc, the last layer."
     """
-    norm, usual = two_digits(note["norm"]), two_digits(note["beside"])
+    norm, usual = two_digits(note["size"]), two_digits(note["beside"])
     if note["measure"] == RESULT:
         here, there = note["places"]
         if note["way"] == ODD:
@@ -337,15 +337,15 @@ def gradients_off(note: Notice) -> str:
         return f"The gradient of {worst}, {norm}, is far from those around it."
     where = f"towards the input: {worst} gets" if note["towards"] else f"in {worst}: it gets"
     last = f"{other}, the last layer" if note["last"] else other
-    if not note["norm"]:
+    if not note["size"]:
         return f"Gradients {note['way']} {where} 0, and {last}, {usual}."
-    times = two_digits(note["norm"] / note["beside"])
+    times = two_digits(note["size"] / note["beside"])
     return f"Gradients {note['way']} {where} {norm}, {times} × as much as {last}."
 
 
 def came_to_be_not_finite(note: Notice) -> str:
     """ "−∞ in 6 results comes from log (modeling_t5.py:253) and reaches neither an output nor a gradient." """
-    line = f" ({note['where']})" if note["where"] else ""
+    line = f" ({note['line']})" if note["line"] else ""
     comes = "first comes from" if note["sites"] > 1 else "comes from"
     what = (
         f"{note['what'] or 'NaN or ∞'} in {counted_noun(note['count'], 'gradient' if note['backward'] else 'result')}"
@@ -579,7 +579,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     PARTS_IN_BOXES: lambda note: f"{boxes_for_parts(note)}, {with_insides(note)}",
     IN_ALL_BOXES: in_all_boxes,
     GRADIENTS_OFF: gradients_off,
-    NOT_FINITE: came_to_be_not_finite,
+    CAME_UP: came_to_be_not_finite,
     "left out": lambda note: (
         f"{counted_noun(note['count'], 'node')} {'are' if note['count'] != 1 else 'is'} left out, as was asked for."
     ),

@@ -22,7 +22,7 @@ RAISED, FAILED = "raised", "backward pass failed"
 # of the program around a recording, for those who ask
 MODEL, BACKWARD_CALLS = "model", "backward calls"
 PARTS_IN_BOXES, IN_ALL_BOXES = "parts in boxes", "in all boxes"
-GRADIENTS_OFF, NOT_FINITE = "gradients out of the usual", "not finite"  # what a picture has to tell before all else
+GRADIENTS_OFF, CAME_UP = "gradients out of the usual", "not finite"  # what a picture has to tell before all else
 SEVERAL_PASSES, PASSES_DRAWN = "several passes", "passes drawn"
 OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
 RAISED_AT = "raised at"

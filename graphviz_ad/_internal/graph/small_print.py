@@ -17,9 +17,9 @@ from graphviz_ad._internal.graph.notice_sentences import (
     texts,
 )
 from graphviz_ad._internal.graph.notices import (
+    CAME_UP,
     GRADIENTS_OFF,
     IN_ALL_BOXES,
-    NOT_FINITE,
     PARTS_IN_BOXES,
     PASSES_DRAWN,
     TIED,
@@ -31,7 +31,7 @@ MOST_LINES = 3
 # what the picture shows, or its legend, or boxes say to who points at them: where gradients start, which names a
 # parameter has, what came to a result from outside of its box
 SHOWN = (IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, "started from one output alone", "flows inside")
-FINDINGS = (NOT_FINITE, GRADIENTS_OFF)
+FINDINGS = (CAME_UP, GRADIENTS_OFF)
 LAST = "unused"  # of what else there is to say
 
 
@@ -56,7 +56,7 @@ def lines_of_folds(notes: Sequence[Notice]) -> Iterator[Said]:
     yield from ((sentence(note), note) for note in dict.fromkeys((*failed, *found, *others)))
     yield from ((line_of_passes(note), None) for note in notes if note.kind == PASSES_DRAWN)
     told = {note.kind for note in found}
-    ends = [counts_of_all(whole, told=NOT_FINITE in told) if whole is not None else "", line_that_opens(parts)]
+    ends = [counts_of_all(whole, told=CAME_UP in told) if whole is not None else "", line_that_opens(parts)]
     lines = [
         line_of_span(whole) if whole is not None and GRADIENTS_OFF not in told else "",
         " ".join(filter(None, ends)),

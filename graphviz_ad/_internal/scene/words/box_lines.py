@@ -21,7 +21,7 @@ from graphviz_ad._internal.maths.number_format import (
     without_signs_of_zeros,
 )
 from graphviz_ad._internal.operations.traits import CHOICES
-from graphviz_ad._internal.scene.scene import Grid, Line
+from graphviz_ad._internal.scene.scene import NO_SHADE, Grid, Line
 from graphviz_ad._internal.scene.words.cards import (
     is_of_numbers,
     lines_of_contents,
@@ -45,7 +45,7 @@ from graphviz_ad._internal.scene.words.short_text import (
     signed_term,
 )
 from graphviz_ad._internal.scene.words.signs import NO_GRADIENT
-from graphviz_ad._internal.scene.words.tensor_grids import NO_SHADE, Tensors, grid_of, image_of, value_grid_of
+from graphviz_ad._internal.scene.words.tensor_grids import Tensors, grid_of, image_of, value_grid_of
 
 NOTES = {"none-gradient": "backward returned None", "inner": "inside a Function"}
 FORMULA_ROOM, NAME_ROOM, SUM_ROOM, SUM_LINE = 26, 34, 16, 20  # characters
@@ -246,21 +246,24 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
         return line
     if line.kind == "spread":
         around, *others = snapshot_parts(snap, 0, 0, 0)[1]
-        return None if line.text in (around, *others, ", ".join((around, *others))) else line
+        rest = {around: "", ", ".join((around, *others)): ", ".join(others)}.get(line.text, line.text)
+        return replace(line, text=rest) if rest else None
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
     return replace(line, role="value" if is_uniform(snap) else "statistic", kind="", text=said, grid=grid)
 
 
-def plainly(snap: Snapshot | None, line: Line) -> Line:
-    """The line as it stands among folds: what elements are like without how far they go, and whole numbers, as those of
-    tokens and classes, without shades, as their size says nothing.
+def plainly(snap: Snapshot | None, line: Line) -> Line | None:
+    """The line as it stands among folds, if it does: what elements are like without how far they go, and whole
+    numbers, as those of tokens and classes, without shades, as their size says nothing.
     """
     if snap is None:
         return line
-    if line.kind == "spread" and statistic(snap) and line.text == ", ".join(snapshot_parts(snap, 0, 0, 0)[1]):
-        return replace(line, text=statistic(snap))
+    if line.kind == "spread" and statistic(snap):
+        around, *others = snapshot_parts(snap, 0, 0, 0)[1]
+        found = {", ".join((around, *others)): statistic(snap), around: statistic(snap)}.get(line.text, line.text)
+        return replace(line, text=found) if found not in (*others, ", ".join(others)) else None
     if line.grid is not None and line.grid.rows and is_of_numbers(snap):
         shades = tuple([tuple([NO_SHADE] * len(row)) for row in line.grid.shades])
         return replace(line, grid=replace(line.grid, shades=shades))
@@ -464,7 +467,7 @@ def gradient_label(node: Node) -> str:
 
 
 def gradient_of_result(
-    node: Node, label: str, tensors: Tensors, scales: Scales | None, *, brief: bool = False
+    node: Node, label: str, tensors: Tensors, scales: Scales | None = None, *, brief: bool = False
 ) -> list[Line]:
     """The gradient of the one result of a node; ``brief``: of its parameters rather, where it has any."""
     grad, inside = node.ports[0].grad, lines_inside(node, scales, brief=brief)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.fold_tree import is_given
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES
 from graphviz_ad._internal.graph.rank_messages import crossing
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.maths.cancelled import with_noise_told
@@ -273,7 +274,14 @@ class Describer:
         meant, typed = not alarms(self.graph, node), not self.has_types_on_edges(node)
         found = box_lines.value_lines(node, self.options.tensors, meant=meant, typed=typed)
         one = node.ports[0].value if not node.ports[1:] else None
-        return [box_lines.plainly(one, line) for line in found] if self.options.shapes else found
+        if not self.is_of_parts:
+            return found
+        return [line for line in map(partial(box_lines.plainly, one), found) if line is not None]
+
+    @cached_property
+    def is_of_parts(self) -> bool:
+        """Whether boxes stand for parts of the program."""
+        return any(note.kind == PARTS_IN_BOXES for note in self.graph.notes)
 
     def has_types_on_edges(self, node: Node) -> bool:
         """Whether the types of the results of a node stand on its edges, or are those of what it was given."""
@@ -397,7 +405,7 @@ class Describer:
             text = to_unicode(back.local or "0", letters)
             if text == "0" and self.graph.nodes[edge.head].kind in PROGRAM_KINDS:
                 return None
-            if text == "0" and self.options.shapes:  # rules belong to pictures that show how one is applied
+            if text == "0" and self.is_of_parts:  # rules belong to pictures that show how one is applied
                 return None
             if text == "0":
                 return Line("local", edge_labels.rule_label(back, letters), "rule")
