@@ -1,4 +1,4 @@
-"""Copies of one thing -> how large the gradient of one and the same result is in each of them, and what it is called."""
+"""Copies of one thing -> how large the gradient of one and the same result is in each, and what it is called."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def name_of(told: Sequence[Copy], role: Role) -> str:
         return known[0]
     maker = which[0] if len(which) > 2 else None
     if isinstance(maker, str):
-        return RESULTS_OF_CELLS.get(made_by, {}).get(maker, maker)
+        made = maker.rstrip("_")  # in place or not
+        return RESULTS_OF_CELLS.get(made_by, {}).get(made, made)
     return port.made_by or (made_by if not node.ports[1:] else f"result {node.ports.index(port) + 1} of {made_by}")
 
 
@@ -101,13 +102,11 @@ def label(node: Node) -> str:
     return node.op or node.kind
 
 
-def results_by_maker(
-    graph: Graph, node: Node, calls: Mapping[int, Sequence[Node]]
-) -> Iterator[tuple[object, ...]]:
+def results_by_maker(graph: Graph, node: Node, calls: Mapping[int, Sequence[Node]]) -> Iterator[tuple[object, ...]]:
     """Which each of the results of a node is: of a call of several operations, which has only those that something
     reads, the operation that made it; where that is not known, its place among so many.
     """
-    members = calls.get(node.call, ()) if node.call is not None and node.inside > 1 else ()
+    members = calls.get(node.call, ()) if node.call is not None and is_call(node) else ()
     made = results_of_group(graph.detail, [*members]) if graph.detail is not None and members else []
     if len(made) == len(node.ports) and graph.detail is not None:
         places = {member.key: i for i, member in enumerate(members)}
@@ -121,9 +120,14 @@ def results_by_maker(
 
 def calls_in_detail(graph: Graph, copies: Sequence[Sequence[str]]) -> Mapping[int, Sequence[Node]]:
     """Number of a call in these copies that is several operations -> these, as torch ran them."""
-    nodes = (graph.nodes[key] for keys in copies for key in keys)
-    found: dict[int, list[Node]] = {node.call: [] for node in nodes if node.call is not None and node.inside > 1}
+    nodes = [node for keys in copies for key in keys if is_call(node := graph.nodes[key])]
+    found: dict[int, list[Node]] = {node.call: [] for node in nodes if node.call is not None}
     for node in graph.detail.node_list if found and graph.detail is not None else ():
         if node.kind == "op" and node.call in found:
             found[node.call].append(node)
     return found
+
+
+def is_call(node: Node) -> bool:
+    """Whether a node is a call for which torch ran several operations."""
+    return node.kind == "op" and node.inside > 1

@@ -389,9 +389,10 @@ def said_of_call(graph: Graph, part: Fold, *, sign: bool, is_whole: bool) -> str
 
 
 def short_name(name: str) -> str:
-    """The end of the name of a module; of one that is but a number in the module around it, that, too: "ups.0"."""
+    """The end of the name of a module; of one that is but a number in those around it, these, too: "ups.0"."""
     steps = name.split(".")
-    return ".".join(steps[-2:] if steps[-1].isdigit() else steps[-1:])
+    words = [i for i, step in enumerate(steps) if not step.isdigit()]
+    return ".".join(steps[words[-1] :] if words else steps)
 
 
 def said_of_operations(graph: Graph, fold: Fold) -> str:
