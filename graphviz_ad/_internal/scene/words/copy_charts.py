@@ -77,7 +77,9 @@ def told_of_copies(node: Node, scales: Scales | None = None) -> Iterator[str | G
     least, most = copies.extremes
     said = f"{measured(copies)} of each {UNITS[copies.measure]}"
     if copies.count <= FEW:
-        yield f"{said_of_few(node, copies)} {', '.join(said_of_norm(place, copies) for place in range(copies.count))}"
+        far = copies.far_off if node.copies is not None else ()  # others of their class may stand elsewhere
+        each = [said_of_norm(norm, "⚠ " if place in far else "") for place, norm in enumerate(copies.norms)]
+        yield f"{said_of_few(node, copies)} {', '.join(each)}"
     elif has_chart(copies):
         shared = scales or scales_of([node])
         told = shared.steep and shared.said_at == node.key
@@ -95,10 +97,9 @@ def said_of_few(node: Node, copies: Copies) -> str:
     return measured(copies) if is_module(copies) else f"{measured(copies)} of each {UNITS[copies.measure]}:"
 
 
-def said_of_norm(place: int, copies: Copies) -> str:
+def said_of_norm(norm: float | None, sign: str) -> str:
     """The norm of one copy, with a sign before it where it is out of the usual."""
-    norm = copies.norms[place]
-    return f"{'⚠ ' if place in copies.far_off else ''}{UNSAID if norm is None else short_number(norm, digits=2)}"
+    return f"{sign}{UNSAID if norm is None else short_number(norm, digits=2)}"
 
 
 def chart_of(copies: Copies, said: str, scales: Scales, where: str | None = None) -> Grid:
