@@ -8,15 +8,20 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import graphviz_ad as gad
 from graphviz_ad._internal.api.still_plans import name_to_open
-from graphviz_ad._internal.graph.box_facts import OF_MODULE, OF_OPERATION, Step
-from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes
+from graphviz_ad._internal.graph.box_contents import parts_of
+from graphviz_ad._internal.graph.box_facts import OF_MODULE, OF_OPERATION, Part, Step
+from graphviz_ad._internal.graph.copy_results import norms_of_results
+from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, short_name
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_ends, far_off, worst_of_runs
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import sentence
@@ -29,6 +34,7 @@ from graphviz_ad._internal.scene.charts import chart_marks, chart_size
 from graphviz_ad._internal.scene.paint import LEGEND
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
+from graphviz_ad._internal.scene.words import copy_charts, short_text
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
 from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import words_of_graph
@@ -326,7 +332,7 @@ def broken() -> Graph:
 SIGNS = {  # what is written -> the role that explains it
     r"‖grad of params‖": "inside",
     r"‖grad‖": "of result",
-    r"\.grad\b": "held",
+    r"\.grad\b": "of leaf",
     r"\bmean ": "statistic",
     r"^[fiu]\d+\[": "type",
     r"keeps \d": "kept",
@@ -571,3 +577,146 @@ def test_all_charts_of_a_picture_have_one_scale_and_say_once_if_it_is_of_logarit
     assert one.chart.bars[0] == other.chart.bars[1]
     (alone,) = told([1e-3, 1.0, 2.0, 3.0])
     assert alone.heading.endswith(", log scale")
+
+
+def states_of(cell: nn.LSTMCell, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], cut: int) -> list[list[float]]:
+    """The norms of what torch alone says of the gradients of all h, and of all c, of which one is cut off."""
+    h = c = x.new_zeros(2, 3)
+    states: list[list[Tensor]] = [[], []]
+    for i, one in enumerate(x):
+        h, c = cell(one, (h, c))
+        for kept, state in zip(states, (h, c), strict=True):
+            state.retain_grad()
+            kept.append(state)
+        c = c.detach() if i == cut else c
+    loss(h, c).backward()
+    return [[float("nan") if one.grad is None else float(one.grad.norm()) for one in kept] for kept in states]
+
+
+@pytest.mark.parametrize(
+    ("loss", "cut", "of", "missing"),
+    [
+        (lambda h, c: h.square().sum(), -1, 0, ()),
+        (lambda h, c: c.square().sum(), -1, 1, ()),
+        (lambda h, c: (h * c).sum(), -1, 0, ()),
+        (lambda h, c: c.square().sum(), 0, 0, (11,)),  # of no step alone both, and of none all
+    ],
+)
+def test_a_chart_of_copies_that_have_several_results_is_of_one_of_them_alone(
+    loss: Callable[[Tensor, Tensor], Tensor], cut: int, of: int, missing: Sequence[int]
+) -> None:
+    torch.manual_seed(0)
+    cell, x = nn.LSTMCell(2, 3, dtype=torch.float64), torch.randn(12, 2, 2, dtype=torch.float64)
+    with torch.no_grad():
+        for weight in (cell.weight_hh, cell.bias_hh, cell.bias_ih):
+            weight.mul_(0.1)
+
+    def program(x: Tensor) -> Tensor:
+        h = c = x.new_zeros(2, 3)
+        for i, one in enumerate(x):
+            h, c = cell(one, (h, c))
+            c = c.detach() if i == cut else c
+        return loss(h, c)
+
+    graph, told = gad.trace(program, x), states_of(cell, x, loss, cut)[of]
+    norms, called = norms_of_results(graph, [[node.key] for node in graph.node_list if node.op == "lstm_cell"])
+    assert called == "hc"[of]
+    assert [i for i, norm in enumerate(norms) if norm is None] == [*missing]
+    assert norms == [None if i in missing else pytest.approx(norm) for i, norm in enumerate(told)]
+    if cut < 0:
+        box = next(node for node in fold_to_boxes(graph, 8).node_list if node.copies is not None)
+        chart = next(one for one in told_of_copies(box) if isinstance(one, Grid))
+        assert box.copies is not None
+        assert [*box.copies.norms] == norms
+        assert chart.said.startswith(f"‖grad of {called}‖ of each step: ")
+
+
+def test_the_sentence_of_a_chart_is_of_the_same_result_as_its_bars_and_a_state_that_is_carried_on_is_one() -> None:
+    w = torch.full((3, 3), 0.01, dtype=torch.float64, requires_grad=True)
+
+    def program(x: Tensor) -> Tensor:
+        c = h = x.new_ones(1, 3)
+        for one in x:
+            c = torch.tanh(c @ w + one)
+            h = torch.sigmoid(c)  # only the last one is read
+        return h.sum()
+
+    x = torch.randn(12, 1, 3, dtype=torch.float64)
+    picture = gad.trace(program, x).plot(fit="slide", boxes=6)
+    (box,) = (node for node in picture.graph.node_list if node.copies is not None)
+    assert box.copies is not None
+    kept, c = [], x.new_ones(1, 3)
+    for one in x:
+        c = torch.tanh(c @ w + one)
+        c.retain_grad()
+        kept.append(c)
+    torch.sigmoid(c).sum().backward()
+    norms = [float(one.grad.norm()) for one in kept if one.grad is not None]
+    assert [*box.copies.norms] == pytest.approx(norms)
+    found = next(note for note in picture.graph.notes if note.kind == GRADIENTS_OFF)
+    assert found["size"] in box.copies.norms
+    assert found["beside"] == pytest.approx(norms[-1])
+
+
+class Down(nn.Module):
+    """Blocks of one class, the first of them before another module, so that they are no neighbours of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [1, 2, 4, 8, 16]
+        pairs = pairwise(sizes)
+        self.down = nn.ModuleList([nn.Sequential(nn.Linear(a, b), nn.Tanh(), nn.Linear(b, b)) for a, b in pairs])
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.down:
+            x = self.act(block(x))
+        return x.square().mean()
+
+
+def test_a_box_of_few_blocks_says_the_gradients_of_each_of_them_and_that_they_are_of_each() -> None:
+    torch.manual_seed(0)
+    model, x = Down(), torch.randn(5, 1)
+    graph = gad.trace(model, x)
+    model(x).backward()
+    whole = [node for node in graph.node_list if node.kind == "leaf" or node.op is not None]
+    parts = parts_of(graph, whole)
+    norms = [
+        float(torch.cat([p.grad.flatten() for p in block.parameters() if p.grad is not None]).norm())
+        for block in model.down
+    ]
+    found = [part.differ for part in parts if part.differ is not None]
+    assert [differ.norms for differ in found] == [pytest.approx(norms)]
+    box = next(iter(graph.node_list))
+    for norms, said in (([2.0, 1.0, 0.5], "2, 1, 0.5"), ([0.051, 0.0018, 2.4e-5], "0.051, 0.0018, 2.4e−5")):
+        part = Part("Block", 2, 8, differ=copies_named(["down.0", "down.1", "down.2"], norms, PARAMETERS, "Block"))
+        assert [*told_of_copies(replace(box, inside=8, parts=(part,), parameter_norm=2.3))] == [
+            f"of each Block: {said}"
+        ]
+
+
+@given(st.lists(st.one_of(st.integers(0, 99).map(str), st.sampled_from(["down", "fc", "weight", "conv1"])), min_size=1))
+def test_no_name_is_cut_to_what_reads_as_a_number(steps: list[str]) -> None:
+    name = ".".join(steps)
+    for short in (short_text.end_of_name(name), copy_charts.end_of_name(name), short_name(name)):
+        assert re.search(r"[^\d.]", short) or not re.search(r"[^\d.]", name)
+        assert name.endswith(short) or not re.search(r"[^\d.]", name)
+    assert re.search(r"[^\d.]", copy_charts.end_of_name(name))
+    assert re.search(r"[^\d.]", short_text.end_of_name(name))
+
+
+def test_the_legend_says_of_a_trace_that_gradients_are_of_parameters_and_of_a_recording_what_grad_holds() -> None:
+    torch.manual_seed(0)
+    layers, weight = nn.Sequential(*[nn.Linear(3, 3) for _ in range(30)]), nn.Parameter(torch.randn(40, 3))
+
+    def program() -> Tensor:
+        return layers(weight).square().mean()
+
+    traced = gad.trace(program).plot(fit="slide", boxes=6)
+    with gad.record() as recording:
+        program().backward()
+    recorded = recording.graph.plot(fit="slide", boxes=6)
+    said = [
+        [LEGEND[role][1] for role in one.scene.legend if LEGEND[role][0] == "‖.grad‖"] for one in (traced, recorded)
+    ]
+    assert said == [["gradient of the parameter"], ["of what .grad holds"]]

@@ -5,11 +5,12 @@ how large gradients may be is said in `gradient_sizes`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from graphviz_ad._internal.graph.arguments import Argument
+from graphviz_ad._internal.graph.copy_results import norms_of_results
 from graphviz_ad._internal.graph.gradient_sizes import far_off, limits
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT
@@ -99,24 +100,20 @@ def lost_gradient(graph: Graph, node: Node) -> bool:
 
 
 def norm_of(graph: Graph, keys: Sequence[str]) -> float | None:
-    """How large the gradients of these parameters are together, of what has none, that of the last result; None where
-    nobody knows.
-    """
-    leaves = [graph.nodes[key] for key in keys if graph.nodes[key].kind == "leaf"]
-    grads = [node.ports[0].grad for node in leaves] if leaves else [last_gradient(graph, keys)]
+    """How large the gradients of these parameters are together; None where nobody knows."""
+    grads = [graph.nodes[key].ports[0].grad for key in keys]
     norms = [grad.norm for grad in grads if grad is not None and grad.norm is not None]
     return float(np.sqrt(np.sum(np.square(norms)))) if norms else None
 
 
-def norms_of(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[str, list[float | None]]:
-    """What is measured of copies, and how large it is in each: the gradients of its parameters where each has some of
-    its own, else, of each, that of its last result.
+def norms_of(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[str, list[float | None], str]:
+    """What is measured of copies, how large it is in each, and of which result: the gradients of its parameters where
+    each has some of its own, else, of each, that of the same result.
     """
     own = [[key for key in keys if graph.nodes[key].kind == "leaf"] for keys in copies]
     if all(own):
-        return PARAMETERS, [norm_of(graph, keys) for keys in own]
-    results = [last_gradient(graph, [key for key in keys if graph.nodes[key].kind != "leaf"]) for keys in copies]
-    return RESULT, [grad.norm if grad is not None else None for grad in results]
+        return PARAMETERS, [norm_of(graph, keys) for keys in own], ""
+    return RESULT, *norms_of_results(graph, copies)
 
 
 def norm_of_step(graph: Graph, keys: Sequence[str]) -> float | None:
@@ -164,11 +161,3 @@ def far_off_in(node: Node, layers: Mapping[str, float]) -> tuple[tuple[str, floa
     wrong = {names[i] for i in far_off(norms)}
     inside = dict.fromkeys(name.rpartition(".")[0] for name in node.parameter_names)
     return tuple([(name, layers[name]) for name in inside if name in wrong])
-
-
-def last_gradient(graph: Graph, keys: Sequence[str]) -> Snapshot | None:
-    """The gradient of the last result that has one."""
-    found: Iterator[Snapshot] = (
-        port.grad for key in reversed(keys) for port in graph.nodes[key].ports if port.grad is not None
-    )
-    return next(found, None)

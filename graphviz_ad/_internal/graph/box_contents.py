@@ -32,7 +32,10 @@ def parts_of(graph: Graph, members: Sequence[Node], levels: int = DEEPEST) -> tu
             inside.setdefault(path[around], []).append(node)
     found = [(name, part_of(graph, name, nodes, levels)) for name, nodes in inside.items()]
     runs = [[*run] for _, run in groupby(found, key=lambda pair: pair[1].name)]
-    return tuple([run[0][1] if len(run) == 1 else together(graph, members, run) for run in runs])
+    alike: dict[str, list[str]] = {}
+    for name, part in found:
+        alike.setdefault(part.name, []).append(name)
+    return tuple([run[0][1] if len(run) == 1 else together(graph, members, run, alike[run[0][1].name]) for run in runs])
 
 
 def path_of(graph: Graph, node: Node) -> tuple[str, ...]:
@@ -54,18 +57,18 @@ def part_of(graph: Graph, name: str, nodes: Sequence[Node], levels: int) -> Part
     return Part(called, 1, operations_in(nodes), parts_of(graph, nodes, levels - 1) if levels > 1 else ())
 
 
-def together(graph: Graph, members: Iterable[Node], run: Sequence[tuple[str, Part]]) -> Part:
-    """Neighbours of one class as one part."""
+def together(graph: Graph, members: Iterable[Node], run: Sequence[tuple[str, Part]], alike: Sequence[str]) -> Part:
+    """Neighbours of one class as one part, which says how all of that class in the box differ: ``alike`` are these."""
     leaves: dict[str, list[str]] = {}
     for node in members:
         if node.kind == "leaf" and node.name is not None:
             leaves.setdefault(".".join(node.name.split(".")[: run[0][0].count(".") + 1]), []).append(node.key)
-    norms = [norm_of(graph, leaves.get(name, [])) for name, _ in run]
+    norms = [norm_of(graph, leaves.get(name, [])) for name in alike]
     return replace(
         run[0][1],
         copies=len(run),
         operations=sum(part.operations for _, part in run),
-        differ=copies_named([name for name, _ in run], norms, PARAMETERS, run[0][1].name),
+        differ=copies_named(alike, norms, PARAMETERS, run[0][1].name),
     )
 
 

@@ -16,7 +16,8 @@ OF_MODULE, OF_FUNCTION, OF_OPERATION = STEP_KINDS = ("module", "function", "oper
 @dataclass(frozen=True, slots=True)
 class Part:
     """A module in a box, or ``copies`` neighbours of one class, under its name; ``operations`` ran in them, and
-    ``parts`` are the modules in the first of them; ``differ`` says how the gradients of neighbours do.
+    ``parts`` are the modules in the first of them; ``differ`` says how the gradients do of neighbours, and of
+    others of their class in the box.
     """
 
     name: str
@@ -41,7 +42,9 @@ class Step:
 
 
 def neighbours_in(parts: Sequence[Part], operations: int) -> Copies | None:
-    """How neighbours of one class differ that are most of a box in which so many operations ran; None without such."""
+    """How neighbours of one class, and others like them, differ that are most of a box in which so many operations
+    ran; None without such.
+    """
     main = max(parts, key=lambda part: part.operations, default=None)
     return main.differ if main is not None and 2 * main.operations >= operations else None
 

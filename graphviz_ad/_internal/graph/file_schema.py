@@ -374,6 +374,7 @@ OF_COPIES: Mapping[str, Schema] = {
     "most": maybe(TEXT),
     "measure": maybe(MEASURE),
     "called": TEXT,
+    "result": TEXT,
 }
 COPIES = record_schema({"count": COUNT}, **OF_COPIES, whole=maybe(record_schema({"count": COUNT}, **OF_COPIES)))
 NOT_FINITE = record_schema(

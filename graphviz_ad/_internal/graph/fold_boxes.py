@@ -120,7 +120,7 @@ def odd_places(graph: Graph, tree: Fold) -> list[int]:
     found = []
     for fold in tree.walk():
         if fold.kind == REPEAT:
-            _, norms = norms_of(graph, [copy.keys() for copy in fold.children])
+            _, norms, _ = norms_of(graph, [copy.keys() for copy in fold.children])
             found += [fold.children[i].first for i in odd_ones(norms)]
     return found
 
@@ -134,7 +134,7 @@ def far_places(graph: Graph, tree: Fold) -> list[int]:
     found = [*places_of(tree, own)]
     for fold in tree.walk():
         if fold.kind == REPEAT and not is_of_steps(fold):
-            _, norms = norms_of(graph, [copy.keys() for copy in fold.children])
+            _, norms, _ = norms_of(graph, [copy.keys() for copy in fold.children])
             found += [fold.children[i].first for i in worst_of_runs(norms)]
     return found
 
@@ -391,9 +391,10 @@ def said_of_call(graph: Graph, part: Fold, *, sign: bool, is_whole: bool) -> str
 
 
 def short_name(name: str) -> str:
-    """The end of the name of a module; of one that is but a number in the module around it, that, too: "ups.0"."""
+    """The end of the name of a module; of one that is but a number in those around it, these, too: "ups.0"."""
     steps = name.split(".")
-    return ".".join(steps[-2:] if steps[-1].isdigit() else steps[-1:])
+    words = [i for i, step in enumerate(steps) if not step.isdigit()]
+    return ".".join(steps[words[-1] :] if words else steps)
 
 
 def said_of_operations(graph: Graph, fold: Fold) -> str:
@@ -422,17 +423,19 @@ def copies_in(graph: Graph, fold: Fold, every: Sequence[Fold]) -> Copies:
     """How often a repeat is there, and how its copies differ, and ``every`` one that there is of them."""
     keys = [copy.keys() for copy in every]
     of_steps = is_of_steps(fold)
-    measure, norms = (GIVEN, [norm_of_step(graph, each) for each in keys]) if of_steps else norms_of(graph, keys)
+    given = (GIVEN, [norm_of_step(graph, each) for each in keys], "") if of_steps else norms_of(graph, keys)
+    measure, norms, result = given
     names = [copy.name for copy in every]
     if len(set(names)) < len(names):
         names = [f"{i + 1}" for i in range(len(names))]
     called = class_of(graph, every[0]) or class_of_node(graph, every[0]) or title_of(graph, every[0])
-    whole = copies_named(names, norms, measure, called)
+    whole = replace(copies_named(names, norms, measure, called), result=result)
     here = {id(copy) for copy in fold.children}
     places = [i for i, copy in enumerate(every) if id(copy) in here]
     if len(places) == len(every):
         return whole
-    return copies_named([names[i] for i in places], [norms[i] for i in places], measure, called, whole)
+    here_only = copies_named([names[i] for i in places], [norms[i] for i in places], measure, called, whole)
+    return replace(here_only, result=result)
 
 
 def all_copies(graph: Graph, tree: Fold | None, repeat: Fold) -> Sequence[Fold]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from graphviz_ad._internal.base.argument_types import Says
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
-from graphviz_ad._internal.graph.anomalies import norm_of
+from graphviz_ad._internal.graph.anomalies import norms_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.folding import folded_module, sources_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
@@ -84,7 +84,7 @@ def is_alike(one: Node, other: Node) -> bool:
 def with_copies(graph: Graph, box: Node, members: list[Node]) -> Node:
     """A box that says how often what is in it ran."""
     each = [node for node in members if node.kind in COMPUTING]
-    norms = tuple([norm_of(graph, [node.key]) for node in each])
+    norms = tuple(norms_of(graph, [[node.key] for node in each])[1])
     names = [str(i + 1) for i in range(len(each))]
     known = [(norm, names[i]) for i, norm in enumerate(norms) if norm is not None]
     least, most = (min(known)[1], max(known)[1]) if known else (None, None)

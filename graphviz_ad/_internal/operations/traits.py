@@ -148,6 +148,9 @@ RECURRENT = frozenset(
     {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 )
 
+# cells that return several results -> which operation makes which of them, where they run as many
+RESULTS_OF_CELLS: Mapping[str, Mapping[str, str]] = MappingProxyType({"lstm_cell": {"add": "c", "mul": "h"}})
+
 _OTHER: Mapping[str, int] = MappingProxyType({"self": 0, "other": 1})
 # Operator, and the operation of ATen that it runs as -> argument -> side on which that is written.
 SIDES: Mapping[tuple[str, str], Mapping[str, int]] = MappingProxyType({

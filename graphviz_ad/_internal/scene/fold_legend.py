@@ -14,7 +14,8 @@ from graphviz_ad._internal.scene.scene_building import roles_legend
 
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 # kinds of the lines of a box that are explained, by roles called the same
-OF_KINDS = ("type", "of result", "inside", "held", "kept", "alike")
+HELD, OF_LEAF = "held", "of leaf"
+OF_KINDS = ("type", "of result", "inside", HELD, "kept", "alike")
 OF_LINES = ("statistic", "type")  # roles of lines that are explained by themselves
 OF_BOXES = {"module": "part", "op": "operation", "leaf": "parameter"}
 TOLD_APART = {"module", "op"}
@@ -47,7 +48,7 @@ def legend_of_folds(scene: Scene, graph: Graph) -> tuple[str, ...]:
     own = [role for role in found if role not in SINGLE or any(is_single(line, role) for line in lines)]
     roles = [
         *(role for role in own if role in SINGLE),
-        *roles_of_lines([*lines, *on_arrows]),
+        *roles_of_lines([*lines, *on_arrows], held=is_recorded(graph)),
         *(role for role in own if role not in SINGLE),
         *roles_of_boxes(scene.boxes),
         *roles_of_start(graph),
@@ -62,11 +63,16 @@ def is_single(line: Line, role: str) -> bool:
     return line.role == role and not line.kind and line.drawn is None
 
 
-def roles_of_lines(lines: Sequence[Line]) -> Iterator[str]:
-    """What explains the numbers and words of a box."""
+def roles_of_lines(lines: Sequence[Line], *, held: bool) -> Iterator[str]:
+    """What explains the numbers and words of a box; ``held``: gradients of leaves are what their ``.grad`` holds."""
     kinds, roles = {line.kind for line in lines}, {line.role for line in lines}
     yield from (role for role in OF_LINES if role in roles)
-    yield from (kind for kind in OF_KINDS if kind in kinds)
+    yield from (OF_LEAF if kind == HELD and not held else kind for kind in OF_KINDS if kind in kinds)
+
+
+def is_recorded(graph: Graph) -> bool:
+    """Whether a backward pass of the program was recorded, which leaves gradients in ``.grad``; a trace leaves none."""
+    return any(port.grad_total is not None for node in graph.node_list for port in node.ports)
 
 
 def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:

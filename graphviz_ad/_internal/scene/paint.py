@@ -75,6 +75,7 @@ TYPES = {
     "of result": Type(TEXT, "gradient", italic=True),
     "inside": Type(TEXT, "gradient", italic=True),
     "held": Type(TEXT, "gradient", italic=True),
+    "of leaf": Type(TEXT, "gradient", italic=True),
     "kept": Type(TEXT, "muted"),
     "alike": Type(TEXT, bold=True),
     "part": Type(TEXT, "path.3", bold=True),
@@ -500,6 +501,7 @@ LEGEND = {
     "of result": ("‖grad‖", "norm of the gradient of the result"),
     "inside": ("‖grad of params‖", "of all parameters inside"),
     "held": ("‖.grad‖", "of what .grad holds"),
+    "of leaf": ("‖.grad‖", "gradient of the parameter"),
     "kept": ("keeps 1 kB", "for backward"),
     "alike": ("×4", "copies"),
     "part": ("▢", "closed part"),
@@ -525,7 +527,7 @@ LEGEND = {
 }
 # what stands in the legend of folds, however short it is
 OF_FOLDS = (
-    *("statistic", "type", "of result", "inside", "held", "kept", "alike", "part", "operation", "parameter"),
+    *("statistic", "type", "of result", "inside", "held", "of leaf", "kept", "alike", "part", "operation", "parameter"),
     *("gradless", "gradless, said", "start", "loss", "backward", "number", "no loss", "far off", "born", "passed on"),
 )
 

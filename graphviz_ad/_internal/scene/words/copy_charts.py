@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, UNITS, Copies
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.scene import Chart, Grid, Peak
+from graphviz_ad._internal.scene.words.short_text import SHORT, end_in_words, shortened_text
 
 OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a picture
 # what is measured of each copy
@@ -52,6 +53,11 @@ def scales_of(nodes: Iterable[Node]) -> Scales:
     return Scales(ranges, steep, next(iter(shown), ""), len(shown))
 
 
+def measured(copies: Copies) -> str:
+    """What is measured of each copy: of which result, where each has several."""
+    return f"‖grad of {shortened_text(copies.result, SHORT)}‖" if copies.result else MEASURED[copies.measure]
+
+
 def copies_told(node: Node) -> Copies | None:
     """The copies in a box, or the neighbours of one class that are most of it."""
     return node.copies if node.copies is not None else neighbours_in(node.parts, node.inside)
@@ -69,9 +75,11 @@ def told_of_copies(node: Node, scales: Scales | None = None) -> Iterator[str | G
     if copies is None or copies.extremes is None:
         return
     least, most = copies.extremes
-    said = f"{MEASURED[copies.measure]} of each {UNITS[copies.measure]}"
+    said = f"{measured(copies)} of each {UNITS[copies.measure]}"
     if copies.count <= FEW:
-        yield f"{MEASURED[copies.measure]} {', '.join(said_of_norm(place, copies) for place in range(copies.count))}"
+        far = copies.far_off if node.copies is not None else ()  # others of their class may stand elsewhere
+        each = [said_of_norm(norm, "⚠ " if place in far else "") for place, norm in enumerate(copies.norms)]
+        yield f"{said_of_few(node, copies)} {', '.join(each)}"
     elif has_chart(copies):
         shared = scales or scales_of([node])
         told = shared.steep and shared.said_at == node.key
@@ -82,10 +90,16 @@ def told_of_copies(node: Node, scales: Scales | None = None) -> Iterator[str | G
             yield f"{peak_text(copies, 'least', least)}, {peak_text(copies, 'most', most)}"
 
 
-def said_of_norm(place: int, copies: Copies) -> str:
+def said_of_few(node: Node, copies: Copies) -> str:
+    """What the few norms are of that stand below the one of the whole box."""
+    if node.copies is None and node.parameter_norm is not None:
+        return f"of each {copies.called}:"
+    return measured(copies) if is_module(copies) else f"{measured(copies)} of each {UNITS[copies.measure]}:"
+
+
+def said_of_norm(norm: float | None, sign: str) -> str:
     """The norm of one copy, with a sign before it where it is out of the usual."""
-    norm = copies.norms[place]
-    return f"{'⚠ ' if place in copies.far_off else ''}{UNSAID if norm is None else short_number(norm, digits=2)}"
+    return f"{sign}{UNSAID if norm is None else short_number(norm, digits=2)}"
 
 
 def chart_of(copies: Copies, said: str, scales: Scales, where: str | None = None) -> Grid:
@@ -165,5 +179,5 @@ def last_part(name: str) -> str:
 
 
 def end_of_name(name: str) -> str:
-    """The end of a dotted name: "layers.30"."""
-    return ".".join(name.split(".")[-2:])
+    """The end of a dotted name: "layers.30", "down.2.0"."""
+    return end_in_words(name, 2)

@@ -16,7 +16,7 @@ from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line
 from graphviz_ad._internal.maths.set_names import set_names
-from graphviz_ad._internal.scene.words.short_text import child_name, is_constant, is_one, numbered_name
+from graphviz_ad._internal.scene.words.short_text import child_name, end_in_words, is_constant, is_one, numbered_name
 
 LOCAL = "local derivative"  # where its name would be that of more than it is
 OPERAND_ROOM = 12  # characters
@@ -48,8 +48,7 @@ class Names:
         name = self.results[edge.tail][edge.port]
         if len(name) <= OPERAND_ROOM and not self.has_long_paths:
             return name
-        parts = name.split(".")
-        return ".".join(parts[-(3 if parts[-1] == "grad" else 2) :])  # whose gradient it is
+        return end_in_words(name, 3 if name.endswith(".grad") else 2)  # whose gradient it is
 
     @cached_property
     def has_long_paths(self) -> bool:

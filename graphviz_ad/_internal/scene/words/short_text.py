@@ -120,11 +120,27 @@ def numbered_name(name: str, count: int) -> str:
 
 
 def end_of_name(name: str) -> str:
-    """The last part of a dotted name, with the one before it where it is but a number, or what a module has of its own:
-    "norm", "layers.30", "fc.weight".
+    """The last part of a dotted name, with those before it where it is but a number, or what a module has of its own:
+    "norm", "layers.30", "down.2.0", "fc.weight".
     """
-    *around, last = name.split(".")
-    return f"{around[-1]}.{last}" if around and (last.isdigit() or last in ("weight", "bias")) else last
+    last = name.rpartition(".")[2]
+    return end_in_words(name, 2 if last in ("weight", "bias") else 1)
+
+
+def end_in_words(name: str, parts: int) -> str:
+    """So many of the last parts of a dotted name, and those before them as long as it would read as a number; in
+    brackets, as one of a numbered child, where there is nothing else.
+    """
+    steps = name.split(".")
+    while parts < len(steps) and is_of_digits(steps[-parts:]):
+        parts += 1
+    found = steps[-parts:]
+    return "".join(map(child_name, found)) if is_of_digits(found) else ".".join(found)
+
+
+def is_of_digits(steps: Sequence[str]) -> bool:
+    """Whether parts of a name would read as a number."""
+    return all(step.isdigit() for step in steps)
 
 
 def shortened_text(text: str, room: int) -> str:
