@@ -631,59 +631,35 @@ def test_a_chart_of_copies_that_have_several_results_is_of_one_of_them_alone(
         assert chart.said.startswith(f"‖grad of {called}‖ of each step: ")
 
 
-def test_the_sentence_of_a_chart_is_of_the_same_result_as_its_bars_and_a_state_that_is_carried_on_is_one() -> None:
-    w = torch.full((3, 3), 0.01, dtype=torch.float64, requires_grad=True)
+def test_the_sentence_of_a_chart_is_of_the_same_result_as_its_bars() -> None:
+    torch.manual_seed(0)
+    cell, x = nn.LSTMCell(2, 3, dtype=torch.float64), torch.randn(30, 2, 2, dtype=torch.float64)
 
     def program(x: Tensor) -> Tensor:
-        c = h = x.new_ones(1, 3)
+        h = c = x.new_zeros(2, 3)
         for one in x:
-            c = torch.tanh(c @ w + one)
-            h = torch.sigmoid(c)  # only the last one is read
-        return h.sum()
+            h, c = cell(one, (h, c))
+        return h.square().sum()
 
-    x = torch.randn(12, 1, 3, dtype=torch.float64)
-    picture = gad.trace(program, x).plot(fit="slide", boxes=6)
-    (box,) = (node for node in picture.graph.node_list if node.copies is not None)
-    assert box.copies is not None
-    kept, c = [], x.new_ones(1, 3)
-    for one in x:
-        c = torch.tanh(c @ w + one)
-        c.retain_grad()
-        kept.append(c)
-    torch.sigmoid(c).sum().backward()
-    norms = [float(one.grad.norm()) for one in kept if one.grad is not None]
-    assert [*box.copies.norms] == pytest.approx(norms)
-    found = next(note for note in picture.graph.notes if note.kind == GRADIENTS_OFF)
-    assert found["size"] in box.copies.norms
-    assert found["beside"] == pytest.approx(norms[-1])
-
-
-class Down(nn.Module):
-    """Blocks of one class, the first of them before another module, so that they are no neighbours of the first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = [1, 2, 4, 8, 16]
-        pairs = pairwise(sizes)
-        self.down = nn.ModuleList([nn.Sequential(nn.Linear(a, b), nn.Tanh(), nn.Linear(b, b)) for a, b in pairs])
-        self.act = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.down:
-            x = self.act(block(x))
-        return x.square().mean()
+    graph = gad.trace(program, x).plot(fit="slide", boxes=8).graph
+    found = next(note for note in graph.notes if note.kind == GRADIENTS_OFF)
+    norms, _ = states_of(cell, x, lambda h, c: h.square().sum(), -1)
+    assert (found["size"], found["beside"]) == pytest.approx((min(norms), norms[-1]))
+    assert found["places"] == (norms.index(min(norms)) + 1, 30)
 
 
 def test_a_box_of_few_blocks_says_the_gradients_of_each_of_them_and_that_they_are_of_each() -> None:
     torch.manual_seed(0)
-    model, x = Down(), torch.randn(5, 1)
-    graph = gad.trace(model, x)
-    model(x).backward()
+    blocks = [nn.Sequential(nn.Linear(a, b), nn.Tanh(), nn.Linear(b, b)) for a, b in pairwise([1, 2, 4, 8, 16])]
+    between = nn.ReLU()  # one for all: it parts the first block from the others, which are neighbours
+    model, x = nn.Sequential(*[layer for block in blocks for layer in (block, between)]), torch.randn(5, 1)
+    graph = gad.trace(lambda x: model(x).sum(), x)
+    model(x).sum().backward()
     whole = [node for node in graph.node_list if node.kind == "leaf" or node.op is not None]
     parts = parts_of(graph, whole)
     norms = [
         float(torch.cat([p.grad.flatten() for p in block.parameters() if p.grad is not None]).norm())
-        for block in model.down
+        for block in blocks
     ]
     found = [part.differ for part in parts if part.differ is not None]
     assert [differ.norms for differ in found] == [pytest.approx(norms)]
