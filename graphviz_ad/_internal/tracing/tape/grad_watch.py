@@ -8,9 +8,10 @@ gradient that was there, if nobody else holds it.
 from __future__ import annotations
 
 import weakref
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -123,9 +124,12 @@ Done = tuple[Operation, str, Value | None]  # an operation, what it did, and wha
 
 
 class _Places:
-    """Where tensors and their gradients lie -> which of them a value is."""
+    """Where tensors and their gradients lie -> which of them a value is; ``born``: identity of the weak reference of a
+    tensor -> how many operations there were before it was first seen: memory has been that of others before.
+    """
 
-    def __init__(self, everything: Iterable[_Watched]) -> None:
+    def __init__(self, everything: Iterable[_Watched], born: Mapping[int, int]) -> None:
+        self._born = born
         self._gradients: dict[int, list[tuple[_Period, _Watched]]] = {}
         self._memory: dict[int, list[tuple[_Period, _Watched]]] = {}
         self._own: dict[int, _Watched] = {}
@@ -152,8 +156,13 @@ class _Places:
         """The tensor whose value this is, if it is one that was there when the operation ran."""
         found = self._own.get(id(value.reference))
         near = self._own_memory.get(value.memory, ()) if value.memory is not None else ()
-        there = [one for one in near if one.end.at is None or operation.number < one.end.at]
+        there = [one for one in near if self._is_there(one, operation.number)]
         return there[0] if found is None and len(there) == 1 else found
+
+    def _is_there(self, watched: _Watched, number: int) -> bool:
+        """Whether a tensor was there when an operation of that number ran."""
+        born, end = self._born.get(id(watched.tensor), 0), watched.end.at
+        return born <= number and (end is None or number < end)
 
 
 class GradWatch:
@@ -336,7 +345,7 @@ class GradWatch:
         that used it in a step, and that wrote to the tensor by hand.
         """
         everything = self._everything()
-        places = _Places(everything)
+        places = _Places(everything, self._born(everything))
         found: dict[int, list[Done]] = {id(watched): [] for watched in everything}
         for operation in self._tape.operations:
             in_step = operation.place.step is not None
@@ -349,6 +358,16 @@ class GradWatch:
                 own = places.itself(value, operation)
                 if own is not None:
                     found[id(own)].append((operation, STEP if in_step else UPDATED, value))
+        return found
+
+    def _born(self, everything: Iterable[_Watched]) -> Mapping[int, int]:
+        """See `_Places`."""
+        known = {id(watched.tensor) for watched in everything}
+        seen = [*accumulate((max(operation.results, default=-1) for operation in self._tape.operations), max)]
+        found: dict[int, int] = {}
+        for value in self._tape.values:
+            if id(value.reference) in known:
+                found.setdefault(id(value.reference), bisect_left(seen, value.number))
         return found
 
     @staticmethod
