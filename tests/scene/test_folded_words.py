@@ -37,7 +37,7 @@ from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words import copy_charts, short_text
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
 from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
-from graphviz_ad._internal.scene.words.describe import words_of_graph
+from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
 
 
@@ -696,3 +696,13 @@ def test_the_legend_says_of_a_trace_that_gradients_are_of_parameters_and_of_a_re
         [LEGEND[role][1] for role in one.scene.legend if LEGEND[role][0] == "‖.grad‖"] for one in (traced, recorded)
     ]
     assert said == [["gradient of the parameter"], ["of what .grad holds"]]
+
+
+@pytest.mark.parametrize("brief", [False, True])
+def test_numbers_of_the_program_are_written_as_numbers_in_formulas(brief: bool) -> None:
+    layer = nn.ModuleDict({"a_module_with_a_long_name": nn.Linear(3, 3)})
+    graph = gad.trace(lambda x: (layer["a_module_with_a_long_name"](x) * 0.18 * 4).tanh(), torch.ones(3))
+    scene = build_scene(words_of_graph(fold_to_boxes(graph, 4), Options(brief=brief)))
+    said = " ".join(line.text for box in scene.boxes for line in box.lines)
+    assert not re.search(r"\[0\]\[18\]|\[4\]", said)
+    assert brief or "0.18)" in said

@@ -337,7 +337,8 @@ class Describer:
         if node.kind in PROGRAM_KINDS:
             return box_lines.statement_title(results, formula)
         if self.options.brief:
-            operands = {letter: end_of_name(name) for letter, name in operands.items()}
+            numbers = {self.names.of[key] for key in self.names.numbers}
+            operands = {letter: name if name in numbers else end_of_name(name) for letter, name in operands.items()}
             formula = formula_text.operation_formula(claim, operands)
         return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
 

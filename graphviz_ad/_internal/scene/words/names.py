@@ -31,6 +31,7 @@ class Names:
     ``typed`` is how the first are written in a program, where they are set as mathematics writes them.
     ``output`` is what all gradients are gradients of: the output's name, or L where there are several outputs or
     elements; ``one_output`` says whether there is one output, one number, and the backward pass starts from it with 1.
+    ``numbers`` are the keys of what is called by what it is: numbers of the program.
     """
 
     of: Mapping[str, str]
@@ -38,6 +39,7 @@ class Names:
     output: str
     one_output: bool
     typed: Mapping[str, str]
+    numbers: Collection[str] = ()
 
     def carried(self, edge: Edge) -> str:
         """What the result is called that an edge carries."""
@@ -46,14 +48,14 @@ class Names:
     def operand(self, edge: Edge) -> str:
         """The same, in the few characters that a formula has room for; of a module's all alike."""
         name = self.results[edge.tail][edge.port]
-        if len(name) <= OPERAND_ROOM and not self.has_long_paths:
+        if edge.tail in self.numbers or (len(name) <= OPERAND_ROOM and not self.has_long_paths):
             return name
         return end_in_words(name, 3 if name.endswith(".grad") else 2)  # whose gradient it is
 
     @cached_property
     def has_long_paths(self) -> bool:
         """Whether the path of any result is too long for a formula: then all have their ends alone."""
-        names = (name for names in self.results.values() for name in names)
+        names = (name for key, names in self.results.items() if key not in self.numbers for name in names)
         return any("." in name and " " not in name and len(name) > OPERAND_ROOM for name in names)
 
     def gradient(self, key: str, port: int | None = None) -> str:
@@ -102,7 +104,8 @@ def all_names(
         and outputs[0].ports[0].shape == ()
         and is_one(outputs[0].ports[0].upstream)
     )
-    names = Names(of, results, of[outputs[0].key] if one else "", one, typed)
+    numbers = frozenset(node.key for node in graph.node_list if is_constant(node) and not node.name)
+    names = Names(of, results, of[outputs[0].key] if one else "", one, typed, numbers)
     return names if one else replace(names, output=names.total)
 
 
