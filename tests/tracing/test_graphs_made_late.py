@@ -33,7 +33,7 @@ from graphviz_ad._internal.tracing import eager
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),  # of torch, about what such programs do
-    pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning"),  # torch itself, in func.jvp
+    pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated"),  # torch itself, in func.jvp
 ]
 
 
