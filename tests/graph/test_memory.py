@@ -371,6 +371,10 @@ def test_a_file_from_before_there_was_memory_is_still_read(tmp_path: Path) -> No
     assert math.prod(gad.Graph.load(path).node_list[0].ports[0].shape or ()) == 2
 
 
+# older torches do not say what passes inside a pass keep
+TELLS_OF_CHECKPOINTS = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 13)
+
+
 @pytest.mark.filterwarnings("ignore:None of the inputs")  # in the forward pass of a checkpoint around another
 def test_memory_that_torch_gives_out_again_is_told_apart_inside_a_pass() -> None:
     mask = torch.ones(10, dtype=F64)
@@ -390,6 +394,9 @@ def test_memory_that_torch_gives_out_again_is_told_apart_inside_a_pass() -> None
             checkpoint(once, y, use_reentrant=True).sum().backward()
         kept = recorded.graph.memory
         assert kept is not None
+        if not TELLS_OF_CHECKPOINTS:
+            assert not kept.exact
+            continue
         assert kept.saved == 3 * 80 + mask.nbytes
         assert sorted(piece.bytes for piece in kept.kept) == [80] * 4
         others = [*others[i % 2 :], *(torch.empty(10, dtype=F64) for _ in range(i))]

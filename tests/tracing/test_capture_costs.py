@@ -53,10 +53,10 @@ def calls_an_operation(
 @pytest.mark.parametrize(
     ("made", "dtype", "capture", "most"),
     [
-        (sines, torch.float64, gad.Capture(), 64),
-        (sines, torch.bfloat16, gad.Capture(), 64),
-        (sines, torch.float64, STRUCTURE, 42),
-        (Scaled, torch.float32, gad.Capture(), 70),
+        (sines, torch.float64, gad.Capture(), 70),
+        (sines, torch.bfloat16, gad.Capture(), 70),
+        (sines, torch.float64, STRUCTURE, 50),
+        (Scaled, torch.float32, gad.Capture(), 77),
     ],
     ids=["function", "halves", "structure", "module"],
 )
