@@ -9,8 +9,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_programs import PROGRAMS, film, graph, network, picture
 
+from graphviz_ad._internal.base.visible_text import visible
 from graphviz_ad._internal.scene.canvas import Canvas, Curve, Label, Polygon, Rect
 from graphviz_ad._internal.scene.captions import FRACTIONS, LEAST, NUMBERS, caption_rows
 from graphviz_ad._internal.scene.font_metrics import text_width
@@ -310,3 +313,10 @@ def test_notices_are_wrapped_below_the_picture() -> None:
 def test_an_unplaced_scene_is_refused() -> None:
     with pytest.raises(ValueError, match="run a layout first"):
         paint(Scene((), ()))
+
+
+@given(st.text(max_size=60))
+def test_what_nobody_would_see_has_the_room_of_what_is_drawn_for_it(text: str) -> None:
+    for bold in (False, True):
+        assert text_width(text, 10, bold) == pytest.approx(text_width(visible(text), 10, bold))
+    assert text_width("\u202e", 10) > text_width("u202", 10)

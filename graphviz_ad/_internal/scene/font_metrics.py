@@ -11,14 +11,19 @@ import unicodedata
 from functools import lru_cache
 from importlib.resources import files
 
+from graphviz_ad._internal.base.visible_text import visible
+
 ASCENT, DESCENT = 0.76, 0.24  # of an em: what letters and digits need above and below the baseline
 
 
 class Widths(dict[str, int]):
-    """How wide each letter is, in thousandths of an em; of those that are not listed, once somebody has asked."""
+    """How wide each letter is, in thousandths of an em; of those that are not listed, once somebody has asked. What
+    nobody would see is as wide as what is drawn for it.
+    """
 
     def __missing__(self, char: str) -> int:
-        self[char] = found = _unlisted(char)
+        shown = visible(char)
+        self[char] = found = _unlisted(char) if shown == char else sum(map(self.__getitem__, shown))
         return found
 
 
@@ -28,7 +33,7 @@ def _table(bold: bool) -> Widths:
         "bold" if bold else "regular"
     ]
     listed = ((chr(ord(first) + i), width) for first, *widths in runs for i, width in enumerate(widths))
-    return Widths((char, width) for char, width in listed if width)
+    return Widths((char, width) for char, width in listed if width and visible(char) == char)
 
 
 def _unlisted(char: str) -> int:
