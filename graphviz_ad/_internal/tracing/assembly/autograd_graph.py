@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -23,7 +23,9 @@ from graphviz_ad._internal.graph.notices import Notice, notice
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_order
+from graphviz_ad._internal.tracing.assembly.flow_rows import Numbers, Row, Rows, alone
 from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, kept_by_all, memory_besides
+from graphviz_ad._internal.tracing.tape.reading import number_in
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
     crowded,
@@ -38,7 +40,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     modes_are_active,
     version_of,
 )
-from graphviz_ad._internal.tracing.tape.values import Keeper
+from graphviz_ad._internal.tracing.tape.values import PLAIN, Held, Keeper
 
 
 def not_seen(_: Any) -> bool | None:
@@ -237,9 +239,9 @@ class BackwardPass:
     each operand, where a hook of the user on the node, whose names are in ``hooks``, then changed that.
     """
 
-    node_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
-    edge_grads: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
-    locals: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
+    node_grads: MutableMapping[int, Row] = field(default_factory=Rows)
+    edge_grads: MutableMapping[int, Row] = field(default_factory=Rows)
+    locals: MutableMapping[int, Row] = field(default_factory=Rows)
     leaf_grads: dict[int, Snapshot | None] = field(default_factory=dict)
     leaf_totals: dict[int, Snapshot | None] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
@@ -248,6 +250,17 @@ class BackwardPass:
     other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
     made: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
     hooks: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def rows(self) -> tuple[Rows, Rows, Rows, Numbers]:
+        """The tables of gradients and of local derivatives to be filled, and what they have of plain numbers, all the
+        same.
+        """
+        node_grads, edge_grads, locals_ = self.node_grads, self.edge_grads, self.locals
+        assert isinstance(node_grads, Rows)
+        assert isinstance(edge_grads, Rows)
+        assert isinstance(locals_, Rows)
+        edge_grads.numbers = locals_.numbers = node_grads.numbers
+        return node_grads, edge_grads, locals_, node_grads.numbers
 
 
 def run_backward(
@@ -425,7 +438,10 @@ class _Watch:
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at
         # the next one.
-        self._left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
+        self._left: list[tuple[weakref.ref[Tensor], int, Held]] = []
+        *tables, self._numbers = result.rows()
+        self._node_grads, self._edge_grads, self._locals = [table.kept for table in tables]
+        self._dtype: torch.dtype | None = None
 
     def before_hooks(self, handles: Sequence[Any]) -> list[tuple[Callable[..., Any], Callable[..., None]]]:
         """What to hang on nodes that hooks of the user hang on, so that what these change is seen; by the handles of
@@ -459,7 +475,7 @@ class _Watch:
     def arrived(self, i: int, grad_outputs: Any) -> None:
         """A gradient arrives at a leaf."""
         try:
-            self.result.leaf_grads[i] = self._seen(grad_outputs[0])
+            self.result.leaf_grads[i] = self._numbers.snapshot(self._seen(grad_outputs[0]))
         except Exception as error:
             self._failed(error)
 
@@ -487,29 +503,29 @@ class _Watch:
         self.keeper.problems.append(f"{type(error).__name__}: {error}")
 
     def _note(self, i: int, grad_inputs: Any, grad_outputs: Any) -> None:
-        result, gradient, same = self.result, self._gradient, None
-        result.order.append(i)
+        self.result.order.append(i)
+        held, same = self._held, None
         if len(grad_outputs) == 1:
             upstream = grad_outputs[0]
-            arrived: tuple[Snapshot | None, ...] = (self._seen(upstream),)
-            if self._reshapes[i] and i not in self._made:  # what a hook of the user made of it is looked at
-                same = arrived[0]
-            if self._asks_locals and i not in self._asked_once and (found := self._local(i, upstream)):
-                result.locals[i] = found
+            arrived = self._seen(upstream)
+            if self._reshapes[i] and i not in self._made and isinstance(arrived, Snapshot):
+                same = arrived  # what a hook of the user made of it is looked at
+            if self._asks_locals and i not in self._asked_once:
+                self._local(i, upstream)
+            self._node_grads[i] = alone(arrived)
         else:
-            arrived = tuple([self._seen(grad) for grad in grad_outputs])
-        result.node_grads[i] = arrived
-        kept: list[Snapshot | None] = []
-        left: list[tuple[weakref.ref[Tensor], int, Snapshot | None]] = []
+            self._node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
+        kept: list[Held] = []
+        left: list[tuple[weakref.ref[Tensor], int, Held]] = []
         for grad in grad_inputs:
             if grad is None:
                 kept.append(None)
                 continue
-            snapshot = gradient(grad, same)
-            kept.append(snapshot)
+            found = held(grad, same)
+            kept.append(found)
             if not grad.is_inference():
-                left.append((weakref.ref(grad), version_of(grad), snapshot))
-        result.edge_grads[i] = tuple(kept)
+                left.append((weakref.ref(grad), version_of(grad), found))
+        self._edge_grads[i] = alone(kept[0]) if len(kept) == 1 else tuple(kept)
         if i in self._made:
             self._note_made(i, grad_inputs)
         self._left = left
@@ -529,29 +545,49 @@ class _Watch:
             return version_of(grad) != version and self._gradient(grad) != kept
         return tensor.shape != grad.shape or not torch.equal(tensor, grad)
 
-    def _seen(self, grad: Tensor | None) -> Snapshot | None:
+    def _seen(self, grad: Tensor | None) -> Held:
         """What is kept of an arriving gradient; taken once, if it is what the last node sent."""
         if grad is None:
             return None
         for left, version, kept in self._left:
             if left() is grad and version == version_of(grad):
                 return kept
-        return self._gradient(grad)
+        return self._held(grad)
 
-    def _local(self, i: int, upstream: Tensor | None) -> tuple[Snapshot | None, ...]:
-        """∂out/∂operand for each operand: what the node makes of a gradient of ones.
+    def _held(self, grad: Tensor | None, same: Snapshot | None = None) -> Held:
+        """What is kept of a gradient: of a plain number of the usual dtype, which is that of the first, the number."""
+        if (
+            type(grad) is Tensor
+            and grad.dtype is self._dtype
+            and not grad.dim()
+            and grad.is_cpu
+            and not grad.is_neg()
+            and not modes_are_active()
+        ):
+            try:
+                return number_in(grad)
+            except Exception:  # such as a number inside vmap
+                return self._gradient(grad, same)
+        found = self._gradient(grad, same)
+        is_first = self._numbers.dtype is None and found is not None and type(grad) is Tensor and not grad.dim()
+        if is_first and grad.is_cpu and grad.dtype in PLAIN:
+            self._dtype, self._numbers.dtype = grad.dtype, PLAIN[grad.dtype]
+        return found
+
+    def _local(self, i: int, upstream: Tensor | None) -> None:
+        """Note ∂out/∂operand for each operand: what the node makes of a gradient of ones.
 
         That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise
         operation, in the shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
         """
         if type(upstream) is not Tensor:  # None; and torch may crash when a node is called with a subclass
-            return ()
+            return
         if upstream.dim():
             count = upstream.numel()
             if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)):
-                return ()
+                return
         if upstream.dtype.is_complex:
-            return ()
+            return
         try:
             if modes_are_active():
                 with hidden_from_modes():
@@ -562,9 +598,11 @@ class _Watch:
             self.keeper.problems.append(
                 f"the local derivative of {self.graph.names[i]}: {type(error).__name__}: {error}"
             )
-            return ()
-        gradient = self._gradient
-        return tuple([gradient(grad) for grad in found]) if isinstance(found, tuple) else (gradient(found),)
+            return
+        if not isinstance(found, tuple):
+            self._locals[i] = alone(self._held(found))
+        elif found:
+            self._locals[i] = tuple([self._held(grad) for grad in found])
 
     def _one(self, upstream: Tensor) -> Tensor:
         """A gradient of ones; the same one again for plain numbers, as long as nobody wrote to it."""
