@@ -433,7 +433,6 @@ class _Watch:
         self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
         reshapes = {name: keeps_order(aten_stem(name)) for name in dict.fromkeys(graph.names)}
         self._reshapes = [reshapes[name] for name in graph.names]
-        self._ones: dict[torch.dtype, Tensor] = {}
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held
         self._made: dict[int, list[tuple[Tensor, int, Snapshot | None] | None]] = {}
         # What left the node that ran last, held weakly, and what was kept of it: in most graphs that is what arrives at
@@ -442,6 +441,7 @@ class _Watch:
         *tables, self._numbers = result.rows()
         self._node_grads, self._edge_grads, self._locals = [table.kept for table in tables]
         self._dtype: torch.dtype | None = None
+        self._ones: Tensor | None = None
 
     def before_hooks(self, handles: Sequence[Any]) -> list[tuple[Callable[..., Any], Callable[..., None]]]:
         """What to hang on nodes that hooks of the user hang on, so that what these change is seen; by the handles of
@@ -511,7 +511,7 @@ class _Watch:
             if self._reshapes[i] and i not in self._made and isinstance(arrived, Snapshot):
                 same = arrived  # what a hook of the user made of it is looked at
             if self._asks_locals and i not in self._asked_once:
-                self._local(i, upstream)
+                self._local(i, upstream, type(arrived) is float)
             self._node_grads[i] = alone(arrived)
         else:
             self._node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
@@ -565,7 +565,7 @@ class _Watch:
             and not modes_are_active()
         ):
             try:
-                return number_in(grad)
+                return number_in(grad) if grad.storage_offset() else grad.item()
             except Exception:  # such as a number inside vmap
                 return self._gradient(grad, same)
         found = self._gradient(grad, same)
@@ -574,26 +574,21 @@ class _Watch:
             self._dtype, self._numbers.dtype = grad.dtype, PLAIN[grad.dtype]
         return found
 
-    def _local(self, i: int, upstream: Tensor | None) -> None:
+    def _local(self, i: int, upstream: Tensor | None, is_number: bool) -> None:
         """Note ∂out/∂operand for each operand: what the node makes of a gradient of ones.
 
         That is the derivative itself for a result of one element, and the diagonal of the Jacobian for an elementwise
         operation, in the shape after broadcasting. Asked inside the node's own hook, its buffers are still there.
+        ``is_number`` says that what arrived was kept as one, which only a plain number is.
         """
-        if type(upstream) is not Tensor:  # None; and torch may crash when a node is called with a subclass
-            return
-        if upstream.dim():
-            count = upstream.numel()
-            if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)):
-                return
-        if upstream.dtype.is_complex:
+        if upstream is None or not (is_number or self._has_local(i, upstream)):
             return
         try:
             if modes_are_active():
                 with hidden_from_modes():
                     found = self.graph.nodes[i](torch.ones_like(upstream))
             else:
-                found = self.graph.nodes[i](self._one(upstream))
+                found = self.graph.nodes[i](self._one(upstream) if is_number else torch.ones_like(upstream))
         except Exception as error:  # a node that cannot be asked twice has no local derivative to show
             self.keeper.problems.append(
                 f"the local derivative of {self.graph.names[i]}: {type(error).__name__}: {error}"
@@ -604,13 +599,23 @@ class _Watch:
         elif found:
             self._locals[i] = tuple([self._held(grad) for grad in found])
 
-    def _one(self, upstream: Tensor) -> Tensor:
-        """A gradient of ones; the same one again for plain numbers, as long as nobody wrote to it."""
+    def _has_local(self, i: int, upstream: Tensor) -> bool:
+        """Whether it is small, and the derivative itself."""
+        if type(upstream) is not Tensor:  # torch may crash when a node is called with a subclass
+            return False
         if upstream.dim():
-            return torch.ones_like(upstream)
-        one = self._ones.get(upstream.dtype)
-        if one is None or version_of(one) or one.device != upstream.device:
-            one = self._ones[upstream.dtype] = torch.ones_like(upstream)
+            count = upstream.numel()
+            if count > self.keeper.capture.whole or not (count == 1 or self.pointwise(i)):
+                return False
+        return not upstream.dtype.is_complex
+
+    def _one(self, upstream: Tensor) -> Tensor:
+        """A gradient of ones for a plain number of the usual dtype; the same one again, as long as nobody wrote to
+        it.
+        """
+        one = self._ones
+        if one is None or version_of(one):
+            one = self._ones = torch.ones_like(upstream)
         return one
 
 
