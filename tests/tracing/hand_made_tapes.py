@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, BackwardPass
-from graphviz_ad._internal.tracing.assembly.saved import NOTHING
+from graphviz_ad._internal.tracing.assembly.saved import KeptByNodes
 from graphviz_ad._internal.tracing.assembly.units import Output, Recorded, Unit, Units
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.tape.stack import Place
@@ -109,7 +109,7 @@ class HandMade:
         """All of it, as the passes read it."""
         index = {id(node): i for i, node in enumerate(self.nodes)}
         graph = AutogradGraph(list(self.nodes), self.links, index, self.variables)
-        graph.names, graph.custom, graph.keeps = self.names, self.custom, [NOTHING] * len(self.nodes)
+        graph.names, graph.custom, graph.keeps = self.names, self.custom, KeptByNodes([None] * len(self.nodes))
         for output in outputs:
             output.used = True
         values, returned = self.tape.values, [Output(output, None) for output in outputs]

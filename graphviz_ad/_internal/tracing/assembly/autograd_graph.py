@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import weakref
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_order
 from graphviz_ad._internal.tracing.assembly.flow_rows import Numbers, Row, Rows, alone
-from graphviz_ad._internal.tracing.assembly.saved import Keeps, kept_by, kept_by_all, memory_besides
+from graphviz_ad._internal.tracing.assembly.saved import KeptByNodes, kept_by, kept_by_all
 from graphviz_ad._internal.tracing.tape.reading import number_in
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
@@ -54,7 +55,8 @@ class AutogradGraph:
 
     ``links[i]`` are the (node, output number) that the operands of node i came from, None where no gradient goes;
     ``variables`` maps the nodes that accumulate into a leaf to the leaf. ``is_packed``: see `Tape.is_packed`.
-    ``moments`` are those that were asked for, ``unwalked`` the names of nodes, by identity, that are no part of this.
+    ``moments`` are those that were asked for, ``all_moments`` those of all nodes, once noted; ``unwalked`` the names
+    of nodes, by identity, that are no part of this.
     """
 
     nodes: list[Any]
@@ -64,6 +66,7 @@ class AutogradGraph:
     is_packed: Callable[[Any], bool | None] = not_seen
     moments: dict[int, int | None] = field(default_factory=dict)
     unwalked: dict[int, str] = field(default_factory=dict)
+    all_moments: Sequence[int | None] = ()
 
     @cached_property
     def names(self) -> list[str]:
@@ -71,17 +74,16 @@ class AutogradGraph:
         return [node_name(node) for node in self.nodes]
 
     @cached_property
-    def keeps(self) -> list[Keeps]:
+    def keeps(self) -> KeptByNodes:
         """What each node keeps for the backward pass, if asked before it has run."""
         return kept_by_all(self.nodes, self.is_packed)
 
-    def _kept_by(self, node: Any) -> Keeps:
-        return kept_by(node, self.is_packed(node))
-
     def adopt(self, parts: Sequence[AutogradGraph]) -> None:
         """Take what was read of nodes before they ran from other graphs of the same nodes."""
-        read = {id(node): keeps for part in parts for node, keeps in zip(part.nodes, part.keeps, strict=True)}
-        self.keeps = [read.get(id(node)) or self._kept_by(node) for node in self.nodes]
+        read = {id(node): row for part in parts for node, row in zip(part.nodes, part.keeps.rows, strict=True)}
+        unread = [node for node in self.nodes if id(node) not in read]
+        read.update((id(node), kept_by(node, self.is_packed(node))) for node in unread)
+        self.keeps = KeptByNodes([read[id(node)] for node in self.nodes])
 
     @cached_property
     def custom(self) -> dict[int, Any]:
@@ -98,7 +100,7 @@ class AutogradGraph:
     @cached_property
     def kept(self) -> tuple[int, bool]:
         """How many bytes the nodes keep besides leaves, and whether that is all."""
-        return memory_besides(self.keeps, self.own_memory)
+        return self.keeps.memory_besides(self.own_memory)
 
     @cached_property
     def own_memory(self) -> Collection[int | None]:
@@ -107,15 +109,19 @@ class AutogradGraph:
 
     def made_at(self, i: int) -> int | None:
         """When a node was made, see `torch_private.made_at`."""
+        if self.all_moments:
+            return self.all_moments[i]
         if i not in self.moments and self.nodes[i] is not None:
             self.moments[i] = made_at(self.nodes[i])
         return self.moments.get(i)
 
-    def note_moments(self) -> list[int | None]:
+    def note_moments(self) -> Sequence[int | None]:
         """When each node was made; from now on this is known without the nodes."""
-        if len(self.moments) < len(self.nodes):
-            self.moments = dict(enumerate(map(made_at, self.nodes)))
-        return [self.moments[i] for i in range(len(self.nodes))]
+        if not self.all_moments:
+            found = list(map(made_at, self.nodes))
+            self.all_moments = found if None in found else array("Q", found)  # type: ignore[arg-type]
+            self.moments.clear()
+        return self.all_moments
 
     def remembered(self) -> AutogradGraph:
         """What is known of the graph by now, without its nodes and leaves, which may go."""
@@ -124,8 +130,8 @@ class AutogradGraph:
             self.links,
             dict(self.index),
             dict.fromkeys(self.variables),  # type: ignore[arg-type]
-            moments=self.moments,
             unwalked=self.unwalked,
+            all_moments=self.all_moments,
         )
         for name in ("names", "keeps", "custom", "leaf_of_object", "own_memory"):
             known.__dict__[name] = getattr(self, name)
@@ -430,7 +436,7 @@ class _Watch:
         self.graph, self.result, self.keeper, self.pointwise = graph, result, keeper, pointwise
         self._gradient, self._asks_locals = keeper.gradient, keeper.capture.local
         # A node is not asked a second time if that would run code of the user, or read memory that a wrapper has not.
-        self._asked_once = set(graph.custom) | {i for i, keeps in enumerate(graph.keeps) if not keeps.can_be_asked}
+        self._asked_once = set(graph.custom) | graph.keeps.not_to_be_asked()
         reshapes = {name: keeps_order(aten_stem(name)) for name in dict.fromkeys(graph.names)}
         self._reshapes = [reshapes[name] for name in graph.names]
         # by number of node, what hooks of the user get of it: the tensor, how often it was written to, what it held

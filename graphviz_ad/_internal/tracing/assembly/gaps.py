@@ -60,7 +60,7 @@ def untold_hooks(draft: Draft) -> Notice | None:
     recorded = draft.units.recorded
     if not recorded.tape.capture.local:
         return None
-    untold = [i for i, keeps in enumerate(recorded.autograd.keeps) if keeps.hooked is None]
+    untold = recorded.autograd.keeps.untold()
     count = sum(i in recorded.result.node_grads and i not in recorded.autograd.custom for i in untold)
     return notice("hooks untold", count=count) if count else None
 

@@ -15,7 +15,6 @@ from graphviz_ad._internal.tracing.assembly.hooks import hook_names
 from graphviz_ad._internal.tracing.assembly.missing_gradients import cut_of_unit, is_leaf
 from graphviz_ad._internal.tracing.assembly.ports import named_ports, ports_of
 from graphviz_ad._internal.tracing.assembly.said import NO_WORDS, SiteWords
-from graphviz_ad._internal.tracing.assembly.saved import NOTHING
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.assembly.unrecorded import wanted_gradient
 from graphviz_ad._internal.tracing.naming.as_written import Number, messages, written_arguments
@@ -43,7 +42,7 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         called = unreached_names(units, unit) if kind == "op" else ()
     hooks_on_node = units.recorded.result.hooks.get(autograd, ()) if autograd is not None else ()
     cut = cut_of_unit(units, unit, ports, requires_grad)
-    keeps = NOTHING if autograd is None else units.recorded.autograd.keeps[autograd]
+    kept, kept_bytes = ((), None) if autograd is None else units.recorded.autograd.keeps.names_and_bytes(autograd)
     settings = operation if operation is not None and unit.label is None and operation.constants else None
     return Node(
         draft.keys[unit],
@@ -56,12 +55,12 @@ def node_of_unit(draft: Draft, unit: Unit) -> Node:
         cut,
         words.module if kind != "leaf" else (),
         words.source,
-        shared(tuple([tensor.name for tensor in keeps.tensors])),
+        shared(kept),
         written_arguments(settings) if settings is not None else (),
         units.calls[unit],
         (unit.label or words.call) if operation is not None else None,
         draft.backward_order.get(i),
-        saved_bytes=keeps.bytes if autograd is not None else None,
+        saved_bytes=kept_bytes,
         hooks=(*hook_names(units.values[unit].values(), units.recorded.tape.hooks_seen), *hooks_on_node),
         messages=messages(settings) if settings is not None else (),
         statement=draft.statement_of.get(operation.number) if operation is not None else None,

@@ -7,7 +7,7 @@ before it: there `Tape.is_packed` says where none does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -113,9 +113,96 @@ def kept_by(node: Any, packed: bool | None = None) -> Keeps:
     return Keeps(tuple(found), hooked) if found else NOTHING
 
 
-def kept_by_all(nodes: Sequence[Any], packed: Callable[[Any], bool | None]) -> list[Keeps]:
+# the usual case, one tensor without a hook of the user before it, as a plain tuple of what a `Saved` has: of those
+# Python's garbage collector keeps no account; None: nothing is kept
+Row = tuple[str, int, int, int, bool] | Keeps | None
+
+
+class KeptByNodes:
+    """What each of the nodes keeps, by their places; a `Keeps` is made when somebody asks for it."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        """How many nodes there are."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Keeps]:
+        """What each keeps."""
+        return map(keeps_of_row, self.rows)
+
+    def __getitem__(self, i: int) -> Keeps:
+        """What one keeps."""
+        return keeps_of_row(self.rows[i])
+
+    def __setitem__(self, i: int, keeps: Keeps) -> None:
+        """Say it anew of one."""
+        self.rows[i] = keeps
+
+    def not_to_be_asked(self) -> set[int]:
+        """The nodes that would run something of the user's, see `Keeps.can_be_asked`."""
+        return {i for i, row in enumerate(self.rows) if type(row) is Keeps and not row.can_be_asked}
+
+    def untold(self) -> list[int]:
+        """The nodes of which nobody says what they keep."""
+        return [i for i, row in enumerate(self.rows) if type(row) is Keeps and row.hooked is None]
+
+    def names_and_bytes(self, i: int) -> tuple[tuple[str, ...], int | None]:
+        """What one keeps is called, and how many bytes it has in all."""
+        row = self.rows[i]
+        if row is not None and type(row) is not Keeps:  # the usual case
+            return (row[0],), row[1]
+        keeps = keeps_of_row(row)
+        return tuple([tensor.name for tensor in keeps.tensors]), keeps.bytes
+
+    def memory_besides(self, own: Collection[int | None]) -> tuple[int, bool]:
+        """See `memory_besides`."""
+        single = [row for row in self.rows if row is not None and type(row) is not Keeps]
+        saved = {row[2]: row[3] for row in single if row[2] not in own}
+        others = [row for row in self.rows if type(row) is Keeps]
+        saved.update(_pieces(others, own))
+        return sum(saved.values()), all(kept.bytes is not None for kept in others)
+
+
+def keeps_of_row(row: Row) -> Keeps:
+    """A row as what it says."""
+    if row is None:
+        return NOTHING
+    return row if isinstance(row, Keeps) else Keeps((Saved(*row),), False)
+
+
+def kept_by_all(nodes: Sequence[Any], packed: Callable[[Any], bool | None]) -> KeptByNodes:
     """The same of each of the nodes; the tape is asked only where torch does not say it itself."""
-    return list(map(kept_by, nodes)) if TELLS_HOOKS else [kept_by(node, packed(node)) for node in nodes]
+    if TELLS_HOOKS:
+        return KeptByNodes(list(map(_row_of_node, nodes)))
+    return KeptByNodes([kept_by(node, packed(node)) for node in nodes])
+
+
+def _row_of_node(node: Any) -> Row:
+    """What a node keeps; only where torch says it itself."""
+    attributes = _known.get(type(node), NOT_MET)
+    if attributes is NOT_MET or attributes is None:
+        return _row_of_keeps(kept_by(node))
+    found: Row = None
+    try:
+        for attribute, name in attributes:
+            raw = getattr(node, attribute)
+            if type(raw) is tuple or raw.unpack_hook is not None:
+                return _row_of_keeps(kept_by(node))
+            held = raw.data
+            if held is not None:
+                memory, whole = memory_and_bytes(held)
+                if found is not None or type(held) is not Tensor or memory is None:
+                    return _row_of_keeps(kept_by(node))
+                found = (name, min(held.nbytes, whole), memory, whole, False)
+    except (RuntimeError, AttributeError):  # as of what has been freed
+        return _row_of_keeps(kept_by(node))
+    return found
+
+
+def _row_of_keeps(keeps: Keeps) -> Row:
+    return None if keeps is NOTHING else keeps
 
 
 def _unpacked(node: Any, attributes: Iterable[tuple[str, str]]) -> Keeps:
@@ -167,9 +254,13 @@ def kept_memory(keeps: Iterable[Keeps], leaves: Iterable[Tensor]) -> tuple[int, 
 def memory_besides(keeps: Iterable[Keeps], own: Collection[int | None]) -> tuple[int, bool]:
     """The same; ``own`` is the memory that leaves lie in."""
     found = list(keeps)
-    tensors = [tensor for kept in found for tensor in kept.tensors]
-    saved = {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}
-    return sum(saved.values()), all(kept.bytes is not None for kept in found)
+    return sum(_pieces(found, own).values()), all(kept.bytes is not None for kept in found)
+
+
+def _pieces(keeps: Iterable[Keeps], own: Collection[int | None]) -> dict[int | None, int]:
+    """The pieces of memory that do not belong to leaves, with their bytes."""
+    tensors = [tensor for kept in keeps for tensor in kept.tensors]
+    return {tensor.storage: tensor.whole or 0 for tensor in tensors if tensor.storage not in own}
 
 
 def _attributes(kind: type) -> Attributes:
