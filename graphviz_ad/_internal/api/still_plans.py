@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from graphviz_ad._internal.base.made_once import made_once, shared_by_candidates
 from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
 from graphviz_ad._internal.graph.graph import Graph, Node
@@ -285,10 +286,9 @@ def texts_in(scene: Scene) -> list[str]:
 
 def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> Subject:
     """A graph, simplified as it was asked for, with what is told of it."""
-    graph = with_unread_parameters(graph) if look.depth is None else graph
-    shown = look.simplified(
-        with_updates(graph), steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output)
-    )
+    is_whole = look.depth is None
+    whole = made_once(partial(with_all_that_is_told, graph, unread=is_whole), graph, "told", is_whole)
+    shown = look.simplified(whole, steps=True, needed=asked_about(asked.wrt, asked.tangents, asked.output))
     explained, forward = None, None
     if asked.wrt is not None:
         from graphviz_ad._internal.explain.explainer import explain_gradient
@@ -301,18 +301,23 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
     return Subject(shown, look, asked, remarks, explained, forward)
 
 
+def with_all_that_is_told(graph: Graph, *, unread: bool) -> Graph:
+    """The graph with what its steps make of parameters, and with the ``unread`` ones, too."""
+    return with_updates(with_unread_parameters(graph) if unread else graph)
+
+
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:
     """The picture that was asked for; ``room``: where it will be seen, if that is known. Little of what is tried on the
-    way is garbage, for which up to a third of the time would be searched.
+    way is garbage, for which up to a third of the time would be searched, and much is the same in all of it.
     """
-    with at_rest():
+    with at_rest(), shared_by_candidates():
         return chosen_still(graph, look, asked, remarks, room)
 
 
 def chosen_still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None) -> Still:
     """The picture as it is asked for, or as it is planned."""
     if asked.wrt is None and asked.tangents is None:
-        graph = with_other_passes(graph)
+        graph = made_once(partial(with_other_passes, graph), graph, "other passes")
     least = smallest_letters(asked.font) or look.theme.letters
     place, seen = place_of(asked.fit, least), SLIDE if room is None else SLIDE.shaped_as(room)
     levels = Levels(graph, look, asked, remarks)
@@ -389,6 +394,7 @@ class Levels:
         return self.made[name]
 
 
+@shared_by_candidates()
 def opened_boxes(graph: Graph, look: Look, asked: PlotOptions, made: Still) -> Mapping[str, Scene]:
     """Key of a box that stands for a module -> the picture in which that module is open, and all else as it is folded
     then.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.copy_results import norms_of_results
 from graphviz_ad._internal.graph.gradient_sizes import far_off, limits
@@ -140,8 +141,12 @@ def norms_of_layers(parameters: Iterable[Sequence[Node]]) -> dict[str, float]:
     return {module: float(np.sqrt(np.sum(np.square(each)))) for module, each in found.items()}
 
 
-def norms_of_all_layers(graph: Graph) -> dict[str, float]:
+def norms_of_all_layers(graph: Graph) -> Mapping[str, float]:
     """The same of all parameters of modules in a graph."""
+    return made_once(lambda: _norms_of_all_layers(graph), graph, "norms of layers")
+
+
+def _norms_of_all_layers(graph: Graph) -> dict[str, float]:
     uses: dict[int | str, list[Node]] = {}
     for node in graph.node_list:
         if node.kind == "leaf" and node.ports[0].shape is not None and "." in (node.name or ""):

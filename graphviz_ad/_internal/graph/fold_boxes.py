@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
+from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of_step, norms_of, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
@@ -56,11 +57,10 @@ def fold_to_boxes(
     """A graph that is too big to be read, or is to be opened somewhere, with parts of it as one node each."""
     if not focus and not is_too_large(graph, boxes or MOST_UNFOLDED):
         if expand:  # all of it is open, but for names that are in none of it
-            cut_of(fold_tree(graph), Wish(BOXES, expand=tuple(expand)))
+            cut_of(folds_of(graph), Wish(BOXES, expand=tuple(expand)))
         return with_strips(graph)
-    tree = fold_tree(graph)
-    wrong = places_of(tree, anomalous(graph)) if anomalies or AUTO in focus else ()
-    alone = (*wrong, *(odd_places(graph, tree) if anomalies or AUTO in focus else ()))
+    tree = folds_of(graph)
+    alone = made_once(partial(wrong_places, graph, tree), graph, "wrong places") if anomalies or AUTO in focus else ()
     named = tuple([name for name in focus if name != AUTO])
     near = tuple(sorted({*alone, *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
@@ -68,12 +68,22 @@ def fold_to_boxes(
     return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))
 
 
+def folds_of(graph: Graph) -> Fold:
+    """The folds of a graph; of one that several cuts are made of, found once."""
+    return made_once(partial(fold_tree, graph), graph, "folds")
+
+
+def wrong_places(graph: Graph, tree: Fold) -> tuple[int, ...]:
+    """The places of what goes wrong, and of what is not like its copies."""
+    return (*places_of(tree, anomalous(graph)), *odd_places(graph, tree))
+
+
 def with_strips(graph: Graph) -> Graph:
     """The graph with the steps of each call of an optimizer as one node, where there are many."""
     if sum(node.is_step for node in graph.node_list) < MANY_STEPS:
         return graph
     found: list[Fold] = []
-    tree = fold_tree(graph)
+    tree = folds_of(graph)
     waiting = [tree]
     while waiting:
         fold = waiting.pop()
@@ -104,7 +114,7 @@ def is_too_large(graph: Graph, boxes: int = MOST_UNFOLDED) -> bool:
 def names_to_open(graph: Graph) -> frozenset[str]:
     """The names of all that can be a box, and can be opened; none that so many have that it would open the first."""
     opened: dict[str, int] = {}
-    for fold in fold_tree(graph).walk():
+    for fold in folds_of(graph).walk():
         for name in fold.names if fold.children else ():
             opened[name] = opened.get(name, 0) + 1
     return frozenset(name for name, times in opened.items() if times <= MOST_COPIES)

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
+from functools import partial
 from typing import Any, SupportsFloat, cast
 
 import numpy as np
 
+from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics_of_array
 
 MINUS, FIGURE_SPACE = "−", "\u2007"
@@ -91,6 +93,18 @@ def snapshot_parts(
     """The same, told apart: elements or type, then mean ± deviation and range, then what is wrong with the elements
     or keeps them unknown.
     """
+    make = partial(_parts, snap, rows, columns, vector)
+    return made_once(make, snap, "parts", rows, columns, vector, *how_written())
+
+
+def how_written() -> tuple[int, bool]:
+    """All that decides how the same number is written now: its digits, and whether a zero has a sign."""
+    return _digits.get(), _zeros.get()
+
+
+def _parts(
+    snap: Snapshot, rows: int, columns: int, vector: int
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     cells = _cells(snap, rows, columns, vector)
     if cells is not None:
         return _rows(snap, cells), (), ()
@@ -126,9 +140,10 @@ def every_element(snap: Snapshot, most: int = MOST_SPOKEN) -> str:
     """All elements, "[[1, 2], [3, 4]]", of a tensor of any shape that has no more of them than that; the type of
     any other.
     """
-    if snap.array is None or snap.numel > most:
+    array = snap.array
+    if array is None or snap.numel > most:
         return type_label(snap)
-    return _nested(snap.array.tolist(), snap)
+    return made_once(lambda: _nested(array.tolist(), snap), snap, "every element", *how_written())
 
 
 def _nested(elements: Any, snap: Snapshot) -> str:
@@ -227,7 +242,14 @@ def _spread(snap: Snapshot) -> tuple[str, ...]:
 
 def is_uniform(snap: Snapshot) -> bool:
     """Whether several elements are known to be the same, finite number."""
-    return snap.numel > 1 and snap.nonfinite == 0 and snap.min is not None and snap.min == snap.max
+    return made_once(lambda: _is_uniform(snap), snap, "uniform")
+
+
+def _is_uniform(snap: Snapshot) -> bool:
+    if snap.numel < 2 or snap.nonfinite != 0:
+        return False
+    least = snap.min
+    return least is not None and least == snap.max
 
 
 def digits_of_spread() -> int:

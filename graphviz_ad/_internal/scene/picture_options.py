@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.calls import with_passes_opened
 from graphviz_ad._internal.graph.fold_boxes import is_too_large
 from graphviz_ad._internal.graph.graph import Graph
@@ -57,7 +59,14 @@ class Look:
     def unfolded(
         self, graph: Graph, *, steps: bool = False, needed: Collection[str] = (), ends: Collection[str] = ()
     ) -> Graph:
-        """The same before anything is folded for its size."""
+        """The same before anything is folded for its size; of several cuts of one graph the same one."""
+        make = partial(self._unfolded, graph, steps=steps, needed=needed, ends=ends)
+        is_same = self.detail == OPERATIONS and with_passes_opened(graph) is graph
+        detail = AUTO if is_same else self.detail
+        asked = detail, self.depth, *map(id, self.transforms), steps, frozenset(needed), frozenset(ends)
+        return made_once(make, graph, "unfolded", *asked)
+
+    def _unfolded(self, graph: Graph, *, steps: bool, needed: Collection[str], ends: Collection[str]) -> Graph:
         if self.detail == OPERATIONS:
             graph = with_passes_opened(graph)
         for transform in self.transforms:

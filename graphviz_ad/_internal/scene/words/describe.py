@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 
+from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.fold_tree import is_given
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
@@ -15,7 +16,7 @@ from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.maths.cancelled import with_noise_told
 from graphviz_ad._internal.maths.claims import Claim, Passed, decide, passed
 from graphviz_ad._internal.maths.formulas import to_unicode
-from graphviz_ad._internal.maths.number_format import DIGITS, type_label, written_with
+from graphviz_ad._internal.maths.number_format import DIGITS, how_written, type_label, written_with
 from graphviz_ad._internal.scene.scene import Fact, Line
 from graphviz_ad._internal.scene.words import autograd_labels, box_lines, descriptions, edge_labels, formula_text
 from graphviz_ad._internal.scene.words.copy_charts import Scales, scales_of
@@ -82,6 +83,24 @@ class Options:
     shapes: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def of_boxes(self) -> Options:
+        """The same without what only arrows show: pictures that differ in no more than that have the same boxes."""
+        tensors = replace(self.tensors, edges=True)
+        return replace(self, named=True, single=True, local=True, matrices=False, flows=True, tensors=tensors)
+
+    @property
+    def of_arrows(self) -> Options:
+        """The same without what only boxes show."""
+        tensors = replace(self.tensors, gradients=True, small_gradients=False, headings=True, images=True)
+        return replace(self, brief=False, framed=True, contents=True, examples=True, moves=True, tensors=tensors)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """All of it, as what can be looked up."""
+        said = [getattr(self, each.name) for each in fields(self) if each.name != "called"]
+        return (*said, *self.called.items())
+
 
 @dataclass(frozen=True)
 class NodeWords:
@@ -147,40 +166,58 @@ class Words:
 def words_of_graph(graph: Graph, options: Options | None = None) -> Words:
     """The words of a graph."""
     with written_with((options or Options()).digits):
-        return _words(with_noise_told(graph), options or Options())
+        told = made_once(partial(with_noise_told, graph), graph, "noise")
+        return _words(told, options or Options())
 
 
 def _words(graph: Graph, options: Options) -> Words:
-    claims = {node.key: decide(graph, node) for node in graph.node_list}
-    values = {
-        (node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)
-    }
-    flows = {edge.key: flow_text(edge.grad) for edge in graph.edges}
-    names = mathematical_names(graph, options.called)
+    known = made_once(partial(facts_of, graph, options.called), graph, "facts", *options.called.items(), *how_written())
     frames = frames_of(graph) if options.framed else ()
-    describer = Describer(
+    nodes = made_once(
+        partial(words_of_nodes, graph, options.of_boxes, frozenset(frames), known),
         graph,
-        options,
+        "boxes",
+        options.of_boxes.key,
+        *how_written(),
+    )
+    edges = made_once(
+        partial(words_of_edges, graph, options.of_arrows, known, nodes),
+        graph,
+        "arrows",
+        options.of_arrows.key,
+        *how_written(),
+    )
+    return Words(graph, options, known.names, frames, nodes, edges, descriptions.summary(graph, known.names))
+
+
+def facts_of(graph: Graph, called: Mapping[str, str]) -> FactsOfGraph:
+    """What its words are made of in every picture of it that writes numbers in the same way."""
+    claims, names = {node.key: decide(graph, node) for node in graph.node_list}, mathematical_names(graph, called)
+    return FactsOfGraph(
         names,
         claims,
-        frozenset(frames),
-        values,
-        flows,
+        {(node.key, i): short_elements(port.value) for node in graph.node_list for i, port in enumerate(node.ports)},
+        {edge.key: flow_text(edge.grad) for edge in graph.edges},
         statement_texts(graph, names),
         box_lines.later_values(graph),
         elements_in_picture(graph, names, claims),
     )
-    nodes = {node.key: describer.node(node) for node in graph.node_list}
-    edges = {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
-    return Words(
-        graph,
-        describer.options,
-        describer.names,
-        frames,
-        nodes,
-        edges,
-        descriptions.summary(graph, describer.names),
-    )
+
+
+def words_of_nodes(
+    graph: Graph, options: Options, frames: frozenset[ModulePath], known: FactsOfGraph
+) -> Mapping[str, NodeWords]:
+    """What is said of each node."""
+    describer = Describer(graph, options, known, frames)
+    return {node.key: describer.node(node) for node in graph.node_list}
+
+
+def words_of_edges(
+    graph: Graph, options: Options, known: FactsOfGraph, nodes: Mapping[str, NodeWords]
+) -> Mapping[str, EdgeWords]:
+    """What is said of each edge."""
+    describer = Describer(graph, options, known, frozenset())
+    return {edge.key: describer.edge(edge, nodes[edge.head].operands) for edge in graph.edges}
 
 
 def has_grids(words: Words) -> bool:
@@ -206,23 +243,29 @@ def without_local(words: Words) -> Words:
 
 
 @dataclass(frozen=True, eq=False)
-class Describer:
-    """What all parts of one description share.
+class FactsOfGraph:
+    """What all descriptions of one graph share, whatever is written on a picture.
 
     ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in
     many places. ``later``: key of a value of a leaf -> that of a later value, which has the gradient.
     """
 
-    graph: Graph
-    options: Options
     names: Names
     claims: Mapping[str, Claim]
-    frames: frozenset[ModulePath]
     values: Mapping[tuple[str, int], str | None]
     flows: Mapping[str, str | None]
     statements: StatementTexts
     later: Mapping[str, str]
     moved: MovedElements
+
+
+class Describer:
+    """What all parts of one description share."""
+
+    def __init__(self, graph: Graph, options: Options, known: FactsOfGraph, frames: frozenset[ModulePath]) -> None:
+        self.graph, self.options, self.frames = graph, options, frames
+        self.names, self.claims, self.values, self.flows = known.names, known.claims, known.values, known.flows
+        self.statements, self.later, self.moved = known.statements, known.later, known.moved
 
     # --- nodes
 

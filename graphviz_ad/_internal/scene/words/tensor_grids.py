@@ -8,10 +8,12 @@ import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.maths.number_format import every_element, is_noise, short_element, type_label
+from graphviz_ad._internal.maths.number_format import every_element, how_written, is_noise, short_element, type_label
 from graphviz_ad._internal.scene.scene import NO_SHADE, SHADES, Grid
 from graphviz_ad._internal.scene.words.cards import is_of_numbers
 
@@ -56,13 +58,25 @@ def grid_of(snap: Snapshot | None, heading: str, *, small: bool = False, most: i
     """The elements of a tensor as cells; None of a number, of one whose elements are not known, and of one with more
     rows or columns than ``most`` or than can be read.
     """
+    if snap is None:
+        return None
+    make = partial(_grid, snap, heading, small=small, most=most)
+    return made_once(make, snap, "grid", heading, small, most, *how_written())
+
+
+def _grid(snap: Snapshot, heading: str, *, small: bool, most: int) -> Grid | None:
     rows = rows_in_grid(snap, most)
-    if snap is None or rows is None:
+    if rows is None:
         return None
     texts = tuple([tuple([short_element(element, snap) for element in row]) for row in rows])
     said = f"{heading} {every_element(snap)}".lstrip()
-    shades = shades_of([[0.0 if is_noise(element, snap) else element for element in row] for row in rows])
+    shades = made_once(lambda: shades_of(without_noise(rows, snap)), snap, "shades in a grid", most)
     return Grid(said, heading, texts, shades, gaps(snap.shape, len(rows)), small)
+
+
+def without_noise(rows: Sequence[Row], snap: Snapshot) -> list[Row]:
+    """The elements with 0 for what is no more than what rounding left of a sum."""
+    return [[0.0 if is_noise(element, snap) else element for element in row] for row in rows]
 
 
 def rows_in_grid(snap: Snapshot | None, most: int = MOST_ROWS) -> Sequence[Row] | None:
@@ -87,7 +101,8 @@ def image_of(snap: Snapshot | None, heading: str, said: str, *, small: bool = Fa
     if len(rows) == 1 and is_of_numbers(snap):
         return None
     tiled = tiles(snap.shape) > 1
-    pixels = side_by_side(shades_of(rows), snap.shape) if tiled else shades_of(rows)
+    shades = made_once(lambda: shades_of(rows), snap, "shades in an image")
+    pixels = side_by_side(shades, snap.shape) if tiled else shades
     if len(pixels) > IMAGE_ROWS or len(pixels[0]) > IMAGE_COLUMNS:
         return None
     if all(shade in (None, NO_SHADE) for row in pixels for shade in row):
