@@ -30,6 +30,7 @@ from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import two_digits
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.open_copies import call_of
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
@@ -221,10 +222,19 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
     for names, opened in (((), [1]), (("step",), [1, 2]), (("step() 2",), [1, 2]), (("step 7",), [1, 7])):
         shown = fold_to_boxes(graph, 30, expand=names)
         bounds = [bound for node in shown.node_list for bound in node.bounds]
-        assert bounds == [("step()", number, 20, ends) for number in opened for ends in (False, True)]
+        of_steps = [bound for bound in bounds if bound[0] == "step()"]
+        assert of_steps == [("step()", number, 20, ends) for number in opened for ends in (False, True)]
+        calls = [2 * (number - 1) + call for number in opened for call in (1, 2)]
+        assert [call_of(node) for node in shown.node_list if node.op == "net"] == [(call, 40) for call in calls]
+        assert len(bounds) == 2 * len(opened) + 2 * len(calls)
         assert sum(node.copies is not None for node in shown.node_list) == 1 + (7 in opened)
-    texts = [line.text for box in graph.plot(boxes=30).scene.boxes for line in box.lines if line.role == "note"]
+    lines = [line for box in graph.plot(boxes=30).scene.boxes for line in box.lines]
+    texts = [line.text for line in lines if line.role == "note"]
     assert texts == ["step() 1 of 20 begins here", "step() 1 of 20 ends here"]
+    texts = [line.text for line in lines]  # one module, and what takes its results; a statement as it is written
+    assert [text for text in texts if "net(" in text] == ["k = net(y₀)", "m = net(v₂)"]
+    assert [text for text in texts if "call " in text] == ["Sequential, call 1 of 40", "Sequential, call 2 of 40"]
+    assert "y = y₀ + (0.1 / 6)·(k + 2m)" in texts
     for missing in ("step() 21", "walk() 2"):
         with pytest.raises(UnknownNameError):
             fold_to_boxes(graph, 30, expand=(missing,))

@@ -65,6 +65,7 @@ SPARSE = 0.08  # share of a picture that boxes and words take at least
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
+AT_LEISURE = (None, "page", "column")  # places where a picture is read rather than shown
 Remarks = Mapping[str, Sequence[str]]
 
 
@@ -189,6 +190,7 @@ class Subject:
             framed=manner.framed,
             brief=not manner.facts,
             flows=manner.flows,
+            kept=self.says_what_is_kept,
             shapes=asked.values and any(node.kind == "module" for node in self.graph.node_list),
             single=manner.single,
             digits=self.asked.digits or manner.digits,
@@ -204,6 +206,12 @@ class Subject:
             moves=True,
             examples=manner.examples,
         )
+
+    @property
+    def says_what_is_kept(self) -> bool:
+        """Whether boxes say how much they keep for the backward pass: on slides, only where somebody asks for that."""
+        asked = self.asked
+        return asked.overlay == "saved" or (asked.fit in AT_LEISURE and not self.look.theme.for_slides)
 
     def left_out(self, manner: Manner) -> dict[str, str]:
         """What a manner may leave out, beside those before it, each of which has less to say."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from graphviz_ad._internal.graph.graph import Graph, Node, Port, readable_bytes
@@ -136,25 +136,54 @@ def rows_of_text(text: str, room: int) -> Iterator[str]:
         yield shortened_text(row, 2 * room)
 
 
-def module_title(node: Node, name: str, *, brief: bool = False, known: bool = False) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One of several calls of a module: which, of how many, the variable that takes its result, if one does, and what
+    the module was given.
+    """
+
+    number: int
+    count: int
+    result: str
+    given: str
+
+
+def module_title(
+    node: Node,
+    name: str,
+    *,
+    brief: bool = False,
+    known: bool = False,
+    kept: bool = True,
+    call: ModuleCall | None = None,
+    formula: str = "",
+) -> list[Line]:
     """Name of a folded module, what it is, and what is in it; ``brief``: not how much that is; ``known``: what is in it
-    was said of one of its class.
+    was said of one of its class; ``kept``: with what it keeps for the backward pass; ``call``: which of several calls
+    of it this is; ``formula``: that of the statement that it is instead.
     """
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
+    if call is not None:
+        what = f"{what}{', ' * bool(what)}call {call.number:,} of {call.count:,}"
     facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
-    kept = node.saved_bytes or 0
-    if kept >= LEAST_KEPT:
-        facts.append(f"keeps {readable_bytes(kept)}")
+    held = (node.saved_bytes or 0) if kept else 0
+    if held >= LEAST_KEPT:
+        facts.append(f"keeps {readable_bytes(held)}")
     told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
     sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
+    title = shortened_text(end_of_path(name, room), room) + often
+    if call is not None and call.result:
+        title = f"{call.result} = {title}({call.given})"
+    if formula:
+        return [*statement_title(name, formula), *numbered("kind", told)]
     return [
-        Line("name", shortened_text(end_of_path(name, room), room) + often, "alike" if often else ""),
+        Line("name", title, "alike" if often else "formula" if call is not None and call.result else ""),
         *numbered("kind", told),
-        *(Line("kind", text, "kept" if kept >= LEAST_KEPT else "", len(told)) for text in sizes),
+        *(Line("kind", text, "kept" if held >= LEAST_KEPT else "", len(told)) for text in sizes),
     ]
 
 
