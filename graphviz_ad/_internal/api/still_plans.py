@@ -144,7 +144,7 @@ class Subject:
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
         scene = replace(scene, boxes=boxes)
-        return replace(scene, legend=legend_of_folds(scene, self.graph))
+        return replace(scene, legend=legend_of_folds(scene, self.graph), headed=bool(scene.notes))
 
     def explaining(self, scene: Scene, words: Words) -> Scene:
         """The scene with the paths of a gradient, or with tangents, if these are asked for."""
