@@ -336,7 +336,7 @@ SIGNS = {  # what is written, and says not itself what it is -> the role that ex
     r"^✂ ": "cut",
 }
 BORDERS = {("value.line", True): "copy", ("muted", True): "gradless"}
-LEGEND_ROWS = 2
+LEGEND_ROWS, MOST_WRITTEN = 2, 16  # rows, and elements of a tensor, that can be read at a glance
 
 
 def signs_in(canvas: Canvas) -> Iterator[str]:
@@ -371,6 +371,9 @@ def test_the_legend_of_folds_explains_every_sign_that_nobody_could_guess_and_no_
     assert picture.scene.notes[0].startswith(heading.text)
     assert heading.y < min(mark.y for mark in drawn) < min((mark.y for mark in others), default=math.inf)
     assert heading.size > max(mark.size for mark in drawn)
+    lines = [line for box in picture.scene.boxes for line in box.lines]
+    assert not any(sum(map(len, line.grid.rows)) > MOST_WRITTEN for line in lines if line.grid is not None)
+    assert not any(re.search(r"keeps \d", line.text) for line in lines)
 
 
 def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:

@@ -46,7 +46,7 @@ from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, p
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
-from graphviz_ad._internal.scene.words.tensor_grids import Tensors
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ SPARSE = 0.08  # share of a picture that boxes and words take at least
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
+MOST_WRITTEN = 16  # elements of a tensor, in a picture of parts that is shown rather than read
 AT_LEISURE = (None, "page", "column")  # places where a picture is read rather than shown
 Remarks = Mapping[str, Sequence[str]]
 
@@ -201,6 +202,7 @@ class Subject:
                 small_gradients=manner.small_gradients,
                 headings=manner.legend,
                 images=manner.images,
+                most=MOST_WRITTEN if self.is_part and not self.is_read_at_leisure else ALL.most,
             ),
             leaf_sums=True,
             moves=True,
@@ -210,8 +212,12 @@ class Subject:
     @property
     def says_what_is_kept(self) -> bool:
         """Whether boxes say how much they keep for the backward pass: on slides, only where somebody asks for that."""
-        asked = self.asked
-        return asked.overlay == "saved" or (asked.fit in AT_LEISURE and not self.look.theme.for_slides)
+        return self.asked.overlay == "saved" or self.is_read_at_leisure
+
+    @property
+    def is_read_at_leisure(self) -> bool:
+        """Whether the picture is for a place where it is read rather than shown."""
+        return self.asked.fit in AT_LEISURE and not self.look.theme.for_slides
 
     def left_out(self, manner: Manner) -> dict[str, str]:
         """What a manner may leave out, beside those before it, each of which has less to say."""

@@ -323,7 +323,7 @@ def with_image(lines: list[Line], snap: Snapshot, tensors: Tensors) -> list[Line
 
 def value_grid(snap: Snapshot, tensors: Tensors, *, meant: bool = False) -> list[Line]:
     """The elements of a tensor as a grid, or as an image with what is to be said of them."""
-    grid = value_grid_of(snap, small=tensors.small, headings=tensors.headings)
+    grid = value_grid_of(snap, small=tensors.small, headings=tensors.headings) if tensors.writes(snap) else None
     if grid is not None:
         return [Line("value", grid.said, grid=grid)]
     lines = element_lines("value", snap, meant=meant)
@@ -358,7 +358,7 @@ def type_lines(node: Node) -> list[Line]:
 def result_line(port: Port, i: int, tensors: Tensors, *, typed: bool = True) -> Line:
     """One of several results; those that are grids stand side by side."""
     name = port.name or f"[{i}]"
-    grid = grid_of(port.value, name, small=tensors.small) if tensors.values else None
+    grid = grid_of(port.value, name, small=tensors.small) if tensors.values and tensors.writes(port.value) else None
     if grid is None or port.value is None:
         role = "statistic" if not typed and has_only_type(port) else "value"
         return Line(role, port_line(port, i, typed=typed), number=i)
@@ -370,7 +370,8 @@ def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
     """The gradient of one of several results."""
     name = port.name or f"[{i}]"
     with without_signs_of_zeros():
-        grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
+        shown = tensors.gradients and tensors.writes(port.grad)
+        grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if shown else None
     if grid is None:
         is_norm = port.grad is not None and gradient_text(port.grad) == type_label(port.grad)
         return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", "of result" if is_norm else "", i)
@@ -523,7 +524,7 @@ def gradient_of_operation(grad: Snapshot, label: str, tensors: Tensors, of_norm:
     own = of_norm if of_norm == "held" else ""
     with without_signs_of_zeros():
         small = tensors.small or tensors.small_gradients
-        grid = grid_of(grad, label, small=small) if tensors.gradients else None
+        grid = grid_of(grad, label, small=small) if tensors.gradients and tensors.writes(grad) else None
         elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
         return [Line("gradient", grid.said, own, grid=grid)]

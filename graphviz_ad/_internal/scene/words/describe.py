@@ -300,7 +300,8 @@ class Describer:
         if port.value is None or not self.has_types_on_edges(tail) or not box_lines.has_only_type(port):
             return ""
         is_whole = tail.kind == "module" and not tail.ports[1:]
-        if self.options.tensors.values and not is_whole and rows_in_grid(port.value) is not None:
+        written = self.options.tensors.values and self.options.tensors.writes(port.value)
+        if written and not is_whole and rows_in_grid(port.value) is not None:
             return ""  # its elements are in its box
         sources = [self.graph.nodes[each.tail] for each in self.graph.in_edges(tail.key)]
         given = [
