@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,36 @@ def test_what_was_asked_for_is_open_in_a_small_graph_and_letters_that_are_small_
     assert float(letters) in {round(float(size), 1) for size in re.findall('font-size="([^"]+)"', picture.to_svg())}
     with pytest.raises(UnknownNameError, match=r"1\.7"):
         graph.plot(expand="1.7")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "opens", "refused"),
+    [
+        ({"depth": 1}, "1", ["1.7", "forward", "h"]),
+        ({"depth": 1}, "1.0", []),
+        ({"detail": "module"}, "1.0", ["1.7", "x"]),
+        ({"detail": "call"}, "1.0", ["1.7", "forward() 2"]),
+        ({"detail": "line"}, "1.0", ["1.7"]),
+        ({"detail": "op"}, "1.0", ["1.7"]),
+    ],
+    ids=str,
+)
+def test_what_was_asked_for_is_open_on_every_level_that_is_chosen_or_refused(
+    chosen: dict[str, Any], opens: str, refused: Sequence[str]
+) -> None:
+    model, x = stages_of_blocks(2, 2)
+    graph = gad.trace(model, x)
+    closed, shown = graph.plot(**chosen).graph, graph.plot(**chosen, expand=opens).graph
+    assert is_open(shown, opens)
+    assert not any(node.op == opens for node in shown.node_list)
+    boxes = {node.op for node in closed.node_list if node.kind == "module" and not opens.startswith(node.op or "")}
+    assert boxes <= {node.op for node in shown.node_list}  # nothing else is opened for it
+    assert wrong_sums(shown) == []
+    if "depth" in chosen or chosen["detail"] == "module":
+        assert is_open(graph.plot(**chosen, focus=opens).graph, opens)
+    for name in refused:
+        with pytest.raises(UnknownNameError):
+            graph.plot(**chosen, expand=name)
 
 
 def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_ends() -> None:
