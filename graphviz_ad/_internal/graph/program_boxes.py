@@ -138,7 +138,7 @@ def names_of_program(graph: Graph, asked: Collection[str]) -> None:
     for name in asked:
         if not is_name_of(name.removesuffix("()"), known):
             raise UnknownNameError(
-                "variable, module or function", name, known, "A call is not opened by its number here."
+                "variable, module or function", name, known, "No call has a number here."
             )
 
 
