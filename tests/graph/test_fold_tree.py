@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from graphviz_ad._internal.graph.gradient_starts import start_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import two_digits
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.open_copies import call_of
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
@@ -203,6 +205,36 @@ def test_what_was_asked_for_is_open_in_a_small_graph_and_letters_that_are_small_
         graph.plot(expand="1.7")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "opens", "refused"),
+    [
+        ({"depth": 1}, "1", ["1.7", "forward", "h"]),
+        ({"depth": 1}, "1.0", []),
+        ({"detail": "module"}, "1.0", ["1.7", "x"]),
+        ({"detail": "call"}, "1.0", ["1.7", "forward() 2"]),
+        ({"detail": "line"}, "1.0", ["1.7"]),
+        ({"detail": "op"}, "1.0", ["1.7"]),
+    ],
+    ids=str,
+)
+def test_what_was_asked_for_is_open_on_every_level_that_is_chosen_or_refused(
+    chosen: dict[str, Any], opens: str, refused: Sequence[str]
+) -> None:
+    model, x = stages_of_blocks(2, 2)
+    graph = gad.trace(model, x)
+    closed, shown = graph.plot(**chosen).graph, graph.plot(**chosen, expand=opens).graph
+    assert is_open(shown, opens)
+    assert not any(node.op == opens for node in shown.node_list)
+    boxes = {node.op for node in closed.node_list if node.kind == "module" and not opens.startswith(node.op or "")}
+    assert boxes <= {node.op for node in shown.node_list}  # nothing else is opened for it
+    assert wrong_sums(shown) == []
+    if "depth" in chosen or chosen["detail"] == "module":
+        assert is_open(graph.plot(**chosen, focus=opens).graph, opens)
+    for name in refused:
+        with pytest.raises(UnknownNameError):
+            graph.plot(**chosen, expand=name)
+
+
 def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_ends() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
 
@@ -221,10 +253,19 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
     for names, opened in (((), [1]), (("step",), [1, 2]), (("step() 2",), [1, 2]), (("step 7",), [1, 7])):
         shown = fold_to_boxes(graph, 30, expand=names)
         bounds = [bound for node in shown.node_list for bound in node.bounds]
-        assert bounds == [("step()", number, 20, ends) for number in opened for ends in (False, True)]
+        of_steps = [bound for bound in bounds if bound[0] == "step()"]
+        assert of_steps == [("step()", number, 20, ends) for number in opened for ends in (False, True)]
+        calls = [2 * (number - 1) + call for number in opened for call in (1, 2)]
+        assert [call_of(node) for node in shown.node_list if node.op == "net"] == [(call, 40) for call in calls]
+        assert len(bounds) == 2 * len(opened) + 2 * len(calls)
         assert sum(node.copies is not None for node in shown.node_list) == 1 + (7 in opened)
-    texts = [line.text for box in graph.plot(boxes=30).scene.boxes for line in box.lines if line.role == "note"]
+    lines = [line for box in graph.plot(boxes=30).scene.boxes for line in box.lines]
+    texts = [line.text for line in lines if line.role == "note"]
     assert texts == ["step() 1 of 20 begins here", "step() 1 of 20 ends here"]
+    texts = [line.text for line in lines]  # one module, and what takes its results; a statement as it is written
+    assert [text for text in texts if "net(" in text] == ["k = net(y₀)", "m = net(v₂)"]
+    assert [text for text in texts if "call " in text] == ["Sequential, call 1 of 40", "Sequential, call 2 of 40"]
+    assert "y = y₀ + (0.1 / 6)·(k + 2m)" in texts
     for missing in ("step() 21", "walk() 2"):
         with pytest.raises(UnknownNameError):
             fold_to_boxes(graph, 30, expand=(missing,))

@@ -43,7 +43,7 @@ def test_variables_have_the_names_of_the_picture() -> None:
 
 
 def test_names_of_the_program_are_data() -> None:
-    assert mathematical("x * h", {"x": "<b>\u202ex", "h": "a + b"}) == "(<b>x)·(a + b)"
+    assert mathematical("x * h", {"x": "<b>\u202ex", "h": "a + b"}) == r"(<b>\u202Ex)·(a + b)"
 
 
 def test_what_is_no_expression_is_none() -> None:

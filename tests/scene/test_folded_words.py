@@ -8,7 +8,9 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +38,7 @@ from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words import copy_charts, short_text
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
+from graphviz_ad._internal.scene.words.cards import lines_of_contents
 from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
@@ -329,19 +332,14 @@ def broken() -> Graph:
     return gad.trace(program, torch.randn(2, 3))
 
 
-SIGNS = {  # what is written -> the role that explains it
-    r"‖grad of params‖": "inside",
+SIGNS = {  # what is written, and says not itself what it is -> the role that explains it
     r"‖grad‖": "of result",
     r"\.grad\b": "of leaf",
-    r"\bmean ": "statistic",
-    r"^[fiu]\d+\[": "type",
-    r"keeps \d": "kept",
     r"^←": "contribution",
     r"^✂ ": "cut",
-    r" ×\d+$": "alike",
 }
-BORDERS = {("path.3", False): "part", ("edge", False): "operation", ("value.line", False): "parameter",
-           ("value.line", True): "copy", ("muted", True): "gradless"}  # fmt: skip
+BORDERS = {("value.line", True): "copy", ("muted", True): "gradless"}
+LEGEND_ROWS, MOST_WRITTEN = 2, 16  # rows, and elements of a tensor, that can be read at a glance
 
 
 def signs_in(canvas: Canvas) -> Iterator[str]:
@@ -358,7 +356,7 @@ def signs_in(canvas: Canvas) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("made", "boxes"), [(blocks, 6), (steps_in_time, 6), (shared_weight, 6), (broken, 6), (broken, 12)]
 )
-def test_the_legend_of_folds_explains_every_sign_that_is_shown_and_no_other(
+def test_the_legend_of_folds_explains_every_sign_that_nobody_could_guess_and_no_other(
     made: Callable[[], Graph], boxes: int
 ) -> None:
     torch.manual_seed(0)
@@ -367,11 +365,56 @@ def test_the_legend_of_folds_explains_every_sign_that_is_shown_and_no_other(
     warnings = {"far off", "born", "passed on"}
     said = {*explained} - warnings | ({"warning"} if explained & warnings else set())
     of_signs = {*SIGNS.values(), *BORDERS.values(), "warning"}
-    apart, shown = {"part", "operation"}, {*signs_in(picture.canvas)}
-    assert shown - (apart if not shown >= apart else set()) == said & of_signs
+    assert {*signs_in(picture.canvas)} == said & of_signs
     assert not any(box.badge for box in picture.scene.boxes)
-    drawn = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
-    assert drawn == [text for role in picture.scene.legend for text in LEGEND[role]]
+    drawn = [mark for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
+    assert [mark.text for mark in drawn] == [text for role in picture.scene.legend for text in LEGEND[role]]
+    assert len({mark.y for mark in drawn}) <= LEGEND_ROWS
+    heading, *others = [mark for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
+    assert picture.scene.notes[0].startswith(heading.text)
+    assert heading.y < min(mark.y for mark in drawn) < min((mark.y for mark in others), default=math.inf)
+    assert heading.size > max(mark.size for mark in drawn)
+    lines = [line for box in picture.scene.boxes for line in box.lines]
+    assert not any(sum(map(len, line.grid.rows)) > MOST_WRITTEN for line in lines if line.grid is not None)
+    assert not any(re.search(r"keeps \d", line.text) for line in lines)
+
+
+def parts_of_cell(cell: nn.RNNCellBase, x: Tensor, h: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    return [(x, cell.weight_ih, cell.bias_ih), (h, cell.weight_hh, cell.bias_hh)]
+
+
+CELLS = (nn.LSTMCell, nn.GRUCell, nn.RNNCell, partial(nn.RNNCell, nonlinearity="relu"))
+
+
+@pytest.mark.parametrize("made", CELLS, ids=["lstm", "gru", "tanh", "relu"])
+def test_what_a_box_of_recurrent_cells_says_of_them_is_what_torch_computes(made: Callable[..., Any]) -> None:
+    torch.manual_seed(0)
+    cell = made(4, 3)
+    of_pairs = isinstance(cell, nn.LSTMCell)
+
+    def read(steps: Tensor) -> Tensor:
+        h, c = torch.zeros(2, 3), torch.zeros(2, 3)
+        for x in steps:
+            h, c = cell(x, (h, c)) if of_pairs else (cell(x, h), c)
+        return h.sum()
+
+    folded = fold_to_boxes(gad.trace(read, torch.randn(70, 2, 4)), 6)
+    (box,) = [node for node in folded.node_list if node.copies is not None]
+    said = ", ".join(lines_of_contents(box))
+    x, h, c = torch.randn(2, 4), torch.randn(2, 3), torch.randn(2, 3)
+    count = cell.weight_ih.shape[0] // 3
+    of_x, of_h = [(each @ weight.T + bias).chunk(count, 1) for each, weight, bias in parts_of_cell(cell, x, h)]
+    sums = dict(zip({4: "ifgo", 3: "rzn", 1: "h"}[count], zip(of_x, of_h, strict=True), strict=True))
+    known: dict[str, Any] = {"h": h, "c": c, "tanh": torch.tanh, "σ": torch.sigmoid, "max": torch.maximum}
+    for names, formula in re.findall(r"((?:\w′?, )*\w′?) = (.*?)(?=, (?:\w′?, )*\w′? = |$)", said):
+        for name in names.split(", "):
+            p, q = sums.get(name[0], (None, None))
+            python = formula.replace("…", "W·x + U·h").replace("W·x", "p").replace("U·h", "q").replace("(0,", "(0*h,")
+            python = python.translate(str.maketrans("·−′", "*-_"))
+            known[name.replace("′", "_")] = eval(python, {}, {**known, "p": p, "q": q})
+    expected = cell(x, (h, c)) if of_pairs else (cell(x, h),)
+    for name, number in zip(("h_", "c_"), expected, strict=False):
+        torch.testing.assert_close(known[name], number)
 
 
 def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:

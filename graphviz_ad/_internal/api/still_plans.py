@@ -47,7 +47,7 @@ from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, p
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
-from graphviz_ad._internal.scene.words.tensor_grids import Tensors
+from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ SPARSE = 0.08  # share of a picture that boxes and words take at least
 MUCH = 1.5  # times as large letters, for which frames of modules are left out
 LEGIBLE = 0.6  # scale on a slide; below it, a picture is looked at on its own
 SQUARE = (1.0, 1.0)
+MOST_WRITTEN = 16  # elements of a tensor, in a picture of parts that is shown rather than read
+AT_LEISURE = (None, "page", "column")  # places where a picture is read rather than shown
 Remarks = Mapping[str, Sequence[str]]
 
 
@@ -144,7 +146,7 @@ class Subject:
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
         scene = replace(scene, boxes=boxes)
-        return replace(scene, legend=legend_of_folds(scene, self.graph))
+        return replace(scene, legend=legend_of_folds(scene, self.graph), headed=bool(scene.notes))
 
     def explaining(self, scene: Scene, words: Words) -> Scene:
         """The scene with the paths of a gradient, or with tangents, if these are asked for."""
@@ -190,6 +192,7 @@ class Subject:
             framed=manner.framed,
             brief=not manner.facts,
             flows=manner.flows,
+            kept=self.says_what_is_kept,
             shapes=asked.values and any(node.kind == "module" for node in self.graph.node_list),
             single=manner.single,
             digits=self.asked.digits or manner.digits,
@@ -200,11 +203,22 @@ class Subject:
                 small_gradients=manner.small_gradients,
                 headings=manner.legend,
                 images=manner.images,
+                most=MOST_WRITTEN if self.is_part and not self.is_read_at_leisure else ALL.most,
             ),
             leaf_sums=True,
             moves=True,
             examples=manner.examples,
         )
+
+    @property
+    def says_what_is_kept(self) -> bool:
+        """Whether boxes say how much they keep for the backward pass: on slides, only where somebody asks for that."""
+        return self.asked.overlay == "saved" or self.is_read_at_leisure
+
+    @property
+    def is_read_at_leisure(self) -> bool:
+        """Whether the picture is for a place where it is read rather than shown."""
+        return self.asked.fit in AT_LEISURE and not self.look.theme.for_slides
 
     def left_out(self, manner: Manner) -> dict[str, str]:
         """What a manner may leave out, beside those before it, each of which has less to say."""

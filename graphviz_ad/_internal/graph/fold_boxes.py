@@ -244,6 +244,8 @@ def box_of_fold(
         if fold.kind == LINE
         else node.statement,
     )
+    if fold.kind == LINE and node.name is None and node.op == members[-1].name:  # the variable that it fills
+        node = replace(node, name=node.op)
     node = replace(node, far_off=far_off_in(node, layers))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew

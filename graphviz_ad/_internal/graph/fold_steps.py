@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.box_facts import OF_FUNCTION, OF_MODULE, OF_OPERATION, Step
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold
-from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.operations.traits import DROPS, GETITEM, IN_ORDER, REORDERED, SLICES
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.operations.traits import (
+    DROPS,
+    GETITEM,
+    IN_ORDER,
+    KINDS_OF_PARTS,
+    PARTS_OF_CELLS,
+    REORDERED,
+    SLICES,
+)
 
 OPENED = (LINE, CHAIN, ROUND)  # folds that nobody has a name for
 PASSED_OVER = IN_ORDER | REORDERED | SLICES | {GETITEM}  # operations that compute nothing
@@ -18,7 +27,11 @@ MOST = 64  # steps; of more, nobody reads what they are
 
 
 def steps_of(graph: Graph, fold: Fold) -> tuple[Step, ...]:
-    """What ran in a fold, without what takes no gradient or only moves elements; nothing of what is too long."""
+    """What ran in a fold, without what takes no gradient or only moves elements; nothing of what is too long, and of
+    what is one operation that alone of which there is a formula for what is in it.
+    """
+    if fold.kind == NODE:
+        return (Step(graph.nodes[fold.key].op or "", OF_OPERATION),) if is_cell(graph.nodes[fold.key]) else ()
     found = [part for part in parts_in(graph, fold) if part.lives or not fold.lives]
     shown = [part for part in found if not is_passed_over(graph, part)]
     if len(shown) > MOST:
@@ -27,6 +40,12 @@ def steps_of(graph: Graph, fold: Fold) -> tuple[Step, ...]:
     before = readers(graph, fold, owner)
     steps = [replace(step_of(graph, part), joined=i > 0 and i - 1 in before[i]) for i, part in enumerate(shown)]
     return tuple(steps)
+
+
+def is_cell(node: Node) -> bool:
+    """Whether an operation is a recurrent cell of torch's, rather than something of its name."""
+    parts = Counter(label for label in node.autograd if label in KINDS_OF_PARTS)
+    return parts == PARTS_OF_CELLS.get(node.op or "")
 
 
 def parts_in(graph: Graph, fold: Fold) -> Iterator[Fold]:

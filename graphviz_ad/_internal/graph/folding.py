@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
 from graphviz_ad._internal.base.argument_types import Says
+from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.anomalies import far_off_in, norms_of_all_layers
 from graphviz_ad._internal.graph.box_contents import not_finite_in, parts_of
 from graphviz_ad._internal.graph.calls import bytes_of
@@ -33,8 +35,13 @@ LEVEL = Says("fold modules below that level", "level of modules", least=1)
 
 def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
     """Each module call at `depth` levels below the traced one as a single node, its parameters inside it."""
+    return collapse_modules_but(graph, depth, ())
+
+
+def collapse_modules_but(graph: Graph, depth: int, opened: Collection[str]) -> Graph:
+    """The same, but modules of an ``opened`` name are open, with those in them as a single node each."""
     position = {node.key: i for i, node in enumerate(graph.node_list)}
-    groups = module_runs(graph, depth)
+    groups = module_runs(graph, Levels(depth, paths_called(graph, opened)))
     groups = {
         key: nodes
         for key, nodes in groups.items()
@@ -54,18 +61,51 @@ def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
     return renumbered(result).saying(notice("modules folded", names, inside=hidden))
 
 
-def module_runs(graph: Graph, depth: int) -> dict[str, list[Node]]:
+@dataclass(frozen=True)
+class Levels:
+    """How deep modules are folded: at a depth, but in and beside the ``opened`` ones, by their paths, right there."""
+
+    depth: int
+    opened: frozenset[tuple[str, ...]]
+
+    def of(self, path: tuple[str, ...]) -> int:
+        """On which level a node with this path of modules is folded."""
+        return max([self.depth, *(len(common_path([path, each])) + 1 for each in self.opened)])
+
+
+def paths_called(graph: Graph, names: Collection[str]) -> frozenset[tuple[str, ...]]:
+    """The paths of the modules that are called so, in full or by the end of their names."""
+    paths = {node.module[: i + 1] for node in graph.node_list for i in range(len(node.module))} if names else set()
+    found: set[tuple[str, ...]] = set()
+    for name in names:
+        exact = {path for path in paths if path[-1] == name}
+        called = exact or {path for path in paths if path[-1].endswith(f".{name}")}
+        if not called:
+            hint = "Where depth= or detail= says what is folded, expand= opens modules; without these, functions, too."
+            raise UnknownNameError("module", name, {path[-1] for path in paths}, hint)
+        found |= called
+    return frozenset(found)
+
+
+def is_name_of(name: str, modules: Collection[str]) -> bool:
+    """Whether a name is that of one of these modules, in full or by its end."""
+    return name in modules or any(each.endswith(f".{name}") for each in modules)
+
+
+def module_runs(graph: Graph, levels: Levels) -> dict[str, list[Node]]:
     """Key of its last node -> the nodes of one call of one module, with what only they read.
 
-    Folded are modules at `depth`, and those above it that call no other module.
+    Folded are modules on a level, and those above it that call no other module.
     """
     inner = {path[:level] for path in {node.module for node in graph.node_list} for level in range(1, len(path))}
     runs: list[tuple[tuple[str, ...], list[Node]]] = []
     for node in graph.node_list:
-        path = node.module[:depth]
+        level = levels.of(node.module)
+        path = node.module[:level]
         if node.kind == "op" and not path:
             runs.append((path, []))  # what runs outside all modules ends a call of one
-        if node.kind == "leaf" or not path or (len(path) < depth and path in inner):
+        is_open = path in levels.opened or (len(path) < level and path in inner)
+        if node.kind == "leaf" or not path or is_open:
             continue
         if runs and runs[-1][0] == path:
             runs[-1][1].append(node)

@@ -5,11 +5,12 @@ a picture can say which of them what stands there is.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from graphviz_ad._internal.graph.fold_cut import folds_called
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, MODULE
 from graphviz_ad._internal.graph.fold_tree import REPEAT, Fold
+from graphviz_ad._internal.graph.graph import Node
 
 Bound = tuple[str, int, int, bool]  # what is repeated, which copy it is, of how many, and whether it ends here
 
@@ -20,7 +21,7 @@ def bounds_of_open_copies(tree: Fold, shown: Sequence[Fold]) -> Mapping[str, tup
     """
     computing = [fold for fold in shown if fold.operations]
     firsts = [fold.first for fold in computing]
-    found: dict[str, tuple[Bound, ...]] = {}
+    found: dict[str, tuple[Bound, ...]] = dict(whole_calls(tree, shown))
     for repeat in tree.walk():
         if repeat.kind != REPEAT or not are_told_apart_by_number(repeat.children):
             continue
@@ -33,6 +34,30 @@ def bounds_of_open_copies(tree: Fold, shown: Sequence[Fold]) -> Mapping[str, tup
                     key = fold.keys()[-1]
                     found[key] = (*found.get(key, ()), (*bound, ends))
     return found
+
+
+def whole_calls(tree: Fold, shown: Sequence[Fold]) -> Iterator[tuple[str, tuple[Bound, Bound]]]:
+    """Key of a fold that is one call of a module that is called more than once -> this call, of which it is the first
+    part and the last.
+    """
+    boxes = [fold for fold in shown if fold.kind == MODULE and fold.loop is None]
+    calls: dict[str, list[Fold]] = {fold.name: [] for fold in boxes}
+    for fold in tree.walk() if boxes else ():
+        every = calls.get(fold.name) if fold.kind == MODULE else None
+        if every is not None and (not every or fold.first >= every[-1].end):  # not a call within the one before
+            every.append(fold)
+    numbers = {id(call): number for every in calls.values() for number, call in enumerate(every, 1) if every[1:]}
+    for fold in boxes:
+        if id(fold) in numbers:
+            call = title_of_copy(fold), numbers[id(fold)], len(calls[fold.name])
+            yield fold.keys()[-1], ((*call, False), (*call, True))
+
+
+def call_of(node: Node) -> tuple[int, int] | None:
+    """Which call of its module a box is all of, and of how many; None where it is another thing, or the only one."""
+    began = {bound[:3] for bound in node.bounds if not bound[-1]}
+    ended = [bound[:3] for bound in node.bounds if bound[-1]]
+    return next((bound[1:] for bound in ended if bound in began and bound[0] == node.op), None)
 
 
 def numbers_of_calls(tree: Fold, name: str) -> Mapping[tuple[int, int], int]:

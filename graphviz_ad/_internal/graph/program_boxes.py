@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.call_operands import Flows, each_once, flows_of, in_formula_order
 from graphviz_ad._internal.graph.calls import autograd_of, bytes_of
 from graphviz_ad._internal.graph.contraction import Ports, contract, cut_of_group, results_of_group, shown_ports
-from graphviz_ad._internal.graph.folding import common_path
+from graphviz_ad._internal.graph.folding import common_path, is_name_of
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.rank_messages import said_by
@@ -119,7 +120,26 @@ def saying_what_has_no_line(graph: Graph) -> Graph:
 def is_opened(graph: Graph, part: Iterable[str], names: Collection[str]) -> bool:
     """Whether one of these names is that of something in a part."""
     nodes = [graph.nodes[key] for key in part] if names else []
-    return any(node.name in names or any({port.name, *port.also} & {*names} for port in node.ports) for node in nodes)
+    wanted = {name.removesuffix("()") for name in names}
+    return any(any(is_name_of(name, called_around(graph, node)) for name in wanted) for node in nodes)
+
+
+def called_around(graph: Graph, node: Node) -> set[str]:
+    """What a node, its results, and the modules and functions of the program that it ran in, are called."""
+    places = chain_of(graph.statements, node.statement) if node.statement is not None else ()
+    functions = [called_as(graph.statements[place].function) for place in places]
+    variables = [each for port in node.ports for each in (port.name, *port.also)]
+    return {name for name in (node.name, *variables, *node.module, *functions) if name}
+
+
+def names_of_program(graph: Graph, asked: Collection[str]) -> None:
+    """Refuse names that are none of a variable, a module or a function of the program."""
+    known = {name for node in graph.node_list for name in called_around(graph, node)} if asked else set()
+    for name in asked:
+        if not is_name_of(name.removesuffix("()"), known):
+            raise UnknownNameError(
+                "variable, module or function", name, known, "No call has a number here."
+            )
 
 
 # --- what goes together

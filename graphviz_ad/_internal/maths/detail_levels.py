@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from graphviz_ad._internal.base.errors import UnknownNameError
-from graphviz_ad._internal.graph.folding import collapse_modules
+from graphviz_ad._internal.graph.folding import collapse_modules_but, is_name_of
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.program_boxes import fold_calls, fold_lines
 from graphviz_ad._internal.maths.box_derivatives import derivatives_of_box
@@ -32,9 +32,9 @@ def calls_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
 
 
 def modules_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
-    """Each call of a module right below what was traced as a box."""
-    del opened
-    return collapse_modules(graph, 1)
+    """Each call of a module right below what was traced as a box; but those of an ``opened`` name."""
+    modules = {name for node in graph.node_list for name in node.module}
+    return collapse_modules_but(graph, 1, [name for name in opened if is_name_of(name, modules)])
 
 
 LEVELS: Mapping[str, Callable[[Graph, Collection[str]], Graph]] = {  # from fine to coarse

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from graphviz_ad._internal.base.visible_text import whole_text
 from graphviz_ad._internal.maths.formula_letters import NUMBER
 from graphviz_ad._internal.maths.set_names import parts_of_name
 
@@ -58,6 +59,8 @@ def matrix_rows(text: str) -> list[list[str]]:
 
 
 def printable(text: str) -> str:
-    """The text without characters that have no picture, such as those that turn the reading direction."""
+    """The text with what stands in boxes, too, for characters that nobody sees, such as those that turn the reading
+    direction; without others that have no picture.
+    """
     spaced = re.sub(r"\s", lambda match: " " if match[0] in "\t\n\r\v\f\x85\u2028\u2029" else match[0], text)
-    return "".join(char for char in spaced if unicodedata.category(char)[0] != "C")
+    return "".join(char for char in whole_text(spaced) if unicodedata.category(char)[0] != "C")

@@ -149,6 +149,22 @@ RECURRENT = frozenset(
 )
 
 # cells that return several results -> which operation makes which of them, where they run as many
+# what these make of x and h (and c), each … a sum of a matrix times x, another times h, and biases; z of gru_cell as
+# torch has it, and no bias written
+FORMULAS_OF_CELLS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "lstm_cell": ("i, f, o = σ(…), g = tanh(…)", "c′ = f·c + i·g, h′ = o·tanh(c′)"),
+    "gru_cell": ("r, z = σ(…), n = tanh(W·x + r·(U·h))", "h′ = (1 − z)·n + z·h"),
+    "rnn_tanh_cell": ("h′ = tanh(W·x + U·h)",),
+    "rnn_relu_cell": ("h′ = max(0, W·x + U·h)",),
+})  # fmt: skip
+# the nodes of autograd, of these kinds, by which a call of such a name is known to be torch's own
+PARTS_OF_CELLS: Mapping[str, Mapping[str, int]] = MappingProxyType({
+    "lstm_cell": {"SigmoidBackward0": 3, "TanhBackward0": 2, "MulBackward0": 3},
+    "gru_cell": {"SigmoidBackward0": 2, "TanhBackward0": 1, "MulBackward0": 2, "SubBackward0": 1},
+    "rnn_tanh_cell": {"TanhBackward0": 1},
+    "rnn_relu_cell": {"ReluBackward0": 1},
+})  # fmt: skip
+KINDS_OF_PARTS = frozenset(kind for parts in PARTS_OF_CELLS.values() for kind in parts)
 RESULTS_OF_CELLS: Mapping[str, Mapping[str, str]] = MappingProxyType({"lstm_cell": {"add": "c", "mul": "h"}})
 
 _OTHER: Mapping[str, int] = MappingProxyType({"self": 0, "other": 1})

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES, first_names
+from graphviz_ad._internal.graph.open_copies import call_of
 
 MOST_NAMES, MOST_LINES = 2, 3
 
@@ -32,8 +33,10 @@ def lines_of(node: Node, also: Sequence[str]) -> Iterator[str]:
     begun = tuple(port.begins for port in node.ports if port.begins)
     if node.in_passes and node.in_passes != begun:
         yield f"gradients of {'pass' if len(node.in_passes) == 1 else 'passes'} {and_joined(node.in_passes)}"
+    whole = call_of(node)
     for called, number, count, ends in node.bounds:
-        yield f"{called} {number:,} of {count:,} {'ends' if ends else 'begins'} here"
+        if (called, number, count) != (node.op, *(whole or ())):  # the title says so
+            yield f"{called} {number:,} of {count:,} {'ends' if ends else 'begins'} here"
 
 
 def modules_of(parameters: Sequence[str]) -> list[str]:

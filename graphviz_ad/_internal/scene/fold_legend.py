@@ -1,8 +1,8 @@
-"""Scene of folds -> the roles in its legend: every sign that the picture shows, and none that it does not."""
+"""Scene of folds -> the roles in its legend: every sign in the picture that nobody could guess, and no other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.anomalies import is_born
@@ -13,12 +13,10 @@ from graphviz_ad._internal.scene.scene import Box, Line, Scene
 from graphviz_ad._internal.scene.scene_building import roles_legend
 
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
-# kinds of the lines of a box that are explained, by roles called the same
+# kinds of the lines of a box that are explained, by roles called the same; others say themselves what they are, as
+# "mean 3 ± 2", "f32[2,3]", "×4", "‖grad of params‖" do, and a box does with a name and its parts
 HELD, OF_LEAF = "held", "of leaf"
-OF_KINDS = ("type", "of result", "inside", HELD, "kept", "alike")
-OF_LINES = ("statistic", "type")  # roles of lines that are explained by themselves
-OF_BOXES = {"module": "part", "op": "operation", "leaf": "parameter"}
-TOLD_APART = {"module", "op"}
+OF_KINDS = ("of result", HELD)
 # those that any picture may have, and that are there no more where arrows were put together
 FROM_LINES = (
     "value",
@@ -33,8 +31,8 @@ FROM_LINES = (
     "cut",
     "tie",
 )
-# what is said of single numbers stands there only where there are some
-SINGLE = {"value": "value", "gradient": "gradient"}
+RING = "ring"
+GUESSED, SINGLE = "value", "gradient"  # the latter stands there only where a single number, or a few, are one
 
 
 def legend_of_folds(scene: Scene, graph: Graph) -> tuple[str, ...]:
@@ -45,12 +43,10 @@ def legend_of_folds(scene: Scene, graph: Graph) -> tuple[str, ...]:
     on_arrows = [line for arrow in scene.arrows for line in arrow.lines]
     there = {*roles_legend(scene.boxes, scene.arrows, values=True)}
     found = [role for role in scene.legend if role in there or role not in FROM_LINES]
-    own = [role for role in found if role not in SINGLE or any(is_single(line, role) for line in lines)]
     roles = [
-        *(role for role in own if role in SINGLE),
+        *([SINGLE] if SINGLE in found and any(map(is_single, lines)) else []),
         *roles_of_lines([*lines, *on_arrows], held=is_recorded(graph)),
-        *(role for role in own if role not in SINGLE),
-        *roles_of_boxes(scene.boxes),
+        *(role for role in found if role not in (GUESSED, SINGLE, *([RING] if says_rings(lines) else []))),
         *roles_of_start(graph),
         *roles_of_gradless(scene.boxes),
         *roles_of_warnings(graph, scene.boxes),
@@ -58,28 +54,25 @@ def legend_of_folds(scene: Scene, graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys(roles))
 
 
-def is_single(line: Line, role: str) -> bool:
-    """Whether a line is a number, or a few of them, in letters."""
-    return line.role == role and not line.kind and line.drawn is None
+def says_rings(lines: Iterable[Line]) -> bool:
+    """Whether boxes that have elements in rings say what these are: "▢ x[0] is table.weight[0]"."""
+    return any(line.role == "example" for line in lines)
+
+
+def is_single(line: Line) -> bool:
+    """Whether a line is a gradient of a number, or of a few of them, in letters."""
+    return line.role == SINGLE and not line.kind and line.drawn is None
 
 
 def roles_of_lines(lines: Sequence[Line], *, held: bool) -> Iterator[str]:
     """What explains the numbers and words of a box; ``held``: gradients of leaves are what their ``.grad`` holds."""
-    kinds, roles = {line.kind for line in lines}, {line.role for line in lines}
-    yield from (role for role in OF_LINES if role in roles)
+    kinds = {line.kind for line in lines}
     yield from (OF_LEAF if kind == HELD and not held else kind for kind in OF_KINDS if kind in kinds)
 
 
 def is_recorded(graph: Graph) -> bool:
     """Whether a backward pass of the program was recorded, which leaves gradients in ``.grad``; a trace leaves none."""
     return any(port.grad_total is not None for node in graph.node_list for port in node.ports)
-
-
-def roles_of_boxes(boxes: Sequence[Box]) -> Iterator[str]:
-    """What kinds of boxes there are, by their borders; parts and operations where there are both to be told apart."""
-    kinds = {box.kind for box in boxes if not (box.gradless or box.warning)}
-    shown = kinds if kinds >= TOLD_APART else kinds - TOLD_APART
-    yield from (role for kind, role in OF_BOXES.items() if kind in shown)
 
 
 def roles_of_start(graph: Graph) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from graphviz_ad._internal.scene import charts, grids
-from graphviz_ad._internal.scene.paint import OF_FOLDS, SMALL, TEXT, TYPES, type_of_line
+from graphviz_ad._internal.scene.paint import LARGE, OF_FOLDS, SMALL, TEXT, TYPES, type_of_line
 from graphviz_ad._internal.scene.scene import Line, Scene
 
 
@@ -20,7 +20,9 @@ def letter_sizes(scene: Scene) -> Counter[float]:
     for arrow in scene.arrows:
         count_lines(arrow.lines, found)
     explained = [role for role in scene.legend if role not in OF_FOLDS]  # those below make no picture smaller
-    found[SMALL] += 2 * len(explained) + len(scene.notes) + len(scene.groups)
+    headings = int(scene.headed and bool(scene.notes))
+    found[LARGE] += headings
+    found[SMALL] += 2 * len(explained) + len(scene.notes) - headings + len(scene.groups)
     found[SMALL] += 2 + len(scene.ramp.others) if scene.ramp is not None else 0
     return +found
 

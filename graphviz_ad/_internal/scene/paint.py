@@ -73,14 +73,8 @@ TYPES = {
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),
     "of result": Type(TEXT, "gradient", italic=True),
-    "inside": Type(TEXT, "gradient", italic=True),
     "held": Type(TEXT, "gradient", italic=True),
     "of leaf": Type(TEXT, "gradient", italic=True),
-    "kept": Type(TEXT, "muted"),
-    "alike": Type(TEXT, bold=True),
-    "part": Type(TEXT, "path.3", bold=True),
-    "operation": Type(TEXT, "edge", bold=True),
-    "parameter": Type(TEXT, "value", bold=True),
     "far off": Type(TEXT, "ink", bold=True),
     "born": Type(TEXT, "ink", bold=True),
     "passed on": Type(TEXT, "ink", bold=True),
@@ -133,7 +127,8 @@ KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
 PAD_X, PAD_Y, LINE_GAP, BADGE, BADGE_GAP = 9.0, 5.0, 2.0, 32.0, 8.0
 GRID_GAP = 10.0  # between grids that stand side by side
 MARGIN = 14.0
-LEGEND_ROW, NOTE_ROW = 21.0, 17.0  # points
+LEGEND_ROW, NOTE_ROW, HEADING_ROW, HEADING_GAP = 21.0, 17.0, 21.0, 8.0  # points
+LETTER, BOLD_LETTER = 0.528, 0.62  # widths of letters of a sentence, in ems
 WIDEST_LEGEND = 900.0  # points; what paths bring is cut beyond it, unless the picture itself is wider
 
 
@@ -228,11 +223,15 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
         width = max(width, min(trails.legend_width(scene.trails) + 2 * MARGIN, WIDEST_LEGEND))
         marks.extend(trails.trail_legend(scene.trails, MARGIN, height, width - 2 * MARGIN))
         height += trails.ROW * len(scene.trails) + 8
+    for text in wrapped_heading(scene, width):
+        height += HEADING_ROW
+        marks.append(Label(MARGIN, height, text, LARGE, "ink", True, anchor="start", part="note"))
+    height += HEADING_GAP if scene.headed else 0
     for entries in ramp_legend.rows(scene.ramp, width - 2 * MARGIN) if legend else ():
         marks.extend(ramp_legend.row_marks(entries, MARGIN, height + 12))
         height += ramp_legend.ROW
     width = max(width, min(sum(item_width(item) for item in items) + 2 * MARGIN, 480.0) if items else 0.0)
-    rows = wrap_legend(items, width - 2 * MARGIN)
+    rows = legend_rows(scene, width - 2 * MARGIN) if legend else []
     for row in rows:
         marks.extend(legend_row(row, MARGIN, height + 12))
         height += LEGEND_ROW
@@ -245,16 +244,23 @@ def paint(scene: Scene, *, background: str | None = "paper", legend: bool = True
 
 def foot_height(scene: Scene, width: float) -> float:
     """How much the legend and the notes of a scene add to its height, in points."""
-    rows, notes = len(wrap_legend(legend_items(scene), width - 2 * MARGIN)), len(wrapped_notes(scene, width))
+    rows, notes = len(legend_rows(scene, width - 2 * MARGIN)), len(wrapped_notes(scene, width))
     trailing = trails.ROW * len(scene.trails) + 8 if scene.trails else 0.0
+    trailing += HEADING_ROW * len(wrapped_heading(scene, width)) + (HEADING_GAP if scene.headed else 0)
     trailing += ramp_legend.ROW * len(ramp_legend.rows(scene.ramp, width - 2 * MARGIN))
     return trailing + LEGEND_ROW * rows + NOTE_ROW * notes + (10 if rows or notes or scene.ramp else 0)
 
 
+def wrapped_heading(scene: Scene, width: float) -> tuple[str, ...]:
+    """The lines of what a picture of some width says before all else."""
+    room = max(int((width - 2 * MARGIN) / (BOLD_LETTER * LARGE)), 24)
+    return wrapped_note(scene.notes[0], room) if scene.headed and scene.notes else ()
+
+
 def wrapped_notes(scene: Scene, width: float) -> list[str]:
     """The lines of the notes under a picture of some width."""
-    room = max(int((width - 2 * MARGIN) / 6.6), 24)
-    return [text for note in scene.notes for text in wrapped_note(note, room)]
+    room = max(int((width - 2 * MARGIN) / (LETTER * SMALL)), 24)
+    return [text for note in scene.notes[int(scene.headed) :] for text in wrapped_note(note, room)]
 
 
 @lru_cache(256)
@@ -496,17 +502,9 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
-    "statistic": ("mean 3 ± 2", "of the elements, ± deviation"),
-    "type": ("f32[2,3]", "type and shape"),
-    "of result": ("‖grad‖", "norm of the gradient of the result"),
-    "inside": ("‖grad of params‖", "of all parameters inside"),
+    "of result": ("‖grad‖", "norm of the gradient of a result"),
     "held": ("‖.grad‖", "of what .grad holds"),
     "of leaf": ("‖.grad‖", "gradient of the parameter"),
-    "kept": ("keeps 1 kB", "for backward"),
-    "alike": ("×4", "copies"),
-    "part": ("▢", "closed part"),
-    "operation": ("▢", "operation"),
-    "parameter": ("▢", "parameter"),
     "far off": ("⚠ ▢", f"gradient < {short_number(VANISHES)} × or > {EXPLODES:,.0f} × the last one"),
     "born": ("⚠ ▢", "NaN or ∞ came up there"),
     "passed on": ("⚠ ⬚", "NaN or ∞ came from elsewhere"),
@@ -527,14 +525,29 @@ LEGEND = {
 }
 # what stands in the legend of folds, however short it is
 OF_FOLDS = (
-    *("statistic", "type", "of result", "inside", "held", "of leaf", "kept", "alike", "part", "operation", "parameter"),
-    *("gradless", "gradless, said", "start", "loss", "backward", "number", "no loss", "far off", "born", "passed on"),
+    *("of result", "held", "of leaf", "gradless", "gradless, said", "start", "loss", "backward", "number", "no loss"),
+    *("far off", "born", "passed on"),
 )
+
+
+# what is left out first where the legend of such a picture would have too many rows: signs that say most of themselves
+MISSED, MOST_ROWS = ("gradless, said", "contribution", "grid", "of result", "number", "of leaf"), 2
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
     """(role, sample, words) for each role of ``scene.legend``."""
     return [(role, *LEGEND[role]) for role in scene.legend]
+
+
+def legend_rows(scene: Scene, width: float) -> list[list[tuple[str, str, str]]]:
+    """The entries in rows that fit; below a picture of folds in two, if need be without those that can be missed."""
+    items = legend_items(scene)
+    rows = wrap_legend(items, width)
+    for role in MISSED if scene.headed else ():
+        if len(rows) > MOST_ROWS:
+            items = [item for item in items if item[0] != role]
+            rows = wrap_legend(items, width)
+    return rows
 
 
 @lru_cache(256)

@@ -9,9 +9,11 @@ from functools import partial
 from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.calls import with_passes_opened
 from graphviz_ad._internal.graph.fold_boxes import is_too_large
+from graphviz_ad._internal.graph.folding import collapse_modules_but, paths_called
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.transforms import Transform, collapse_modules, fold_to_boxes, hide_all_but
-from graphviz_ad._internal.maths.detail_levels import MODULES, OPERATIONS, at_detail
+from graphviz_ad._internal.graph.program_boxes import names_of_program
+from graphviz_ad._internal.graph.transforms import Transform, fold_to_boxes, hide_all_but
+from graphviz_ad._internal.maths.detail_levels import CALLS, MODULES, OPERATIONS, at_detail
 from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
 
@@ -38,6 +40,11 @@ class Look:
     expand: tuple[str, ...] = ()
     anomalies: bool = True
 
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """The names of all that is to be open."""
+        return (*self.expand, *[name for name in self.focus if name != AUTO])
+
     def simplified(
         self, graph: Graph, *, steps: bool = False, needed: Collection[str] = (), ends: Collection[str] = ()
     ) -> Graph:
@@ -50,7 +57,7 @@ class Look:
         if self.detail == MODULES and self.depth is None:
             return whole
         if self.depth is not None:
-            return collapse_modules(whole, self.depth)
+            return collapse_modules_but(whole, self.depth, self.opened)
         if needed and self.boxes is None and not self.focus and not any(node.module for node in whole.node_list):
             return whole  # what is asked about leads through loops, whose rounds would be one box
         folded = fold_to_boxes(whole, self.boxes, self.focus, self.expand, anomalies=self.anomalies)
@@ -81,9 +88,13 @@ class Look:
         """The graph at the level of detail; what would hide a name of which the picture is to tell stays open."""
         if self.detail == AUTO:
             return graph
-        shown = at_detail(graph, self.detail)
+        if self.detail == MODULES and self.depth is None:
+            paths_called(graph, self.opened)  # names of no modules are an error
+        elif self.detail == CALLS:
+            names_of_program(graph, self.opened)
+        shown = at_detail(graph, self.detail, self.opened)
         hidden = {*needed} & names_in(graph) - names_in(shown)
-        return at_detail(graph, self.detail, hidden) if hidden else shown
+        return at_detail(graph, self.detail, {*self.opened, *hidden}) if hidden else shown
 
 
 def names_in(graph: Graph) -> set[str]:

@@ -279,8 +279,9 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it, ``more`` is for those who
-    ask; ``alt`` describes it in a sentence; ``ramp`` says what fills mean.
+    """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it, the first of
+    them in larger letters above the legend where it is ``headed``; ``more`` is for those who ask; ``alt`` describes it
+    in a sentence; ``ramp`` says what fills mean.
     """
 
     boxes: tuple[Box, ...]
@@ -296,6 +297,7 @@ class Scene:
     size: Point | None = None
     engine: str = ""
     more: tuple[str, ...] = ()
+    headed: bool = False
 
     @cached_property
     def box_by_key(self) -> Mapping[str, Box]:

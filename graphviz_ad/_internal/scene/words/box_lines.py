@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from graphviz_ad._internal.graph.graph import Graph, Node, Port, readable_bytes
@@ -136,25 +136,54 @@ def rows_of_text(text: str, room: int) -> Iterator[str]:
         yield shortened_text(row, 2 * room)
 
 
-def module_title(node: Node, name: str, *, brief: bool = False, known: bool = False) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One of several calls of a module: which, of how many, the variable that takes its result, if one does, and what
+    the module was given.
+    """
+
+    number: int
+    count: int
+    result: str
+    given: str
+
+
+def module_title(
+    node: Node,
+    name: str,
+    *,
+    brief: bool = False,
+    known: bool = False,
+    kept: bool = True,
+    call: ModuleCall | None = None,
+    formula: str = "",
+) -> list[Line]:
     """Name of a folded module, what it is, and what is in it; ``brief``: not how much that is; ``known``: what is in it
-    was said of one of its class.
+    was said of one of its class; ``kept``: with what it keeps for the backward pass; ``call``: which of several calls
+    of it this is; ``formula``: that of the statement that it is instead.
     """
     often = f" ×{node.copies.count:,}" if node.copies is not None else ""
     what = what_it_is(node)
+    if call is not None:
+        what = f"{what}{', ' * bool(what)}call {call.number:,} of {call.count:,}"
     facts = [f"{node.inside:,} op{'s' if node.inside != 1 else ''}"] if node.inside else []
     if node.parameters:
         facts.append(f"{short_count(node.parameters)} parameter{'s' if node.parameters != 1 else ''}")
-    kept = node.saved_bytes or 0
-    if kept >= LEAST_KEPT:
-        facts.append(f"keeps {readable_bytes(kept)}")
+    held = (node.saved_bytes or 0) if kept else 0
+    if held >= LEAST_KEPT:
+        facts.append(f"keeps {readable_bytes(held)}")
     told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
     sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
+    title = shortened_text(end_of_path(name, room), room) + often
+    if call is not None and call.result:
+        title = f"{call.result} = {title}({call.given})"
+    if formula:
+        return [*statement_title(name, formula), *numbered("kind", told)]
     return [
-        Line("name", shortened_text(end_of_path(name, room), room) + often, "alike" if often else ""),
+        Line("name", title, "alike" if often else "formula" if call is not None and call.result else ""),
         *numbered("kind", told),
-        *(Line("kind", text, "kept" if kept >= LEAST_KEPT else "", len(told)) for text in sizes),
+        *(Line("kind", text, "kept" if held >= LEAST_KEPT else "", len(told)) for text in sizes),
     ]
 
 
@@ -294,7 +323,7 @@ def with_image(lines: list[Line], snap: Snapshot, tensors: Tensors) -> list[Line
 
 def value_grid(snap: Snapshot, tensors: Tensors, *, meant: bool = False) -> list[Line]:
     """The elements of a tensor as a grid, or as an image with what is to be said of them."""
-    grid = value_grid_of(snap, small=tensors.small, headings=tensors.headings)
+    grid = value_grid_of(snap, small=tensors.small, headings=tensors.headings) if tensors.writes(snap) else None
     if grid is not None:
         return [Line("value", grid.said, grid=grid)]
     lines = element_lines("value", snap, meant=meant)
@@ -329,7 +358,7 @@ def type_lines(node: Node) -> list[Line]:
 def result_line(port: Port, i: int, tensors: Tensors, *, typed: bool = True) -> Line:
     """One of several results; those that are grids stand side by side."""
     name = port.name or f"[{i}]"
-    grid = grid_of(port.value, name, small=tensors.small) if tensors.values else None
+    grid = grid_of(port.value, name, small=tensors.small) if tensors.values and tensors.writes(port.value) else None
     if grid is None or port.value is None:
         role = "statistic" if not typed and has_only_type(port) else "value"
         return Line(role, port_line(port, i, typed=typed), number=i)
@@ -341,7 +370,8 @@ def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
     """The gradient of one of several results."""
     name = port.name or f"[{i}]"
     with without_signs_of_zeros():
-        grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if tensors.gradients else None
+        shown = tensors.gradients and tensors.writes(port.grad)
+        grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if shown else None
     if grid is None:
         is_norm = port.grad is not None and gradient_text(port.grad) == type_label(port.grad)
         return Line("gradient", f"{name}: {gradient_or_norm(port.grad, label)}", "of result" if is_norm else "", i)
@@ -494,7 +524,7 @@ def gradient_of_operation(grad: Snapshot, label: str, tensors: Tensors, of_norm:
     own = of_norm if of_norm == "held" else ""
     with without_signs_of_zeros():
         small = tensors.small or tensors.small_gradients
-        grid = grid_of(grad, label, small=small) if tensors.gradients else None
+        grid = grid_of(grad, label, small=small) if tensors.gradients and tensors.writes(grad) else None
         elements, spread, remarks = snapshot_parts(grad) if tensors.gradients else snapshot_parts(grad, rows=1)
     if grid is not None:
         return [Line("gradient", grid.said, own, grid=grid)]

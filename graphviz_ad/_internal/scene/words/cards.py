@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 
 from graphviz_ad._internal.graph.arguments import Argument
-from graphviz_ad._internal.graph.box_facts import MIXED, Part
+from graphviz_ad._internal.graph.box_facts import MIXED, OF_OPERATION, Part
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import is_uniform, snapshot_parts
 from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
+from graphviz_ad._internal.operations.traits import FORMULAS_OF_CELLS
 from graphviz_ad._internal.scene.words.box_steps import STEPS_ROOM, WIDE, lines_of_steps
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -78,6 +79,9 @@ def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
     in which most is done: "4 × WhisperEncoderLayer: self_attn, …"; of copies, what is in each; ``brief``: of the latter
     those alone that have modules in them, too, where these do most.
     """
+    one = node.steps[0] if len(node.steps) == 1 else None
+    if one is not None and one.kind == OF_OPERATION and one.name in FORMULAS_OF_CELLS:
+        return list(FORMULAS_OF_CELLS[one.name])
     if node.steps:
         room = WIDE if node.copies is not None and node.copies.extremes is not None else STEPS_ROOM
         return lines_of_steps(node.steps, is_layer=node.call_op is not None, room=room, around=node.call_op)

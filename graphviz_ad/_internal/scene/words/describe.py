@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.fold_tree import is_given
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES
+from graphviz_ad._internal.graph.open_copies import call_of
 from graphviz_ad._internal.graph.rank_messages import crossing
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.maths.cancelled import with_noise_told
@@ -30,13 +31,15 @@ from graphviz_ad._internal.scene.words.moved_elements import (
     with_rings,
 )
 from graphviz_ad._internal.scene.words.names import (
+    OPERAND_ROOM,
     Names,
     all_results,
     derivative_name,
+    is_called_by_result,
     is_only_a_part,
     mathematical_names,
 )
-from graphviz_ad._internal.scene.words.short_text import end_of_name, flow_text, short_elements
+from graphviz_ad._internal.scene.words.short_text import child_name, end_of_name, flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, rows_in_grid
 
@@ -58,7 +61,8 @@ class Options:
     rather than to have the whole path of modules in its name. ``brief``: the least that says what is in a box;
     ``flows``: what flows back along an edge. ``shapes``: the types of large results stand on the edges where they
     change, in the place of those in boxes. ``called``: key -> name of results that would have a number, as where two
-    pictures call the same thing by the same name. ``contents``: boxes of modules say what is in them.
+    pictures call the same thing by the same name. ``contents``: boxes of modules say what is in them, and
+    how much is ``kept`` in them for the backward pass.
     """
 
     values: bool = True
@@ -78,6 +82,7 @@ class Options:
     matrices: bool = False
     framed: bool = True
     contents: bool = True
+    kept: bool = True
     brief: bool = False
     flows: bool = True
     shapes: bool = False
@@ -338,7 +343,8 @@ class Describer:
         if port.value is None or not self.has_types_on_edges(tail) or not box_lines.has_only_type(port):
             return ""
         is_whole = tail.kind == "module" and not tail.ports[1:]
-        if self.options.tensors.values and not is_whole and rows_in_grid(port.value) is not None:
+        written = self.options.tensors.values and self.options.tensors.writes(port.value)
+        if written and not is_whole and rows_in_grid(port.value) is not None:
             return ""  # its elements are in its box
         sources = [self.graph.nodes[each.tail] for each in self.graph.in_edges(tail.key)]
         given = [
@@ -373,6 +379,9 @@ class Describer:
                 within_frame(title_of_module(node, self.names.of[node.key]), node.module, self.frames),
                 brief=self.options.brief,
                 known=not self.options.contents or (self.options.brief and node.key not in self.first_of_class),
+                kept=self.options.kept,
+                call=self.call_of_module(node),
+                formula=self.statements.of_folded(node),
             )
         if self.options.labels == autograd_labels.AUTOGRAD:
             seen = box_lines.has_whole_formula(claim, formula) and not autograd_labels.is_finished(self.graph)
@@ -384,6 +393,17 @@ class Describer:
             operands = {letter: name if name in numbers else end_of_name(name) for letter, name in operands.items()}
             formula = formula_text.operation_formula(claim, operands)
         return box_lines.title_lines(claim, results, formula, operands.values(), brief=self.options.brief)
+
+    def call_of_module(self, node: Node) -> box_lines.ModuleCall | None:
+        """Which call of a module a box is, with what it was given if that is one thing; None where there is one."""
+        call = call_of(node)
+        if call is None:
+            return None
+        edges = [edge for edge in self.graph.in_edges(node.key) if is_input(self.graph.nodes[edge.tail])]
+        given = {self.names.operand(edge) for edge in edges}
+        one = given.pop() if len(given) == 1 else ""
+        named = self.names.of[node.key] if is_called_by_result(node) else ""
+        return box_lines.ModuleCall(*call, named, one if 0 < len(one) <= OPERAND_ROOM else "…")
 
     @cached_property
     def scales(self) -> Scales:
@@ -461,4 +481,11 @@ class Describer:
 
 def title_of_module(node: Node, name: str) -> str:
     """What stands on a folded module: its name, a number without the brackets that it has in formulas."""
+    if call_of(node) is not None:
+        return child_name(node.op or name)
     return node.op if node.op is not None and node.op.isdigit() else name
+
+
+def is_input(node: Node) -> bool:
+    """Whether what a box reads of a node is given to it, rather than a parameter or a number of the program."""
+    return node.kind not in ("leaf", "data") or node.op is not None or is_given(node)

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
+from graphviz_ad._internal.graph.open_copies import call_of
 from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line
@@ -85,7 +86,7 @@ def mathematical_names(graph: Graph, called: Mapping[str, str] = PLAIN) -> Names
     number.
     """
     of = names_of_nodes(graph, called)
-    modules = {of[node.key] for node in graph.node_list if node.kind == "module"}
+    modules = {of[node.key] for node in graph.node_list if node.kind == "module" and not is_called_by_result(node)}
     named = {port.name for node in graph.node_list for port in node.ports if port.name}
     shown = {**set_names([*modules, *of.values(), *named]), **{name: name for name in modules}}
     called = {key: shown[name] for key, name in of.items()}
@@ -122,7 +123,7 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
     for node in graph.node_list:
         if node.key in nameless:
             names[node.key] = called.get(node.key) or next(numbers)
-        elif node.kind == "module":  # not as the variable that takes its result
+        elif node.kind == "module" and not is_called_by_result(node):  # not as the variable that takes its result
             names[node.key] = modules[node.key]
         elif node.name and often[node.name] > 1:
             if node.name not in seen:
@@ -138,6 +139,11 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
     return names
 
 
+def is_called_by_result(node: Node) -> bool:
+    """Whether a node is one of several calls of a module, which the variable that takes its result tells apart."""
+    return node.kind == "module" and node.name is not None and call_of(node) is not None
+
+
 def names_of_modules(graph: Graph) -> dict[str, str]:
     """Key -> what a folded module is called: as its box says, of several calls of one each with its number, where its
     name is none itself.
@@ -147,8 +153,9 @@ def names_of_modules(graph: Graph) -> dict[str, str]:
     calls = [node for node in modules if node.call_op and not node.is_of_steps and plain[node.key][-1:].isalpha()]
     often, seen = Counter(node.op for node in calls), Counter[str | None]()
     for node in calls:
-        if often[node.op] > 1:
-            plain[node.key] = numbered_name(plain[node.key], seen[node.op])
+        call = call_of(node)
+        if often[node.op] > 1 or call is not None:
+            plain[node.key] = numbered_name(plain[node.key], call[0] if call is not None else seen[node.op])
             seen[node.op] += 1
     return plain
 

@@ -19,6 +19,7 @@ from graphviz_ad._internal.scene.words.names import Names
 from graphviz_ad._internal.scene.words.short_text import short_elements
 
 LONGEST = 160  # characters of a formula that is composed
+LONGEST_FOLDED = 90  # of one that is written, in a box of a picture of many
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class StatementTexts:
             if written is not None:
                 return written
         return self.composed(node)
+
+    def of_folded(self, node: Node) -> str:
+        """The formula of a statement that is folded under the variable that it fills: as it is written; "" of another
+        box, and where that is not known, or would be long.
+        """
+        is_statement = node.kind == "module" and node.statement is not None and node.call_op is None
+        if not is_statement or node.copies is not None or node.name is None or node.name != node.op:
+            return ""
+        text = self.graph.statements[node.statement].text
+        operands = [edge for edge in self.graph.in_edges(node.key) if edge.cut != "inner"]
+        written = mathematical(text, self.called(operands)) if text is not None else None
+        return written if written is not None and len(written) <= LONGEST_FOLDED else ""
 
     def called(self, operands: list[Edge]) -> Mapping[str, str]:
         """Variable of the program -> what it is called on the picture, where one operand has this name."""

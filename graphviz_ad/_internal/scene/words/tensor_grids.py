@@ -29,7 +29,8 @@ Row = Sequence[Any]
 class Tensors:
     """Which tensors are shown as grids of all their elements: values, gradients, and what flows back along edges;
     whether all of those are set small, or gradients alone, and whether values have a heading where their gradients
-    have one. ``images``: what is not written is seen as colours.
+    have one. ``images``: what is not written is seen as colours. Of a tensor with more than ``most`` elements none is
+    written.
     """
 
     values: bool = True
@@ -39,6 +40,11 @@ class Tensors:
     small_gradients: bool = False
     headings: bool = True
     images: bool = True
+    most: int = MOST_ROWS**2
+
+    def writes(self, snap: Snapshot | None) -> bool:
+        """Whether the elements of a tensor may be written, where it is shown as a grid."""
+        return snap is None or snap.numel <= self.most
 
 
 ALL = Tensors()
