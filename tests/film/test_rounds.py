@@ -23,7 +23,7 @@ from graphviz_ad._internal.film.memories import ROLE
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
-from graphviz_ad._internal.graph.grad_history import STEP
+from graphviz_ad._internal.graph.grad_history import STEP, UPDATED
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.formula_values import evaluate
@@ -424,6 +424,94 @@ def test_only_what_a_step_is_about_is_lit_in_a_forward_pass() -> None:
         lit = {box.key for box in restyle(telling.scene, changes).boxes if box.emphasis == "active"}
         if step.phase == "forward":
             assert lit == {change.key for change in step.changes if change.emphasis == "active"}
+
+
+def in_place(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * g
+
+
+def through_data(w: Tensor, g: Tensor, lr: float) -> None:
+    w.data -= g.data * lr
+
+
+def by_a_setting(w: Tensor, g: Tensor, lr: float) -> None:
+    w.sub_(g, alpha=lr)
+
+
+def added(w: Tensor, g: Tensor, lr: float) -> None:
+    w.add_(-g, alpha=lr)
+
+
+def by_a_tensor(w: Tensor, g: Tensor, lr: float) -> None:
+    w += torch.tensor(-lr, dtype=w.dtype) * g.clone()
+
+
+def copied(w: Tensor, g: Tensor, lr: float) -> None:
+    w.copy_(w - g / (1 / lr))
+
+
+def data_set(w: Tensor, g: Tensor, lr: float) -> None:
+    w.data = w.data - lr * g
+
+
+def decayed(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * (g + 0.5 * w)
+
+
+def times_itself(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * g * w
+
+
+def signs_alone(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * g.sign()
+
+
+def of_what_was(w: Tensor, g: Tensor, lr: float) -> None:
+    before = w.clone()
+    w.mul_(0.5)
+    w.copy_(before - lr * g)
+
+
+STEPS_BY_HAND = (in_place, through_data, by_a_setting, added, by_a_tensor, copied, data_set)
+OTHER_STEPS = (decayed, times_itself, signs_alone, of_what_was)
+
+
+@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
+@pytest.mark.parametrize("lr", [0.25, -0.1])
+@pytest.mark.parametrize("step", [*STEPS_BY_HAND, *OTHER_STEPS])
+def test_a_step_that_is_written_by_hand_is_told_with_its_rate_and_no_other_is(
+    step: Callable[[Tensor, Tensor, float], None], lr: float, shape: tuple[int, ...]
+) -> None:
+    w = torch.full(shape, 2.0, dtype=torch.float64, requires_grad=True)
+    seen = []
+    with gad.record() as recorded:
+        for _ in range(2):
+            ((w - 3) ** 2).sum().backward()
+            assert w.grad is not None
+            seen.append((w.detach().clone(), w.grad.clone()))
+            with torch.no_grad():
+                step(w, w.grad, lr)
+            w.grad = None
+    seen.append((w.detach().clone(), torch.zeros(shape)))
+    rounds = rounds_of(recorded.graph, True)
+    for n, one in enumerate(rounds):
+        deeds = [deed for chapter in one.after for deed in chapter.deeds if chapter.what == UPDATED]
+        rates = [None if deed.rule is None else -deed.rule.factor for deed in deeds]
+        if step in OTHER_STEPS:
+            assert rates == [None] * len(rates)
+            assert all(deed.update is None for deed in deeds)
+            continue
+        assert rates == [pytest.approx(lr)]
+        (old, grad), (new, _) = seen[n], seen[n + 1]
+        (deed,) = deeds
+        assert deed.rule is not None
+        for known, number in ((deed.old, old), (deed.rule.read, grad), (deed.new, new)):
+            assert known is not None
+            assert np.array_equal(known.array, number.numpy())
+    told_of = [s.caption[0] for s in recorded.graph.animate(layout="layered").steps if s.phase == "update"]
+    way = "updates w" if step in OTHER_STEPS else "moves w against" if lr > 0 else "moves w along"
+    assert told_of
+    assert all(way in caption for caption in told_of)
 
 
 OPTIONS = {
