@@ -35,7 +35,7 @@ from graphviz_ad._internal.scene.loss_curve import PART, curve_marks
 from graphviz_ad._internal.scene.overview import bounds
 from graphviz_ad._internal.scene.paint import paint_frame, stacked_lines
 from graphviz_ad._internal.scene.program_panel import OWNER
-from graphviz_ad._internal.scene.scene import Line, LossCurve, restyle
+from graphviz_ad._internal.scene.scene import Line, LossCurve, Stop, restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 from graphviz_ad._internal.scene.words.signs import NOT_YET
@@ -745,6 +745,65 @@ def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
     said = [line for line in lines if line.key == "local" and line.text]
     assert len({line.text for line in said}) > 3
     assert all(line.stacked is not None for line in said)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(-3, 3), st.floats(0.05, 1.1), st.sampled_from([0.0, 0.5]), st.integers(2, 4))
+def test_the_way_of_the_one_number_that_is_moved_is_what_torch_computed_and_nothing_else(
+    start: float, lr: float, momentum: float, passes: int
+) -> None:
+    w = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr, momentum)
+    seen: list[Stop] = []
+    with gad.record() as recorded:
+        for _ in range(passes):
+            loss = (w - 1) ** 2 + 0.5
+            optimizer.zero_grad()
+            loss.backward()
+            assert w.grad is not None
+            at, known, slope = w.item(), loss.item(), w.grad.item()
+            optimizer.step()
+            moved = [Stop(w.item())] if w.item() != at else []
+            seen += [Stop(at, known), Stop(at, known, slope), *moved]
+    film = recorded.graph.animate(layout="layered").film
+    curve = film.curve
+    assert curve is not None
+    if all(stop.at == start for stop in seen[:-1]):
+        return
+    assert list(curve.stops) == seen
+    assert sum(step.losses for step in film.steps) == len(seen)
+    marks = [mark for mark in paint_frame(film, -1).marks if mark.part == PART and getattr(mark, "owner", "")]
+    dots = [mark for mark in marks if isinstance(mark, Rect) and mark.fill]
+    places = sorted((dot.x + dot.width / 2, dot.y + dot.height / 2) for dot in dots)
+    losses = sorted((stop.at, stop.loss or 0.0) for stop in seen if stop.loss is not None and stop.slope is None)
+    for known, wanted in zip(zip(*places, strict=True), zip(*losses, strict=True), strict=True):
+        if np.ptp(wanted) > 1e-6:
+            assert np.corrcoef(known, wanted)[0, 1] ** 2 == pytest.approx(1)
+    tangents = [mark for mark in marks if isinstance(mark, Curve) and mark.stroke == "gradient.line"]
+    slopes = [stop.slope for stop in seen if stop.slope is not None]
+    assert [np.sign(line.points[0][1] - line.points[-1][1]) for line in tangents] == [*np.sign(slopes)]
+
+
+def test_a_loss_that_is_not_of_one_number_alone_is_told_over_its_passes() -> None:
+    def film_of(loss_of: Callable[[Tensor, Tensor, int], Tensor], others: bool = False) -> Any:
+        a, b = (torch.tensor(x, requires_grad=True) for x in (1.0, 2.0))
+        optimizer = torch.optim.SGD([a, b] if others else [a], 0.1)
+        with gad.record() as recorded:
+            for n in range(2):
+                loss = loss_of(a, b, n)
+                loss.backward()
+                optimizer.step()
+        return recorded.graph.animate(layout="layered").film
+
+    told: list[tuple[Callable[[Tensor, Tensor, int], Tensor], bool]] = [
+        (lambda a, b, n: (a * b) ** 2, True),  # two are moved
+        (lambda a, b, n: (a * (n + 2)) ** 2, False),
+        (lambda a, b, n: (a * torch.tensor(float(n))) ** 2, False),
+        (lambda a, b, n: nn.functional.dropout(a * b, 0.5) ** 2, False),
+    ]
+    for loss_of, others in told:
+        assert not film_of(loss_of, others).curve.stops
+    assert film_of(lambda a, b, n: (a * b) ** 2).curve.stops
 
 
 def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:
