@@ -138,9 +138,11 @@ The lecturer: matplotlib, a parabola, a dot and two arrows, in 60 lines that hol
 
 [![Four moments of the lesson, by hand and by graphviz_ad](comparison/momentum_film.png)](comparison/momentum_film.png)
 
-Where w goes, and that it runs past the minimum, the parabola shows sooner. Why it goes so far is read off ours: the
-gradient comes back factor by factor, and the step is told line by line with torch's numbers, 0.9 × (−16) + (−3.2) =
-−17.6 and 2.6 − 0.1 × (−17.6) = 4.36, with a sentence for each rule. Ours is one call, for any loop and optimizer.
+How far w goes is seen in both: in ours the losses that were computed stand over w, each with its slope, and an arrow
+says where a step goes; the minimum itself is on the lecturer's parabola alone, which is drawn where nothing was
+computed. Why it goes so far is read off ours: the gradient comes back factor by factor, and the step is told line by
+line with torch's numbers, 0.9 × (−16) + (−3.2) = −17.6 and 2.6 − 0.1 × (−17.6) = 4.36, with a sentence for each rule.
+Ours is one call, for any loop and optimizer.
 """
 INTRODUCTION = """# Side by side
 

@@ -23,7 +23,7 @@ from graphviz_ad._internal.film.memories import ROLE
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
-from graphviz_ad._internal.graph.grad_history import STEP
+from graphviz_ad._internal.graph.grad_history import STEP, UPDATED
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.formula_values import evaluate
@@ -35,7 +35,7 @@ from graphviz_ad._internal.scene.loss_curve import PART, curve_marks
 from graphviz_ad._internal.scene.overview import bounds
 from graphviz_ad._internal.scene.paint import paint_frame, stacked_lines
 from graphviz_ad._internal.scene.program_panel import OWNER
-from graphviz_ad._internal.scene.scene import Line, LossCurve, restyle
+from graphviz_ad._internal.scene.scene import Line, LossCurve, Stop, restyle
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.short_text import gradient_text
 from graphviz_ad._internal.scene.words.signs import NOT_YET
@@ -426,6 +426,94 @@ def test_only_what_a_step_is_about_is_lit_in_a_forward_pass() -> None:
             assert lit == {change.key for change in step.changes if change.emphasis == "active"}
 
 
+def in_place(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * g
+
+
+def through_data(w: Tensor, g: Tensor, lr: float) -> None:
+    w.data -= g.data * lr
+
+
+def by_a_setting(w: Tensor, g: Tensor, lr: float) -> None:
+    w.sub_(g, alpha=lr)
+
+
+def added(w: Tensor, g: Tensor, lr: float) -> None:
+    w.add_(-g, alpha=lr)
+
+
+def by_a_tensor(w: Tensor, g: Tensor, lr: float) -> None:
+    w += torch.tensor(-lr, dtype=w.dtype) * g.clone()
+
+
+def copied(w: Tensor, g: Tensor, lr: float) -> None:
+    w.copy_(w - g / (1 / lr))
+
+
+def data_set(w: Tensor, g: Tensor, lr: float) -> None:
+    w.data = w.data - lr * g
+
+
+def decayed(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * (g + 0.5 * w)
+
+
+def times_itself(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * g * w
+
+
+def signs_alone(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= lr * g.sign()
+
+
+def of_what_was(w: Tensor, g: Tensor, lr: float) -> None:
+    before = w.clone()
+    w.mul_(0.5)
+    w.copy_(before - lr * g)
+
+
+STEPS_BY_HAND = (in_place, through_data, by_a_setting, added, by_a_tensor, copied, data_set)
+OTHER_STEPS = (decayed, times_itself, signs_alone, of_what_was)
+
+
+@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
+@pytest.mark.parametrize("lr", [0.25, -0.1])
+@pytest.mark.parametrize("step", [*STEPS_BY_HAND, *OTHER_STEPS])
+def test_a_step_that_is_written_by_hand_is_told_with_its_rate_and_no_other_is(
+    step: Callable[[Tensor, Tensor, float], None], lr: float, shape: tuple[int, ...]
+) -> None:
+    w = torch.full(shape, 2.0, dtype=torch.float64, requires_grad=True)
+    seen = []
+    with gad.record() as recorded:
+        for _ in range(2):
+            ((w - 3) ** 2).sum().backward()
+            assert w.grad is not None
+            seen.append((w.detach().clone(), w.grad.clone()))
+            with torch.no_grad():
+                step(w, w.grad, lr)
+            w.grad = None
+    seen.append((w.detach().clone(), torch.zeros(shape)))
+    rounds = rounds_of(recorded.graph, True)
+    for n, one in enumerate(rounds):
+        deeds = [deed for chapter in one.after for deed in chapter.deeds if chapter.what == UPDATED]
+        rates = [None if deed.rule is None else -deed.rule.factor for deed in deeds]
+        if step in OTHER_STEPS:
+            assert rates == [None] * len(rates)
+            assert all(deed.update is None for deed in deeds)
+            continue
+        assert rates == [pytest.approx(lr)]
+        (old, grad), (new, _) = seen[n], seen[n + 1]
+        (deed,) = deeds
+        assert deed.rule is not None
+        for known, number in ((deed.old, old), (deed.rule.read, grad), (deed.new, new)):
+            assert known is not None
+            assert np.array_equal(known.array, number.numpy())
+    told_of = [s.caption[0] for s in recorded.graph.animate(layout="layered").steps if s.phase == "update"]
+    way = "updates w" if step in OTHER_STEPS else "moves w against" if lr > 0 else "moves w along"
+    assert told_of
+    assert all(way in caption for caption in told_of)
+
+
 OPTIONS = {
     "SGD": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.5], "nesterov": [False, True], "weight_decay": [0.0, 0.1]},
     "Adam": {"betas": [(0.9, 0.999), (0.5, 0.6)], "weight_decay": [0.0, 0.1], "eps": [1e-8, 1e-2]},
@@ -657,6 +745,65 @@ def test_a_local_derivative_is_a_fraction_in_every_pass() -> None:
     said = [line for line in lines if line.key == "local" and line.text]
     assert len({line.text for line in said}) > 3
     assert all(line.stacked is not None for line in said)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(-3, 3), st.floats(0.05, 1.1), st.sampled_from([0.0, 0.5]), st.integers(2, 4))
+def test_the_way_of_the_one_number_that_is_moved_is_what_torch_computed_and_nothing_else(
+    start: float, lr: float, momentum: float, passes: int
+) -> None:
+    w = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr, momentum)
+    seen: list[Stop] = []
+    with gad.record() as recorded:
+        for _ in range(passes):
+            loss = (w - 1) ** 2 + 0.5
+            optimizer.zero_grad()
+            loss.backward()
+            assert w.grad is not None
+            at, known, slope = w.item(), loss.item(), w.grad.item()
+            optimizer.step()
+            moved = [Stop(w.item())] if w.item() != at else []
+            seen += [Stop(at, known), Stop(at, known, slope), *moved]
+    film = recorded.graph.animate(layout="layered").film
+    curve = film.curve
+    assert curve is not None
+    if all(stop.at == start for stop in seen[:-1]):
+        return
+    assert list(curve.stops) == seen
+    assert sum(step.losses for step in film.steps) == len(seen)
+    marks = [mark for mark in paint_frame(film, -1).marks if mark.part == PART and getattr(mark, "owner", "")]
+    dots = [mark for mark in marks if isinstance(mark, Rect) and mark.fill]
+    places = sorted((dot.x + dot.width / 2, dot.y + dot.height / 2) for dot in dots)
+    losses = sorted((stop.at, stop.loss or 0.0) for stop in seen if stop.loss is not None and stop.slope is None)
+    for known, wanted in zip(zip(*places, strict=True), zip(*losses, strict=True), strict=True):
+        if np.ptp(wanted) > 1e-6:
+            assert np.corrcoef(known, wanted)[0, 1] ** 2 == pytest.approx(1)
+    tangents = [mark for mark in marks if isinstance(mark, Curve) and mark.stroke == "gradient.line"]
+    slopes = [stop.slope for stop in seen if stop.slope is not None]
+    assert [np.sign(line.points[0][1] - line.points[-1][1]) for line in tangents] == [*np.sign(slopes)]
+
+
+def test_a_loss_that_is_not_of_one_number_alone_is_told_over_its_passes() -> None:
+    def film_of(loss_of: Callable[[Tensor, Tensor, int], Tensor], others: bool = False) -> Any:
+        a, b = (torch.tensor(x, requires_grad=True) for x in (1.0, 2.0))
+        optimizer = torch.optim.SGD([a, b] if others else [a], 0.1)
+        with gad.record() as recorded:
+            for n in range(2):
+                loss = loss_of(a, b, n)
+                loss.backward()
+                optimizer.step()
+        return recorded.graph.animate(layout="layered").film
+
+    told: list[tuple[Callable[[Tensor, Tensor, int], Tensor], bool]] = [
+        (lambda a, b, n: (a * b) ** 2, True),  # two are moved
+        (lambda a, b, n: (a * (n + 2)) ** 2, False),
+        (lambda a, b, n: (a * torch.tensor(float(n))) ** 2, False),
+        (lambda a, b, n: nn.functional.dropout(a * b, 0.5) ** 2, False),
+    ]
+    for loss_of, others in told:
+        assert not film_of(loss_of, others).curve.stops
+    assert film_of(lambda a, b, n: (a * b) ** 2).curve.stops
 
 
 def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:

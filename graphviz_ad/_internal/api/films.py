@@ -170,8 +170,8 @@ def with_curve(film: Film, curve: LossCurve | None) -> Film:
     """The film with the chart of its losses, if it has any, and room for that on its stage, if not beside it."""
     if curve is None or film.stage.size is None or (film.panel and film.panel.chart):
         return replace(film, curve=curve)
-    size, corner = size_with_panel(film.stage.size, partial(scale_of, size=film.size, panel=film.panel))
-    return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner))
+    size, corner, chart = size_with_panel(film.stage.size, partial(scale_of, size=film.size, panel=film.panel))
+    return replace(film, stage=replace(film.stage, size=size), curve=replace(curve, corner=corner, size=chart))
 
 
 def staged_with_curve(words: Words, choice: Choice, screen: Screen) -> tuple[Staged, Screen]:

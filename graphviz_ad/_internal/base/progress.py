@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,10 +15,10 @@ PATIENCE, RHYTHM = 1.0, 0.1  # seconds until the first word, and between two
 
 class Progress:
     """``with Progress("frame", 60) as progress: use(progress.over(frames))`` writes to standard error, and wipes
-    that out at the end.
+    that out at the end. How many there are may be asked for when somebody is to be told.
     """
 
-    def __init__(self, what: str, total: int) -> None:
+    def __init__(self, what: str, total: int | Callable[[], int]) -> None:
         self.what, self.total, self.done, self.written = what, total, 0, 0
         self.next = monotonic() + PATIENCE
         self.seen = sys.stderr is not None and sys.stderr.isatty()
@@ -33,6 +33,7 @@ class Progress:
     def tell(self) -> None:
         """Say how far it is, if it is time to."""
         if self.seen and monotonic() >= self.next:
+            self.total = self.total if isinstance(self.total, int) else self.total()
             text = f"{self.what} {self.done} of {self.total}"
             sys.stderr.write(f"\r{text}")
             sys.stderr.flush()

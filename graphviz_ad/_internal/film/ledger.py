@@ -28,6 +28,7 @@ from graphviz_ad._internal.scene.words.tensor_grids import Tensors
 LABEL = ".grad"
 ROOM = 100  # characters of numbers in a caption
 MOST_NAMED = 4  # leaves that a caption tells of
+WAYS = {-1: "against the gradient", 1: "along the gradient"}
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,11 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
         ruled = all(deed.rule is not None for deed in chapter.deeds)
         who = by if by and chapter.what == STEP else "the program"  # an operation of a line is no name of what it does
         leaves = listed(chapter, words)
-        what = f"{who} moves {leaves} against the gradient" if ruled else f"{who} updates {leaves}"
+        what = (
+            f"{who} moves {leaves} {WAYS[way]}"
+            if ruled and (way := way_of_all(chapter.deeds))
+            else f"{who} updates {leaves}"
+        )
         each = [(words.names.of[deed.leaf], moved_text(deed, words)) for deed in deeds]
         known = fitting([text for _, text in each[:MOST_NAMED] if text], "; ")
         return (f"{what}{line}", told_of_each(each, "; ") if ruled else known)
@@ -184,6 +189,12 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
         if deed.held is not None
     ]
     return (f"{name}{line}", fitting(said, ", "))
+
+
+def way_of_all(deeds: Sequence[Deed]) -> int:
+    """−1 where all plain steps go against the gradient, 1 where they go along it, 0 where some go otherwise."""
+    ways = {-1 if deed.rule is not None and deed.rule.factor < 0 else 1 for deed in deeds}
+    return ways.pop() if len(ways) == 1 else 0
 
 
 def listed(chapter: Chapter, words: Words) -> str:

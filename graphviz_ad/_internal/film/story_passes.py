@@ -21,6 +21,7 @@ from graphviz_ad._internal.film.ledger import (
     said_of_grad,
 )
 from graphviz_ad._internal.film.memories import Memories
+from graphviz_ad._internal.film.parameter_way import ParameterWay, way_of
 from graphviz_ad._internal.film.program_lines import lines_of_nodes
 from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import (
@@ -36,6 +37,7 @@ from graphviz_ad._internal.film.story import (
 )
 from graphviz_ad._internal.film.story_updates import LeafTeller
 from graphviz_ad._internal.film.update_words import letters_beside
+from graphviz_ad._internal.film.updates import Chapter
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations import lessons
@@ -151,7 +153,8 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     """Round by round; ``picture`` are the words that they end on."""
     ledger = Ledger.of([told.round for told in each], picture)
     memories = memories_of([told.round for told in each], ledger, picture)
-    teller = RoundTeller(picture, ledger, LeafTeller(ledger, memories))
+    way = way_of([told.round for told in each], ledger)
+    teller = RoundTeller(picture, ledger, LeafTeller(ledger, memories), way=way)
     first = {
         key: final(told.words.nodes[key].title)
         for told in reversed(each)
@@ -175,12 +178,13 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         *teller.leaves.ledger_changes(teller.leaves.held, None),
         *(Change(key, None, texts) for key, texts in teller.leaves.moved.items()),
     )
-    known = Counter(teller.points)
+    curve = teller.curve(each)
+    known = Counter([step for step, _ in way.stops] if way is not None and curve and curve.stops else teller.points)
     whole = [
         replace(step, losses=known[i]) if i in known else step
         for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=sentence)])
     ]
-    return Story(tuple(opening), tuple(whole), teller.curve(each))
+    return Story(tuple(opening), tuple(whole), curve)
 
 
 def said_of_gone(last: Told, leaves: Collection[str], picture: Words) -> str:
@@ -204,6 +208,7 @@ class RoundTeller:
     count: int = 1  # steps so far
     values: dict[str, Snapshot | None] = field(default_factory=dict)  # of sources, as the last round had them
     formulas: set[str] = field(default_factory=set)  # of the last round
+    way: ParameterWay | None = None  # of the one number that is moved, if there is one
 
     def round(self, told: Told) -> list[Step]:
         """The steps of one round."""
@@ -212,8 +217,7 @@ class RoundTeller:
         self.leaves.within = current.within
         if not self.leaves.held:
             self.leaves.held = self.ledger.texts(current.found)
-        for chapter in current.opening:
-            steps += self.leaves.chapter(chapter, words)
+        self.chapters(current.opening, steps, words)
         uncertain = {deed.leaf for chapter in current.before for deed in chapter.deeds if not chapter.dated}
         fresh = [node for node in words.graph.node_list if current.holds(node.key, current.fresh)]
         works = [node for node in fresh if node.kind not in SOURCES]
@@ -224,19 +228,32 @@ class RoundTeller:
             first = (*self.leaves.settled(), *self.cleared(told), *parts[0].changes, *hidden)
             parts[0] = replace(parts[0], changes=first)
             steps += parts
-        self.points.append(self.count + max(len(steps) - 1, 0))
-        for chapter in current.before:
-            steps += self.leaves.chapter(chapter, words)
+        self.points.append(self.last_of(steps))
+        if self.way is not None:
+            self.way.loss_known(self.last_of(steps), words.graph)
+        self.chapters(current.before, steps, words)
         steps += self.backward(told, again=again and bool(works)) if words.graph.has_gradients else []
+        if self.way is not None:
+            self.way.slope_known(self.last_of(steps), current)
         grown = self.added(told)
         steps += [grown] if grown is not None else []
-        for chapter in current.after:
-            steps += self.leaves.chapter(chapter, words)
+        self.chapters(current.after, steps, words)
         self.told |= {node.key for node in works}
         self.formulas = {self.formula(told, node) for node in works}
         self.values |= {node.key: node.value for node in words.graph.node_list if node.kind in SOURCES}
         self.count += len(steps)
         return numbered(steps, current)
+
+    def last_of(self, steps: Sequence[Step]) -> int:
+        """The number of the last of these steps of a round."""
+        return self.count + max(len(steps) - 1, 0)
+
+    def chapters(self, chapters: Iterable[Chapter], steps: list[Step], words: Words) -> None:
+        """What calls did to leaves, behind the steps so far."""
+        for chapter in chapters:
+            steps += self.leaves.chapter(chapter, words)
+            if self.way is not None:
+                self.way.moved(self.last_of(steps), chapter)
 
     # --- forward
 
@@ -402,7 +419,11 @@ class RoundTeller:
             return None
         names = tuple([self.picture.names.of.get(found[0].key, "") for found in roots])
         numbers = tuple([told.round.number for told in each])
-        return LossCurve(names, tuple(known), numbers)
+        curve = LossCurve(names, tuple(known), numbers)
+        if self.way is None or len(set(names)) > 1:
+            return curve
+        parameter = self.picture.names.of.get(self.way.leaf, "")
+        return replace(curve, parameter=parameter, stops=tuple([stop for _, stop in self.way.stops]))
 
 
 class LeafKeeping(Teller):

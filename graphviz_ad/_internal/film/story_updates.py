@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from graphviz_ad._internal.film.ledger import Ledger, chapter_caption, fitting, value_texts
+from graphviz_ad._internal.film.ledger import Ledger, chapter_caption, fitting, value_texts, way_of_all
 from graphviz_ad._internal.film.memories import Memories, Texts
 from graphviz_ad._internal.film.program_lines import lines_of_source
 from graphviz_ad._internal.film.scaling import scaled_by, scaling_caption
@@ -21,6 +21,7 @@ from graphviz_ad._internal.maths.update_lines import elements
 from graphviz_ad._internal.operations import lessons
 from graphviz_ad._internal.scene.scene import Change, Step
 from graphviz_ad._internal.scene.words.describe import Words
+from graphviz_ad._internal.scene.words.short_text import equal_to, flow_text
 
 UPDATE, ZERO, CLIP, WRITE = (
     "update",
@@ -134,7 +135,8 @@ class LeafTeller:
             or chapter_caption(chapter, deeds, words)
         )
         ruled = deeds and all(deed.rule is not None or len(deed.lines) == 1 for deed in deeds)
-        used, brief = (lessons.STEP,) if ruled else (), lines[-1].brief if lines else ""
+        used = (lessons.STEP,) if ruled and way_of_all(deeds) < 0 else ()
+        brief = lines[-1].brief if lines else new_number(deeds[0], words) if ruled else ""
         changes = tuple(self.changes(deeds, words))
         about = tuple([deed.leaf for deed in deeds])
         return Step(
@@ -198,6 +200,12 @@ def from_to(deed: Deed, texts: Texts) -> Texts:
     if old is None or new is None or old.shape or new.shape or len(texts) != 1 or old == new:
         return texts
     return ((texts[0][0], f"{number_in_one_line(old)} → {number_in_one_line(new)}"),)
+
+
+def new_number(deed: Deed, words: Words) -> str:
+    """ "w = 1.1", of what a leaf was moved to."""
+    made = flow_text(deed.new)
+    return f"{words.names.of[deed.leaf]} {equal_to(made)}" if made is not None else ""
 
 
 def moved_out_of_sight(

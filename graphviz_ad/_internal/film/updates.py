@@ -30,6 +30,7 @@ from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import allowed, equal
 from graphviz_ad._internal.maths.update_lines import MadeLine, update_lines
+from graphviz_ad._internal.operations.optimizers import BY_HAND, RATE
 
 UNDATED = (EMPTIED, REPLACED)  # of which it is only known that it happened since the last look
 MOVES = (STEP, UPDATED)  # what changes the leaf itself
@@ -258,21 +259,29 @@ def deed_of(life: Life, one: Dated) -> Deed:
     if update is not None and update.old is not None:
         old = update.old
     lines = update_lines(update, old, new, one.before) if update is not None else ()
-    return Deed(life.leaf, old, new, rule_of(writer, old, new, one.before), one.before, lines, update)
+    rule = rule_of(factor_of(writer, update), old, new, one.before)
+    return Deed(life.leaf, old, new, rule, one.before, lines, update)
 
 
-def rule_of(writer: Node | None, old: Snapshot | None, new: Snapshot | None, grad: Snapshot | None) -> Rule | None:
-    """How a plain step came about: one addition of so many times ``.grad``; None where it is anything else, or where
-    the numbers do not say the same.
-    """
+def factor_of(writer: Node | None, update: OptimizerUpdate | None) -> float | None:
+    """How often a plain step adds ``.grad``: one addition of an optimizer, or what the program wrote by hand."""
+    if update is not None and update.optimizer == BY_HAND:
+        return -update.numbers[RATE]
     settings = dict(writer.arguments) if writer is not None and writer.is_step else {}
     factor = settings.get(ADDS)
-    if not isinstance(factor, float) or any(each is None or each.array is None for each in (old, new, grad)):
+    return factor if isinstance(factor, float) and set(settings) == {ADDS} else None
+
+
+def rule_of(factor: float | None, old: Snapshot | None, new: Snapshot | None, grad: Snapshot | None) -> Rule | None:
+    """How a plain step came about: ``.grad`` was added so often; None where it is anything else, or where the numbers
+    do not say the same.
+    """
+    if factor is None or any(each is None or each.array is None for each in (old, new, grad)):
         return None
     assert old is not None
     assert new is not None
     assert grad is not None
-    if not old.shape == new.shape == grad.shape or set(settings) != {ADDS}:
+    if not old.shape == new.shape == grad.shape:
         return None
     was, step = np.asarray(old.array, float), factor * np.asarray(grad.array, float)
     made, size = was + step, np.abs(was) + np.abs(step)

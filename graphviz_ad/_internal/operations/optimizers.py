@@ -23,7 +23,9 @@ LETTERS: Mapping[str, tuple[str, ...]] = {
     GRADIENT: ("g", "grad"),
 }
 CORRECTED: Mapping[str, str] = {"m_corrected": "exp_avg", "v_corrected": "exp_avg_sq"}  # what is written with a prime
-SETTINGS: Mapping[str, str] = {"lr": "The learning rate"}  # what a lecture calls them, at the beginning of a sentence
+BY_HAND = "by hand"  # what takes the place of an optimizer's name where the program itself writes to a parameter
+RATE = "lr"  # of such a step: how often it takes .grad away
+SETTINGS: Mapping[str, str] = {RATE: "The learning rate"}  # what a lecture calls them, at the beginning of a sentence
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,11 @@ DATA = "data"  # .data, which is a detach() that hides what is written through i
 BEHIND_AUTOGRADS_BACK = DETACHES | {DATA}
 # of ATen: what C++ runs to make a lazy conjugate real
 MATERIALISES = frozenset({"clone", "_conj_physical", "resolve_conj", "resolve_neg", "_neg_view"})
+# Of ATen, what a multiple of something is made by; −1 where the second operand is taken away
+SUMS: Mapping[str, float] = MappingProxyType({"add": 1.0, "add_": 1.0, "sub": -1.0, "sub_": -1.0})
+SCALES: Mapping[str, int] = MappingProxyType({"mul": 1, "mul_": 1, "div": -1, "div_": -1})  # the power of the factor
+HANDS_ON = frozenset({*DETACHES, "clone", "copy_"})  # the elements of its last operand
+OPPOSITE = frozenset({"neg", "neg_"})
 # Of ATen, what writes to operands without saying so in its schema -> the flag by which it does, and these operands.
 OVERWRITES: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     dict.fromkeys(

@@ -104,12 +104,15 @@ def encoded(
     **options: Any,
 ) -> bytes:
     """The film as a file; a terminal hears how far it is."""
-    film = animation.film
-    scales = [film.fit(film.view(i))[0] for i in range(len(film.steps))]
-    count = sum(sum(1 for _ in instants(moment, pace, scales[moment.step])) for moment in moments(film)) + poster
-    count += sum(len(looks(film, i, film.size, pace.camera, pace.pan)) for i in range(len(film.steps)))
-    with Progress("film: frame", count) as progress:
+    with Progress("film: frame", lambda: pictures_in(animation.film, pace) + poster) as progress:
         return encode(progress.over(shots(animation, scale, pace, poster=poster)), **options)
+
+
+def pictures_in(film: Film, pace: Pace) -> int:
+    """How many pictures a film has at a pace."""
+    scales = [film.fit(film.view(i))[0] for i in range(len(film.steps))]
+    count = sum(sum(1 for _ in instants(moment, pace, scales[moment.step])) for moment in moments(film))
+    return count + sum(len(looks(film, i, film.size, pace.camera, pace.pan)) for i in range(len(film.steps)))
 
 
 def shots(animation: Animation, scale: float, pace: Pace | None = None, *, poster: bool = False) -> Iterator[Shot]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from graphviz_ad._internal.base.errors import OptionError
 
@@ -102,6 +103,7 @@ class FrameRooms:
     legend: Area | None = None
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, size: Pair, panel: Panel | None = None) -> FrameRooms:
         """The rooms of a frame of that size."""
         width, height = size

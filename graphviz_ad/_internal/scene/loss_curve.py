@@ -1,5 +1,5 @@
 """The losses of a film of training -> marks of a small chart beside the graph, that grows pass by pass; over powers of
-ten where they fall so far that nothing of the end could be seen.
+ten where they fall so far that nothing of the end could be seen; over the parameter where one alone is moved.
 """
 
 from __future__ import annotations
@@ -12,27 +12,36 @@ from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.film_frame import SIDE, Fit, Panel
 from graphviz_ad._internal.scene.font_metrics import text_width
+from graphviz_ad._internal.scene.parameter_way import PART, Room, headings_of_way, line_between, way_marks
 from graphviz_ad._internal.scene.scene import Film, LossCurve, Point
 
 WIDTH, HEIGHT, GAP = 250.0, 160.0, 26.0  # points: of the panel, and between it and the graph
+LARGER = (1.6, 1.4, 1.2)  # times as wide and high, where there is room
 PAD, DOT = 14.0, 3.5
 AXIS, BETWEEN = 14.0, 8.0  # of the numbers below: their letters, and what is free between two
-PART = "curve"
 FAR = 100.0  # the largest loss by the smallest: from there on, powers of ten
 MOST_POWERS = 3  # that have a line
 ROLES = ("value.line", "muted", "gradient.line")  # of the curves of several losses
 
 
-def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Point, Point]:
-    """The size of a stage with room for the panel, and the corner where this stands: beside the graph or below it,
-    where the graph stays larger in a frame, by what says how large a stage is there.
+def size_with_panel(size: Point, scale_of: Callable[[Point], float]) -> tuple[Point, Point, Point]:
+    """The size of a stage with room for the panel, the corner where this stands, and its size: beside the graph or
+    below it, where the graph stays larger in a frame, by what says how large a stage is there; larger itself where that
+    makes nothing smaller.
     """
-    width, height = size
-    beside = (width + GAP + WIDTH, max(height, HEIGHT))
-    below = (max(width, WIDTH), height + GAP + HEIGHT)
+    usual = placed_panel(size, (WIDTH, HEIGHT), scale_of)
+    larger = (placed_panel(size, (factor * WIDTH, factor * HEIGHT), scale_of) for factor in LARGER)
+    return next((one for one in larger if scale_of(one[0]) >= scale_of(usual[0])), usual)
+
+
+def placed_panel(size: Point, panel: Point, scale_of: Callable[[Point], float]) -> tuple[Point, Point, Point]:
+    """The same for a panel of one size."""
+    (width, height), (wide, high) = size, panel
+    beside = (width + GAP + wide, max(height, high))
+    below = (max(width, wide), height + GAP + high)
     if scale_of(beside) >= scale_of(below):
-        return beside, (width + GAP, (beside[1] - HEIGHT) / 2)
-    return below, ((below[0] - WIDTH) / 2, height + GAP)
+        return beside, (width + GAP, (beside[1] - high) / 2), panel
+    return below, ((below[0] - wide) / 2, height + GAP), panel
 
 
 def panel_with_chart(panel: Panel | None, size: Point) -> Panel:
@@ -52,12 +61,26 @@ def fit_of_chart(film: Film, size: tuple[int, int]) -> Fit:
 def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
     """The chart when so many losses are known, where the corner says; what belongs to one has its number as owner."""
     x, y = curve.corner or (0.0, 0.0)
-    last = curve.numbers[max(seen - 1, 0)]
-    yield Rect(x, y, WIDTH, HEIGHT, 8, None, "group.line", 1.0, part=PART)  # hides no line, whatever is painted first
-    title = f"{curve.names[seen - 1]} = {short_number(curve.losses[seen - 1])}" if seen else curve.names[0]
+    wide, high = curve.size or (WIDTH, HEIGHT)
+    yield Rect(x, y, wide, high, 8, None, "group.line", 1.0, part=PART)  # hides no line, whatever is painted first
+    title, aside = headings(curve)[seen]
     yield Label(x + PAD, y + 22, title, 15, "value", True, anchor="start", part=PART, math=True)
-    yield Label(x + WIDTH - PAD, y + 22, f"pass {last}" if seen else "", 14, "muted", anchor="end", part=PART)
-    left, right, top, bottom = x + PAD, x + WIDTH - PAD, y + 36, y + HEIGHT - 26
+    yield Label(x + wide - PAD, y + 22, aside, 14, "muted", anchor="end", part=PART, math=bool(curve.stops))
+    room = x + PAD, x + wide - PAD, y + 36, y + high - 26
+    yield from way_marks(curve, seen, room) if curve.stops else points_of_losses(curve, seen, room)
+
+
+def headings(curve: LossCurve) -> list[tuple[str, str]]:
+    """What stands above the chart, on the left and on the right, when none of what becomes known is, one, two, …"""
+    if curve.stops:
+        return [(curve.names[0], ""), *headings_of_way(curve)]
+    told = [f"{name} = {short_number(loss)}" for name, loss in zip(curve.names, curve.losses, strict=True)]
+    return [(curve.names[0], ""), *zip(told, (f"pass {number}" for number in curve.numbers), strict=True)]
+
+
+def points_of_losses(curve: LossCurve, seen: int, room: Room) -> Iterator[Mark]:
+    """The losses, pass by pass."""
+    left, right, top, bottom = room
     if is_far(curve.losses):
         marks = list(lines_of_powers(curve.losses, (left, right), (top, bottom - 4)))
         yield from marks
@@ -77,7 +100,7 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
         yield Rect(
             place[0] - radius, place[1] - radius, 2 * radius, 2 * radius, radius, role, None, 0, owner=str(n), part=PART
         )
-    yield from numbers_below(curve.numbers, places, (left, right), y + HEIGHT - 9)
+    yield from numbers_below(curve.numbers, places, (left, right), bottom + 17)
 
 
 def numbers_below(numbers: Sequence[int], places: Sequence[Point | None], span: Point, y: float) -> Iterator[Mark]:
@@ -129,9 +152,3 @@ def places_of(losses: Sequence[float], across: Point, down: Point) -> list[Point
         (across[0] + n * step, height_of(loss, losses, down)) if math.isfinite(loss) else None
         for n, loss in enumerate(losses)
     ]
-
-
-def line_between(start: Point, end: Point) -> tuple[Point, ...]:
-    """A straight line as a Bézier."""
-    dx, dy = (end[0] - start[0]) / 3, (end[1] - start[1]) / 3
-    return (start, (start[0] + dx, start[1] + dy), (start[0] + 2 * dx, start[1] + 2 * dy), end)

@@ -409,16 +409,31 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """One thing that becomes known on the way of a parameter: the ``loss`` where it is ``at``, then the ``slope`` of
+    the loss there; without either, that it was moved there.
+    """
+
+    at: float
+    loss: float | None = None
+    slope: float | None = None
+
+
+@dataclass(frozen=True)
 class LossCurve:
     """What the passes of a film of training began at: ``losses``, by ``names``, of the passes with these ``numbers``;
-    steps say how many of them become known. ``corner`` is where the chart stands on the stage, in points; None where
-    the frame keeps room for it.
+    steps say how many of them become known. Where all else is the same in all passes, ``stops`` is the way of the one
+    ``parameter`` that is moved, and steps say how many of these become known. ``corner`` is where the chart stands on
+    the stage, in points; None where the frame keeps room for it. ``size`` is its own, None for the usual one.
     """
 
     names: tuple[str, ...]
     losses: tuple[float, ...]
     numbers: tuple[int, ...]
     corner: Point | None = None
+    parameter: str = ""
+    stops: tuple[Stop, ...] = ()
+    size: Point | None = None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphviz_ad._internal.base.visible_text import visible
-from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.renderers.html.stage import painted_element
 from graphviz_ad._internal.renderers.svg.still import prose, svg_number, tag
-from graphviz_ad._internal.scene.loss_curve import HEIGHT, WIDTH, curve_marks
-from graphviz_ad._internal.scene.scene import Film, LossCurve
+from graphviz_ad._internal.scene.loss_curve import HEIGHT, WIDTH, curve_marks, headings
+from graphviz_ad._internal.scene.scene import Film
 from graphviz_ad._internal.scene.themes import Theme
 
 
@@ -18,25 +17,21 @@ def losses_svg(film: Film, theme: Theme) -> str:
     if film.curve is None:
         return ""
     curve = replace(film.curve, corner=(0.5, 0.5))
+    told = headings(curve)
     shapes = []
-    for mark in curve_marks(curve, len(curve.losses)):
+    for mark in curve_marks(curve, len(told) - 1):
         number: dict[str, str | None] = {"data-loss": mark.owner or None}
         shapes.append(tag("g", number, painted_element(mark, theme)))
-    wide, high = svg_number(WIDTH + 1), svg_number(HEIGHT + 1)
+    wide, high = (svg_number(length + 1) for length in curve.size or (WIDTH, HEIGHT))
     size: dict[str, str | None] = {"width": wide, "height": high, "viewBox": f"0 0 {wide} {high}"}
-    said = ", ".join(titles(curve)[1:])
+    said = ", ".join(dict.fromkeys(visible(title) for title, _ in told[1:]))
     picture = tag("svg", {**size, "role": "img", "aria-label": prose(f"losses: {said}")}, "".join(shapes))
     return f'<div class="gad-losses">{picture}</div>\n'
 
 
-def titles(curve: LossCurve) -> list[str]:
-    """What stands above the chart when none of the losses is known, one, two, …"""
-    told = [f"{name} = {short_number(loss)}" for name, loss in zip(curve.names, curve.losses, strict=True)]
-    return [visible(text) for text in (curve.names[0], *told)]
-
-
 def losses_data(film: Film) -> dict[str, object]:
-    """What the script of the chart reads."""
+    """What the script of the chart reads: what stands above it when nothing is known, one thing, two, …"""
     if film.curve is None:
         return {}
-    return {"losses": [titles(film.curve), ["", *(f"pass {number}" for number in film.curve.numbers)]]}
+    told = headings(film.curve)
+    return {"losses": [[visible(title) for title, _ in told], [visible(aside) for _, aside in told]]}

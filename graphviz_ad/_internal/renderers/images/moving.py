@@ -55,7 +55,8 @@ class Plate:
         mixed = before * self.left
         mixed += self.colors
         mixed += mixed >> 8  # with 128 in the colours, by 256 this is rounded division by 255
-        here[:] = mixed >> 8
+        mixed >>= 8
+        here[:] = mixed
         return before
 
 
@@ -117,18 +118,20 @@ class Fade:
                 continue
             most = int(np.abs(new - old).argmax())  # one channel tells fills from letters
             flat = (before[..., most] == old[most]) & (after[..., most] == new[most])
-            self.ends.append((box, flat, after.copy(), old, new))
+            self.ends.append((box, flat[..., np.newaxis], after.copy(), old, new))
 
     def go_to(self, shade: float, picture: Pixels) -> Sequence[PixelBox]:
         """Let so much of the new fills be seen; where the picture has changed."""
         if shade == self.shade:
             return ()
         self.shade = shade
-        for box, flat, after, old, new in self.ends:
+        for box, flat, after, old, new in self.ends:  # all but the fills is there already
             here = part_of(picture, box)
-            here[:] = after
             if shade < 1:
-                here[flat] = old + np.round(shade * (new - old)).astype(np.int64)
+                between = (old + np.round(shade * (new - old))).astype(np.uint8)
+                np.copyto(here, between, where=flat)
+            else:
+                np.copyto(here, after)
         return [box for box, *_ in self.ends]
 
 
@@ -160,7 +163,10 @@ def fills_of(theme: Theme) -> frozenset[Color]:
 
 def fill_of(part: Pixels) -> NDArray[np.int64]:
     """What a box is filled with, as far as a picture of it tells: the commonest colour between its border and words."""
-    found: NDArray[np.int64] = np.median(part[min(ROW, len(part) // 2)], axis=0).astype(np.int64)
+    row = np.sort(part[min(ROW, len(part) // 2)], axis=0).astype(
+        np.int64
+    )  # of a row this short, sooner than its median
+    found: NDArray[np.int64] = (row[(len(row) - 1) // 2] + row[len(row) // 2]) // 2
     return found
 
 
@@ -187,11 +193,12 @@ class Plates:
         room, times = self.rooms[self.film.is_close(fit)], list(map(moment.share, seconds))
         found: list[list[tuple[Plate, PixelBox]]] = [[] for _ in seconds]
         for flight in moment.motion.flights:
+            plate = None  # found once: comparing lines takes long
             for placed, time, (x, y) in zip(found, times, flight.middles(times), strict=True):
                 middle = x * fit[0] + fit[1], y * fit[0] + fit[2]
                 opacity = flight.opacity(time)
                 if flight.seen(time) and opacity > 0 and room.holds(Area(*middle, 0.0, 0.0)):
-                    plate = self.of(flight.line, fit)
+                    plate = plate or self.of(flight.line, fit)
                     box = plate.box((middle[0] * self.scale, middle[1] * self.scale), picture)
                     placed.append((plate if opacity == 1 else plate.fainter(opacity), box))
         return found
@@ -199,9 +206,10 @@ class Plates:
     def of(self, line: Line, fit: Fit) -> Plate:
         """The plate of a line, as large as the stage is seen."""
         scale = fit[0] * self.scale
-        if (line, scale) not in self.made:
-            self.made[line, scale] = plate(line, self.theme, scale)
-        return self.made[line, scale]
+        known = self.made.get((line, scale))
+        if known is None:
+            known = self.made[line, scale] = plate(line, self.theme, scale)
+        return known
 
 
 def plate(line: Line, theme: Theme, scale: float) -> Plate:

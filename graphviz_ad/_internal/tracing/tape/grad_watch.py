@@ -28,8 +28,10 @@ from graphviz_ad._internal.graph.grad_history import (
     GradEvent,
     GradHistory,
 )
+from graphviz_ad._internal.graph.optimizer_update import OptimizerUpdate
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape.optimizer_steps import OptimizerSteps
+from graphviz_ad._internal.tracing.tape.steps_by_hand import StepByHand
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor, retains_gradient, version_of
@@ -37,7 +39,8 @@ from graphviz_ad._internal.tracing.tape.torch_private import memory_of_tensor, r
 SET_DATA = ".data = …"
 UNSEEN = "not seen"  # of what took the place of a gradient when nobody looked
 Words = Callable[[Operation], tuple[str | None, str | None]]  # what the program calls an operation, and where
-# how many operations there were before it, 1 for what such an operation did itself, what happened
+# how many operations there were before it, 1 for what such an operation did itself, 2 with others before it, what
+# happened
 Placed = tuple[int, int, GradEvent]
 
 
@@ -123,6 +126,9 @@ class _Period:
 Done = tuple[Operation, str, Value | None]  # an operation, what it did, and what it made of ``.grad`` or the tensor
 
 
+ByHand = dict[tuple[int, int], OptimizerUpdate]  # identity of what is known of a tensor, number of an operation
+
+
 class _Places:
     """Where tensors and their gradients lie -> which of them a value is; ``born``: identity of the weak reference of a
     tensor -> how many operations there were before it was first seen: memory has been that of others before.
@@ -158,6 +164,18 @@ class _Places:
         near = self._own_memory.get(value.memory, ()) if value.memory is not None else ()
         there = [one for one in near if self._is_there(one, operation.number)]
         return there[0] if found is None and len(there) == 1 else found
+
+    def own(self, watched: _Watched, clock: int) -> Callable[[Value, Operation], bool]:
+        """Whether a value is all of this tensor, read when there were so many values or more."""
+        return lambda value, operation: (
+            value.number >= clock and value.shape == watched.shape and self.itself(value, operation) is watched
+        )
+
+    def own_gradient(self, watched: _Watched) -> Callable[[Value, Operation], bool]:
+        """Whether a value is all of this tensor's ``.grad``."""
+        return lambda value, operation: (
+            value.shape == watched.shape and any(one is watched for one in self.with_gradient(value, operation))
+        )
 
     def _is_there(self, watched: _Watched, number: int) -> bool:
         """Whether a tensor was there when an operation of that number ran."""
@@ -246,7 +264,7 @@ class GradWatch:
         memory, death = watched.memory, watched.death
         self._take(watched, tensor)
         if memory != watched.memory:
-            watched.events.append((watched.since, 0, self._data_set(tensor)))
+            watched.events.append(self._data_set(tensor, since))
         now = tensor.grad
         same = before is not None and now is not None and before() is now
         if before is not None:
@@ -260,9 +278,15 @@ class GradWatch:
             event = GradEvent(what, holds=watched.holds, after=len(self._ends), calls=calls)
             watched.events.append((watched.since if calls is None or at is None else at, 0, event))
 
-    def _data_set(self, tensor: Tensor) -> GradEvent:
+    def _data_set(self, tensor: Tensor, since: int) -> Placed:
+        """That ``.data`` is other data since a look; when the operation ran that made them, where one did."""
         self._tape.keeper.was_written(tensor)  # without a new version
-        return GradEvent(UPDATED, by=SET_DATA, after=len(self._ends), value=self._tape.keeper.value(tensor))
+        now = self._tape.keeper.value(tensor)
+        maker = self._tape.maker_of(tensor, now)
+        if maker is None or maker.number < since:
+            return len(self._tape.operations), 0, GradEvent(UPDATED, by=SET_DATA, after=len(self._ends), value=now)
+        after, calls = bisect_right(self._ends, maker.number), self._calls_before(maker.number)
+        return maker.number, 1, GradEvent(UPDATED, by=SET_DATA, after=after, value=now, calls=calls)
 
     # --- at the end
 
@@ -292,15 +316,18 @@ class GradWatch:
 
     def histories(self, numbers: Mapping[int, int], words: Words, steps: OptimizerSteps) -> tuple[GradHistory, ...]:
         """All of them; ``numbers``: see `numbers`."""
-        done, runs = self._done_on_tape(), self._runs_of_steps(steps.begins())
+        everything = self._everything()
+        places = _Places(everything, self._born(everything))
+        done, runs = self._done_on_tape(places), self._runs_of_steps(steps.begins())
+        by_hand = self._steps_by_hand(places, done)
         found = []
-        for watched in self._everything():
+        for watched in everything:
             tensor, number = watched.tensor(), numbers.get(id(watched.tensor))
             if tensor is None and (not watched.is_leaf or number is None):
                 continue
-            worded = self._worded(watched, done.get(id(watched), []), words, self._ends, runs)
-            more = (self._known_more(watched, placed, steps) for placed in worded)
-            events = [*watched.events, *self._let_go(watched), *more]
+            worded = [*watched.events, *self._worded(watched, done.get(id(watched), []), words, self._ends, runs)]
+            more = (self._known_more(watched, placed, steps, by_hand) for placed in worded)
+            events = [*self._let_go(watched), *more]
             events.sort(key=lambda placed: placed[:2])
             name = (self._tape.name_of(tensor) if tensor is not None else None) or next(
                 (value.name for value in self._tape.values if value.reference is watched.tensor and value.name), None
@@ -317,13 +344,14 @@ class GradWatch:
             after = bisect_right(self._ends, at)
             yield at, 1, GradEvent(REPLACED, holds=unseen, after=after, calls=self._calls_before(at))
 
-    def _known_more(self, watched: _Watched, placed: Placed, steps: OptimizerSteps) -> Placed:
+    def _known_more(self, watched: _Watched, placed: Placed, steps: OptimizerSteps, by_hand: ByHand) -> Placed:
         """An event that an operation made, with when that was, and what a step was made of."""
-        place, is_operation, event = placed
-        if not is_operation:
+        place, operations, event = placed
+        if not operations:
             return placed
-        update = steps.update_of(watched.tensor, place) if event.what == STEP else None
-        return place, is_operation, replace(event, calls=self._calls_before(place), update=update)
+        alone = by_hand.get((id(watched), place)) if operations == 1 and event.what == UPDATED else None
+        update = steps.update_of(watched.tensor, place) if event.what == STEP else alone
+        return place, operations, replace(event, calls=self._calls_before(place), update=update)
 
     def _runs_of_steps(self, begins: Collection[int]) -> Mapping[int, int]:
         """Number of an operation in a step -> which run of such operations it is part of: a step is known by its frame,
@@ -340,13 +368,27 @@ class GradWatch:
                 found[operation.number] = run
         return found
 
-    def _done_on_tape(self) -> dict[int, list[Done]]:
+    def _steps_by_hand(self, places: _Places, done: Mapping[int, list[Done]]) -> ByHand:
+        """What the program itself made a step of, where it wrote all of a tensor anew."""
+        found: ByHand = {}
+        for watched in self._everything():
+            wrote = [operation for operation, what, value in done.get(id(watched), []) if what == UPDATED and value]
+            sets = [self._tape.operations[place] for place, n, event in watched.events if n and event.by == SET_DATA]
+            clock = 0  # how many values there were when it was written to before
+            for operation in sorted([*wrote, *sets], key=lambda one: one.number):
+                update = StepByHand(self._tape, places.own(watched, clock), places.own_gradient(watched)).update(
+                    operation
+                )
+                clock = operation.clock
+                if update is not None:
+                    found[id(watched), operation.number] = update
+        return found
+
+    def _done_on_tape(self, places: _Places) -> dict[int, list[Done]]:
         """For each watched tensor, by identity of what is known of it, the operations that wrote to its ``.grad``,
         that used it in a step, and that wrote to the tensor by hand.
         """
-        everything = self._everything()
-        places = _Places(everything, self._born(everything))
-        found: dict[int, list[Done]] = {id(watched): [] for watched in everything}
+        found: dict[int, list[Done]] = {id(watched): [] for watched in self._everything()}
         for operation in self._tape.operations:
             in_step = operation.place.step is not None
             for use in operation.uses if in_step else ():
@@ -388,7 +430,7 @@ class GradWatch:
             holds, held = (made, None) if what == WRITTEN else (None, made if fits(value, watched) else before)
             wrote = wrote or value is not None
             event = GradEvent(what, None, by, source, holds=holds, after=after, value=held, wrote=wrote)
-            kept.append((operation.number, 1, event))
+            kept.append((operation.number, 1 if same_call is None else 2, event))
         yield from kept
         for period in watched.periods:
             written = [

@@ -122,6 +122,13 @@ class Tape:
             value.maker, value.port = made.maker, made.port
         return value
 
+    def maker_of(self, tensor: Tensor, now: Snapshot | None) -> Operation | None:
+        """The operation that made what a tensor holds since its ``.data`` was set; None where that is not known."""
+        memory = memory_of_tensor(tensor)
+        made = self.values[self._made[memory]] if memory in self._made else None
+        known = made is not None and made.maker is not None and now is not None and made.snapshot == now
+        return self.operations[made.maker] if known and made is not None and made.maker is not None else None
+
     def _held(self, tensor: Tensor, same: Snapshot | None = None, *, given: bool = False) -> Held:
         """What is kept of what a tensor holds, of one that was ``given`` more; that nobody has written it, where that
         is so.
