@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.notices import (
     first_names,
     unread_parameters,
 )
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.graph.places import Place, place_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import HeldGraphs
@@ -114,7 +115,7 @@ class Course:
 
     def __init__(self, graph: Graph, *, stopped_early: bool = False) -> None:
         """Nothing is looked at before it is asked for; ``stopped_early``: the program would have gone on."""
-        self.graph, self.stopped_early = graph, stopped_early
+        self.graph, self.stopped_early = with_shared_keys(graph), stopped_early
 
     @cached_property
     def passes(self) -> tuple[Graph, ...]:
