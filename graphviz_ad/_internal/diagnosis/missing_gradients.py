@@ -21,8 +21,8 @@ from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import UNITS
-from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
-from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
+from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, LOSSES, WITH_BIAS
+from graphviz_ad._internal.operations.traits import AS_LOOKED_AT, DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
 
 BY_CUT: Mapping[str, str] = {
@@ -39,7 +39,8 @@ BY_CUT: Mapping[str, str] = {
     NOT_ASKED: "not-asked",
 }
 MOST_WAYS = 8
-FROZEN_BY = ("freezes", "requires_grad_")
+FREEZES = "freezes"
+FROZEN_BY = (FREEZES, "requires_grad_")
 OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled"}) | {
     "taken-as-number", "none-from-backward", "reentrant-checkpoint",
 }  # fmt: skip
@@ -51,12 +52,13 @@ LEFT_OUT_ON_PURPOSE = frozenset({"no-grad", "inference-mode", "detached"})
 def missing_gradients(course: Course) -> Iterator[Finding]:
     """What keeps gradients away, a finding for each place that does; then what is frozen."""
     if course.passes:
+        yield from _leaves_for_losses(course)
         without = [p for p in course.trainable if not p.came]
         yield from _never_read(course, [p for p in without if not p.read])
         groups: dict[tuple[str, str | None], list[tuple[Parameter, Stop]]] = {}
         for p in (p for p in without if p.read):
             stop = _stop_of(course, p)
-            if stop is not None:
+            if stop is not None and not _is_copied_for_a_transform(course, p, stop):
                 groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
         for (kind, _), found in groups.items():
             if kind not in LEFT_OUT_ON_PURPOSE or any(p.held_by != () for p, _ in found):
@@ -65,6 +67,39 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
         yield from _gradients_as_numbers(course)
         yield from _not_registered(course)
     yield from _frozen(course)
+
+
+def _leaves_for_losses(course: Course) -> Iterator[Finding]:
+    """Results without a graph that were told to require grad, so that backward() raised nothing and went nowhere; and
+    why they had none.
+    """
+    found = {root.source: root for root in course.roots if root.kind == "leaf" and root.op and course.trainable}
+    names = tuple(p.name for p in course.trainable if not p.came)
+    for root in found.values():
+        told = course.lines_that("requires_grad_", FREEZES)
+        line = next((line for line in told if root.name and line.of.startswith(root.name)), None)
+        yield Finding(
+            "loss-is-a-leaf", ERROR, root.name, module_of(root), line.source if line else root.source,
+            {"at": course.described(root), "parameters": len(names), "of": len(course.trainable), "names": names},
+            names, weight=110, key=root.key,
+        )  # fmt: skip
+        yield from nothing_to_go_back_from(course, root)
+
+
+def _is_copied_for_a_transform(course: Course, p: Parameter, stop: Stop) -> bool:
+    """Whether what is detached goes on as numbers to a function of `torch.func`, which takes the gradients of its own
+    arguments, while no optimizer holds what it was copied from.
+    """
+    waiting, seen = [stop.node], {stop.node.key}
+    while waiting and not p.held_by and stop.cut == DETACHED:
+        for edge in course.graph.out_edges(waiting.pop().key):
+            head = course.graph.nodes[edge.head]
+            if operation(head) in AS_LOOKED_AT:
+                return True
+            if head.key not in seen and not head.requires_grad:
+                seen.add(head.key)
+                waiting.append(head)
+    return False
 
 
 def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[Finding]:
@@ -274,7 +309,14 @@ def kind_of(course: Course, stop: Stop) -> str:
 
 def _cut(course: Course, kind: str, found: list[tuple[Parameter, Stop]]) -> Finding:
     names = tuple(p.name for p, _ in found)
-    return _finding(course, kind, found[0][1], names, _severity(course, kind, [p for p, _ in found]))
+    severity = _severity(course, kind, [p for p, _ in found])
+    forgotten = kind == "result-unused" and any(p.held_by and _is_of_a_loss(stop) for p, stop in found)
+    return _finding(course, kind, found[0][1], names, WARNING if forgotten and severity == NOTE else severity)
+
+
+def _is_of_a_loss(stop: Stop) -> bool:
+    """Whether it is the number that a loss function returned."""
+    return stop.node.ports[0].shape == () and (operation(stop.node) in LOSSES or stop.node.call_op in LOSSES)
 
 
 def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
@@ -310,12 +352,7 @@ def _finding(
             "of": len(course.trainable),
             "names": names,
             "root": root,
-            **(
-                {"comes_back_at": back}
-                if kind == "taken-as-number" and (back := _comes_back_at(course, stop.node))
-                else {}
-            ),
-            **({"indices": True} if kind == "not-differentiable" and _is_of_indices(stop) else {}),
+            **_further(course, kind, stop),
         },
         names,
         weight=course.share(names) + (10 if kind in OWN_FAULT else 0),

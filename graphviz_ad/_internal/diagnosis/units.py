@@ -257,7 +257,7 @@ def changed_by_hooks(course: Course) -> Iterator[Finding]:
     for done in course.passes[-1:]:
         for node in done.node_list:
             told = _change(course, node)
-            if told is not None:
+            if told is not None and (node.hooks or lines or not course.lines):  # else nobody made any
                 line = lines[0].source if len(lines) == 1 else node.source or (lines[0].source if lines else None)
                 groups.setdefault((line, _how_bad(*told), tuple(node.hooks)), []).append((node, *told))
     for (line, severity, hooks), found in groups.items():
