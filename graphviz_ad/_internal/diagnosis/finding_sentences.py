@@ -123,7 +123,8 @@ def zero_reason(e: Mapping[str, Any]) -> str:
     return {
         "hook": "a hook made it 0",
         "fed in": "a gradient of 0 was fed in there",
-        "cancels": "what comes back there cancels out",
+        "cancels": "what comes back there cancels out"
+        + (f": it comes on several ways from {e['joined']}" if e.get("joined") else ""),
         "multiplied by 0": f"it is multiplied by {about}, which is 0" if about else "it is multiplied by 0",
         "rows of 0": f"it is multiplied by {about}, whose rows are 0 wherever a gradient arrives",
         "certain": "a softmax there has chosen one for certain in every row, so that its derivative is 0",

@@ -160,7 +160,7 @@ def _term_of(graph: Graph, node: Node) -> Node | None:
             head = graph.nodes[edge.head]
             if head.requires_grad and operation(head) in ADDS_UP and one.ports[0].shape == () and not is_write(head):
                 beside = [graph.nodes[other.tail] for other in graph.in_edges(head.key) if other.tail != one.key]
-                if any(other.kind == "op" for other in beside) and leads_to_a_loss(graph, head.key):
+                if any(other.kind == "op" for other in beside) and leads_to_any_loss(graph, head.key):
                     return one
             if not head.requires_grad and not head.is_step and head.key not in seen:
                 seen.add(head.key)
@@ -174,21 +174,24 @@ def _not_registered(course: Course) -> Iterator[Finding]:
     """
     known = {p.name for p in course.parameters if p.name in course.of_model}
     found = [
-        (leaf, edge)
-        for leaf in course.passes[-1].node_list
+        (leaf, done.nodes[edge.head], edge)
+        for done in course.last_passes
+        for leaf in done.node_list
         if course.model_known and leaf.kind == "leaf" and leaf.requires_grad and leaf.grad is not None
         and leaf.name not in known and not _is_stepped(course, leaf)
-        for edge in course.passes[-1].out_edges(leaf.key)[:1]
+        for edge in done.out_edges(leaf.key)[:1]
     ]  # fmt: skip
     graph = course.passes[-1]
     own = [leaf for leaf in graph.node_list if _is_of_an_object(course, leaf, known)]
     if own and course.stepped and len(course.passes) > 1:
+        one = next((node for node in (own[0], *_heads(course, own[0])) if node.source is not None), own[0])
         yield Finding(
-            "not-registered", WARNING, own[0].name, None, own[0].source,
-            {"count": len(own), "at": course.described(own[0]), "lines": (own[0].source,), "made": True}, weight=43,
-            key=own[0].key,
+            "not-registered", WARNING, own[0].name, None, one.source,
+            {"count": len(own), "at": course.described(one), "lines": (one.source,), "made": True}, weight=43,
+            key=one.key,
         )  # fmt: skip
-    weights = [(leaf, graph.nodes[edge.head]) for leaf, edge in found if _is_weight(graph.nodes[edge.head], edge)]
+    each = {leaf.key: (leaf, head) for leaf, head, edge in found if _is_weight(head, edge)}
+    weights = list(each.values())
     if weights:
         lines = tuple(dict.fromkeys(head.source for _, head in weights))
         leaf, head = weights[0]
@@ -200,12 +203,26 @@ def _not_registered(course: Course) -> Iterator[Finding]:
 
 def _is_of_an_object(course: Course, leaf: Node, known: Collection[str]) -> bool:
     """Whether it gets gradients in every pass, was made where an object is made, and nothing updates it."""
-    statement = course.graph.statements[leaf.statement] if leaf.statement is not None else None
+    statement = course.graph.statements[number] if (number := _made_in(course, leaf)) is not None else None
     if leaf.kind != "leaf" or not leaf.requires_grad or leaf.grad is None or leaf.name in known or statement is None:
         return False
     again = all(any(one.key == leaf.key and one.grad is not None for one in done.node_list) for done in course.passes)
     in_init = statement.function.rpartition(".")[2] == "__init__"
     return in_init and again and not _is_stepped(course, leaf)
+
+
+def _made_in(course: Course, leaf: Node) -> int | None:
+    """The number of the statement that made it; of one that is known by what was computed of it at once, as
+    `nn.Parameter(…) * 0.1`, of that.
+    """
+    if leaf.statement is not None or leaf.name is not None:
+        return leaf.statement
+    heads = _heads(course, leaf)
+    return heads[0].statement if len(heads) == 1 else None
+
+
+def _heads(course: Course, node: Node) -> list[Node]:
+    return [course.graph.nodes[edge.head] for edge in course.graph.out_edges(node.key)]
 
 
 def _is_weight(head: Node, edge: Edge) -> bool:
@@ -276,12 +293,14 @@ def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
 
 def _is_computed_with(course: Course, node: Node) -> bool:
     """Whether a loss is computed from it without it being written into something that was there before."""
+    if is_write(node) and not node.requires_grad:  # as a step of a moving average, which the loss then reads
+        return False
     roots, seen, waiting = {root.key for root in course.roots}, {node.key}, [node.key]
     while waiting:
         key = waiting.pop()
         if key in roots:
             return True
-        for edge in course.graph.out_edges(key):
+        for edge in course.graph.out_edges(key) if key in course.graph.nodes else ():
             head = course.graph.nodes[edge.head]
             if head.key not in seen and (head.requires_grad or not is_write(head)):
                 seen.add(head.key)
@@ -320,6 +339,8 @@ def _is_of_a_loss(stop: Stop) -> bool:
 
 
 def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
+    if all(_may_be_stepped_later(course, p) for p in found):
+        return NOTE
     by_hand = all(p.by_hand and not p.did(STEP) for p in found)
     held = any(p.held_by for p in found)
     if by_hand or (not held and (all(p.held_by == () for p in found) or _is_twin(course, found))):
@@ -328,6 +349,13 @@ def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
         return ERROR if held or course.share([p.name for p in found]) > 0.3 else WARNING
     share = course.share([p.name for p in found])
     return ERROR if share > 0.9 else WARNING if share > 0.5 else NOTE
+
+
+def _may_be_stepped_later(course: Course, p: Parameter) -> bool:
+    """Whether the program was stopped before each optimizer had its turn, and those that hold it were to come."""
+    holders = [set(one.names) for one in course.optimizers if p.name in one.names]
+    stepped = {other.name for other in course.trainable if other.did(STEP)}
+    return course.stopped_early and bool(holders) and bool(stepped) and stepped.isdisjoint(set().union(*holders))
 
 
 def _is_twin(course: Course, found: list[Parameter]) -> bool:
