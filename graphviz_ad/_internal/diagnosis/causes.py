@@ -28,7 +28,7 @@ COMES_OF_STEPS = ("exploding", "vanishing", "saturated", "dead-units", "divergin
 KEEPS_AWAY = (
     *("detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled", "taken-as-number"),
     *("none-from-backward", "reentrant-checkpoint", "written-over", "result-unused", "never-read", "not-asked"),
-    *("cut-between-ranks", "frozen", "zero-gradient", "hook-changed", "cleared-before-step", "not-registered"),
+    *("cut-between-ranks", "frozen", "zero-gradient", "hook-changed", "cleared-before-step", "not-registered", "loss-is-a-leaf"),
 )
 
 
@@ -124,6 +124,7 @@ TABLE: tuple[Explains, ...] = (
     Explains(KEEPS_AWAY, ("wasted-computation",), ends_there),
     Explains(("clips-always",), ("step-too-small", "update-lost"), clipped_to_nothing),
     Explains(("graph-grows",), ("graph-held",), in_one_line),
+    Explains(("graph-held",), ("wasted-computation",), in_one_line),
 )
 
 

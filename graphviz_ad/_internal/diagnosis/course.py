@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.notices import (
     first_names,
     unread_parameters,
 )
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.graph.places import Place, place_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import HeldGraphs
@@ -114,7 +115,7 @@ class Course:
 
     def __init__(self, graph: Graph, *, stopped_early: bool = False) -> None:
         """Nothing is looked at before it is asked for; ``stopped_early``: the program would have gone on."""
-        self.graph, self.stopped_early = graph, stopped_early
+        self.graph, self.stopped_early = with_shared_keys(graph), stopped_early
 
     @cached_property
     def passes(self) -> tuple[Graph, ...]:
@@ -122,6 +123,14 @@ class Course:
         return tuple(
             done for done in self.graph.passes if done.has_gradients and any(map(had_gradient, done.node_list))
         )
+
+    @cached_property
+    def last_passes(self) -> tuple[Graph, ...]:
+        """The last pass of each line that goes back: of several networks, each has its own."""
+        whole = self.graph.passes
+        lines = [call[0] for call in self.calls] if len(self.calls) == len(whole) else [None] * len(whole)
+        known = {line: done for line, done in zip(lines, whole, strict=True) if done in self.passes}
+        return tuple(known.values())
 
     @cached_property
     def names(self) -> Names:

@@ -123,7 +123,8 @@ def zero_reason(e: Mapping[str, Any]) -> str:
     return {
         "hook": "a hook made it 0",
         "fed in": "a gradient of 0 was fed in there",
-        "cancels": "what comes back there cancels out",
+        "cancels": "what comes back there cancels out"
+        + (f": it comes on several ways from {e['joined']}" if e.get("joined") else ""),
         "multiplied by 0": f"it is multiplied by {about}, which is 0" if about else "it is multiplied by 0",
         "rows of 0": f"it is multiplied by {about}, whose rows are 0 wherever a gradient arrives",
         "certain": "a softmax there has chosen one for certain in every row, so that its derivative is 0",
@@ -308,6 +309,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"nothing that a backward pass began at was computed from {e['at']}, {nothing_comes(e)}.",
         "Use the result in the loss, or leave out the layer.",
     ),
+    "loss-is-a-leaf": (
+        lambda e: f"{e['at']} has no graph, and was told to require grad itself: backward() begins and ends there,"
+            f" {nothing_comes(e)}.",
+        "Take that out, and let what the loss is computed from require grad.",
+    ),
     "never-read": (
         lambda e: f"no operation read {so_many(e)}"
         + (f"; forward() stands at {e['forward']}." if e.get("forward") else "."),
@@ -389,7 +395,12 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{step(e)}{what_comes_of_it(e)}.",
         "Use a smaller learning rate: 0.1 % a step is usual.",
     ),
-    "step-too-small": (lambda e: f"{step(e)}, which changes nothing.", "Use a larger learning rate."),
+    "step-too-small": (
+        lambda e: f"{step(e)}, which changes nothing"
+            + (": so small are its gradients." if e.get("by_gradients") else "."),
+        lambda e: "See whether the loss is where it is least, or multiplied by next to nothing."
+            if e.get("by_gradients") else "Use a larger learning rate.",
+    ),
     "diverging": (
         lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
             f" {len(e['losses'])} passes; {step(e)}.",
@@ -481,8 +492,10 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "clips-always": (
         lambda e: f"clipping leaves at most {percent(e['largest'])} of the gradient in each of"
-            f" {counted_noun(e['passes'], 'pass')[:-1] + 'es' if e['passes'] != 1 else '1 pass'}.",
-        "Clip at a norm that is rarely passed, and set the size of the steps by the learning rate.",
+            f" {counted_noun(e['passes'], 'pass')[:-1] + 'es' if e['passes'] != 1 else '1 pass'}"
+        + ("; a GradScaler has multiplied it before, and nothing calls unscale_()." if e.get("scaled") else "."),
+        lambda e: "Call scaler.unscale_(optimizer) before you clip." if e.get("scaled")
+            else "Clip at a norm that is rarely passed, and set the size of the steps by the learning rate.",
     ),
     "graph-grows": (
         lambda e: f"each backward pass goes through more operations than the one before"
@@ -519,6 +532,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{e['loss']} wants logits and applies its own"
             f" {e['own']}; it is given {e['made']}.",
         "Give it the result of the last layer, without an activation.",
+    ),
+    "softmax-of-other-rows": (
+        lambda e: f"{e['at']} makes probabilities along dimension {e['dim']}, and {e['read_at']} picks the targets along"
+            f" dimension {e['classes']}: what belongs to one row does not add up to 1.",
+        lambda e: f"Give it dim={e['classes']}.",
     ),
     "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.",
      "Leave out one of the two."),

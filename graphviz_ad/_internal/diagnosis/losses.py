@@ -13,6 +13,7 @@ from graphviz_ad._internal.operations.training import (
     EMBEDDING,
     ENDS,
     KEEPS_ROWS_APART,
+    LOG_SOFTMAX,
     MEAN,
     NLL_LOSS,
     ON_THE_WAY,
@@ -56,6 +57,7 @@ def _squashed(course: Course) -> Iterator[Finding]:
 
 def _not_logarithms(course: Course) -> Iterator[Finding]:
     """Losses that want logarithms of probabilities, and are given numbers that are none."""
+    yield from _of_other_rows(course)
     for node in course.computes(*WANTS_LOGARITHMS):
         made, edge = course.made_of(node), course.edge_to(node)
         value = course.graph.nodes[edge.tail].ports[edge.port].value if edge is not None else None
@@ -67,6 +69,18 @@ def _not_logarithms(course: Course) -> Iterator[Finding]:
             kind = "no-log-before-nll" if operation(node) == NLL_LOSS else "no-log-before-kl"
             yield _about(course, node, kind, ERROR, 41, loss=operation(node), largest=value.max,
                          made=course.described(made) if made is not None else None, function=None)  # fmt: skip
+
+
+def _of_other_rows(course: Course) -> Iterator[Finding]:
+    """Targets that are picked along one dimension of logarithms that were made probabilities along another."""
+    for node in course.computes(NLL_LOSS):
+        given = course.operand(node)
+        dim = argument(given, "dim") if given is not None and operation(given) == LOG_SOFTMAX else None
+        rank = len(given.ports[0].shape or ()) if given is not None else 0
+        classes = 1 if rank > 1 else 0
+        if given is not None and rank and isinstance(dim, int) and dim % rank != classes:
+            yield _about(course, given, "softmax-of-other-rows", ERROR, 41, dim=dim, classes=classes, loss=operation(node),
+                         read_at=course.described(node))  # fmt: skip
 
 
 # --- shapes

@@ -32,6 +32,7 @@ VANISHED, EXPLODED = 1e-9, 1e6  # times what the last layers get, where less tha
 ENORMOUS = 1e6  # norm of a gradient for each unit of the norm of a weight
 LEAPS, TOO_FAR, FAR, TOO_SHORT = 5, 0.9, 0.3, 1e-8  # of a weight, in one step
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")
+SMALL_RATE = 1e-6
 GROWTH = 10  # times what a loss was
 SMALLEST_HALF = 6.1e-5  # the smallest normal number of float16
 
@@ -255,7 +256,9 @@ def step_sizes(course: Course) -> Iterator[Finding]:
         and (rate != 0 or not _warms_up(course))
         and any(snap.norm for _, p in ratios for snap in p.came)
     ):
-        yield Finding("step-too-small", WARNING, None, None, line, facts, weight=22)
+        small = rate is not None and rate >= SMALL_RATE  # which a usual gradient would make something of
+        yield Finding("step-too-small", NOTE if small else WARNING, None, None, line,
+                      {**facts, "by_gradients": small}, weight=22)  # fmt: skip
     yield from _growing_loss(course, facts, line)
 
 

@@ -21,8 +21,8 @@ from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM, DETACHED
 from graphviz_ad._internal.graph.grad_history import ASIDE, PASS, STEP, history_of
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.precision import UNITS
-from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, WITH_BIAS
-from graphviz_ad._internal.operations.traits import DATA, DRAWS, REENTRANT
+from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, LOSSES, WITH_BIAS
+from graphviz_ad._internal.operations.traits import AS_LOOKED_AT, DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
 
 BY_CUT: Mapping[str, str] = {
@@ -39,7 +39,8 @@ BY_CUT: Mapping[str, str] = {
     NOT_ASKED: "not-asked",
 }
 MOST_WAYS = 8
-FROZEN_BY = ("freezes", "requires_grad_")
+FREEZES = "freezes"
+FROZEN_BY = (FREEZES, "requires_grad_")
 OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled"}) | {
     "taken-as-number", "none-from-backward", "reentrant-checkpoint",
 }  # fmt: skip
@@ -51,12 +52,13 @@ LEFT_OUT_ON_PURPOSE = frozenset({"no-grad", "inference-mode", "detached"})
 def missing_gradients(course: Course) -> Iterator[Finding]:
     """What keeps gradients away, a finding for each place that does; then what is frozen."""
     if course.passes:
+        yield from _leaves_for_losses(course)
         without = [p for p in course.trainable if not p.came]
         yield from _never_read(course, [p for p in without if not p.read])
         groups: dict[tuple[str, str | None], list[tuple[Parameter, Stop]]] = {}
         for p in (p for p in without if p.read):
             stop = _stop_of(course, p)
-            if stop is not None:
+            if stop is not None and not _is_copied_for_a_transform(course, p, stop):
                 groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
         for (kind, _), found in groups.items():
             if kind not in LEFT_OUT_ON_PURPOSE or any(p.held_by != () for p, _ in found):
@@ -65,6 +67,39 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
         yield from _gradients_as_numbers(course)
         yield from _not_registered(course)
     yield from _frozen(course)
+
+
+def _leaves_for_losses(course: Course) -> Iterator[Finding]:
+    """Results without a graph that were told to require grad, so that backward() raised nothing and went nowhere; and
+    why they had none.
+    """
+    found = {root.source: root for root in course.roots if root.kind == "leaf" and root.op and course.trainable}
+    names = tuple(p.name for p in course.trainable if not p.came)
+    for root in found.values():
+        told = course.lines_that("requires_grad_", FREEZES)
+        line = next((line for line in told if root.name and line.of.startswith(root.name)), None)
+        yield Finding(
+            "loss-is-a-leaf", ERROR, root.name, module_of(root), line.source if line else root.source,
+            {"at": course.described(root), "parameters": len(names), "of": len(course.trainable), "names": names},
+            names, weight=110, key=root.key,
+        )  # fmt: skip
+        yield from nothing_to_go_back_from(course, root)
+
+
+def _is_copied_for_a_transform(course: Course, p: Parameter, stop: Stop) -> bool:
+    """Whether what is detached goes on as numbers to a function of `torch.func`, which takes the gradients of its own
+    arguments, while no optimizer holds what it was copied from.
+    """
+    waiting, seen = [stop.node], {stop.node.key}
+    while waiting and not p.held_by and stop.cut == DETACHED:
+        for edge in course.graph.out_edges(waiting.pop().key):
+            head = course.graph.nodes[edge.head]
+            if operation(head) in AS_LOOKED_AT:
+                return True
+            if head.key not in seen and not head.requires_grad:
+                seen.add(head.key)
+                waiting.append(head)
+    return False
 
 
 def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[Finding]:
@@ -125,7 +160,7 @@ def _term_of(graph: Graph, node: Node) -> Node | None:
             head = graph.nodes[edge.head]
             if head.requires_grad and operation(head) in ADDS_UP and one.ports[0].shape == () and not is_write(head):
                 beside = [graph.nodes[other.tail] for other in graph.in_edges(head.key) if other.tail != one.key]
-                if any(other.kind == "op" for other in beside) and leads_to_a_loss(graph, head.key):
+                if any(other.kind == "op" for other in beside) and leads_to_any_loss(graph, head.key):
                     return one
             if not head.requires_grad and not head.is_step and head.key not in seen:
                 seen.add(head.key)
@@ -139,21 +174,24 @@ def _not_registered(course: Course) -> Iterator[Finding]:
     """
     known = {p.name for p in course.parameters if p.name in course.of_model}
     found = [
-        (leaf, edge)
-        for leaf in course.passes[-1].node_list
+        (leaf, done.nodes[edge.head], edge)
+        for done in course.last_passes
+        for leaf in done.node_list
         if course.model_known and leaf.kind == "leaf" and leaf.requires_grad and leaf.grad is not None
         and leaf.name not in known and not _is_stepped(course, leaf)
-        for edge in course.passes[-1].out_edges(leaf.key)[:1]
+        for edge in done.out_edges(leaf.key)[:1]
     ]  # fmt: skip
     graph = course.passes[-1]
     own = [leaf for leaf in graph.node_list if _is_of_an_object(course, leaf, known)]
     if own and course.stepped and len(course.passes) > 1:
+        one = next((node for node in (own[0], *_heads(course, own[0])) if node.source is not None), own[0])
         yield Finding(
-            "not-registered", WARNING, own[0].name, None, own[0].source,
-            {"count": len(own), "at": course.described(own[0]), "lines": (own[0].source,), "made": True}, weight=43,
-            key=own[0].key,
+            "not-registered", WARNING, own[0].name, None, one.source,
+            {"count": len(own), "at": course.described(one), "lines": (one.source,), "made": True}, weight=43,
+            key=one.key,
         )  # fmt: skip
-    weights = [(leaf, graph.nodes[edge.head]) for leaf, edge in found if _is_weight(graph.nodes[edge.head], edge)]
+    each = {leaf.key: (leaf, head) for leaf, head, edge in found if _is_weight(head, edge)}
+    weights = list(each.values())
     if weights:
         lines = tuple(dict.fromkeys(head.source for _, head in weights))
         leaf, head = weights[0]
@@ -165,12 +203,26 @@ def _not_registered(course: Course) -> Iterator[Finding]:
 
 def _is_of_an_object(course: Course, leaf: Node, known: Collection[str]) -> bool:
     """Whether it gets gradients in every pass, was made where an object is made, and nothing updates it."""
-    statement = course.graph.statements[leaf.statement] if leaf.statement is not None else None
+    statement = course.graph.statements[number] if (number := _made_in(course, leaf)) is not None else None
     if leaf.kind != "leaf" or not leaf.requires_grad or leaf.grad is None or leaf.name in known or statement is None:
         return False
     again = all(any(one.key == leaf.key and one.grad is not None for one in done.node_list) for done in course.passes)
     in_init = statement.function.rpartition(".")[2] == "__init__"
     return in_init and again and not _is_stepped(course, leaf)
+
+
+def _made_in(course: Course, leaf: Node) -> int | None:
+    """The number of the statement that made it; of one that is known by what was computed of it at once, as
+    `nn.Parameter(…) * 0.1`, of that.
+    """
+    if leaf.statement is not None or leaf.name is not None:
+        return leaf.statement
+    heads = _heads(course, leaf)
+    return heads[0].statement if len(heads) == 1 else None
+
+
+def _heads(course: Course, node: Node) -> list[Node]:
+    return [course.graph.nodes[edge.head] for edge in course.graph.out_edges(node.key)]
 
 
 def _is_weight(head: Node, edge: Edge) -> bool:
@@ -241,12 +293,14 @@ def _stop_of(course: Course, parameter: Parameter) -> Stop | None:
 
 def _is_computed_with(course: Course, node: Node) -> bool:
     """Whether a loss is computed from it without it being written into something that was there before."""
+    if is_write(node) and not node.requires_grad:  # as a step of a moving average, which the loss then reads
+        return False
     roots, seen, waiting = {root.key for root in course.roots}, {node.key}, [node.key]
     while waiting:
         key = waiting.pop()
         if key in roots:
             return True
-        for edge in course.graph.out_edges(key):
+        for edge in course.graph.out_edges(key) if key in course.graph.nodes else ():
             head = course.graph.nodes[edge.head]
             if head.key not in seen and (head.requires_grad or not is_write(head)):
                 seen.add(head.key)
@@ -274,10 +328,19 @@ def kind_of(course: Course, stop: Stop) -> str:
 
 def _cut(course: Course, kind: str, found: list[tuple[Parameter, Stop]]) -> Finding:
     names = tuple(p.name for p, _ in found)
-    return _finding(course, kind, found[0][1], names, _severity(course, kind, [p for p, _ in found]))
+    severity = _severity(course, kind, [p for p, _ in found])
+    forgotten = kind == "result-unused" and any(p.held_by and _is_of_a_loss(stop) for p, stop in found)
+    return _finding(course, kind, found[0][1], names, WARNING if forgotten and severity == NOTE else severity)
+
+
+def _is_of_a_loss(stop: Stop) -> bool:
+    """Whether it is the number that a loss function returned."""
+    return stop.node.ports[0].shape == () and (operation(stop.node) in LOSSES or stop.node.call_op in LOSSES)
 
 
 def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
+    if all(_may_be_stepped_later(course, p) for p in found):
+        return NOTE
     by_hand = all(p.by_hand and not p.did(STEP) for p in found)
     held = any(p.held_by for p in found)
     if by_hand or (not held and (all(p.held_by == () for p in found) or _is_twin(course, found))):
@@ -286,6 +349,13 @@ def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
         return ERROR if held or course.share([p.name for p in found]) > 0.3 else WARNING
     share = course.share([p.name for p in found])
     return ERROR if share > 0.9 else WARNING if share > 0.5 else NOTE
+
+
+def _may_be_stepped_later(course: Course, p: Parameter) -> bool:
+    """Whether the program was stopped before each optimizer had its turn, and those that hold it were to come."""
+    holders = [set(one.names) for one in course.optimizers if p.name in one.names]
+    stepped = {other.name for other in course.trainable if other.did(STEP)}
+    return course.stopped_early and bool(holders) and bool(stepped) and stepped.isdisjoint(set().union(*holders))
 
 
 def _is_twin(course: Course, found: list[Parameter]) -> bool:
@@ -310,12 +380,7 @@ def _finding(
             "of": len(course.trainable),
             "names": names,
             "root": root,
-            **(
-                {"comes_back_at": back}
-                if kind == "taken-as-number" and (back := _comes_back_at(course, stop.node))
-                else {}
-            ),
-            **({"indices": True} if kind == "not-differentiable" and _is_of_indices(stop) else {}),
+            **_further(course, kind, stop),
         },
         names,
         weight=course.share(names) + (10 if kind in OWN_FAULT else 0),

@@ -15,6 +15,7 @@ from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLA
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.operations.training import ADDS_UP, SCALES
+from graphviz_ad._internal.operations.traits import AS_LOOKED_AT
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
 SURELY_STEPPED = 24  # passes, of which a step would have been taken, although gradients of several add up
@@ -145,11 +146,14 @@ def _since(fate: str) -> Iterator[tuple[str, str]]:
 def _between_backward_and_step(course: Course) -> Callable[[WrittenLine], bool]:
     """Whether a line stands after a call of backward() and before one of step(), in one function."""
     back, steps = course.lines_that("backward"), course.in_the_loop("step")
+    place = {id(line): i for i, line in enumerate(course.lines)}  # several may stand in one line
 
     def stands(line: WrittenLine) -> bool:
         here = (line.file, line.function)
-        before = any((one.file, one.function) == here and one.number <= line.number for one in back)
-        return before and any((one.file, one.function) == here and line.number < one.number for one in steps)
+        before = any((one.file, one.function) == here and place[id(one)] < place[id(line)] for one in back)
+        return before and any(
+            (one.file, one.function) == here and place[id(line)] < place[id(one)] for one in steps
+        )
 
     return stands
 
@@ -317,7 +321,8 @@ def _clipping(course: Course) -> Iterator[Finding]:
     elif ratios and max(ratios) < ALWAYS:
         yield Finding(
             "clips-always", ERROR if max(ratios) == 0 else WARNING if max(ratios) < 1e-3 else NOTE, None, None, source,
-            {"largest": max(ratios), "passes": len(course.passes)}, weight=18,
+            {"largest": max(ratios), "passes": len(course.passes),
+             "scaled": bool(course.lines_that("GradScaler", "scale") and not course.lines_that("unscale_"))}, weight=18,
         )  # fmt: skip
 
 
@@ -420,7 +425,8 @@ def _of_which(course: Course, node: Node) -> set[str]:
 
 def _retained(course: Course) -> Iterator[Finding]:
     reached = [_reached(done.node_list) for done in course.graph.passes]
-    if len(course.calls) != len(reached):
+    own = {node.source for node in course.computes(*AS_LOOKED_AT)}  # transforms keep graphs as they are made to
+    if len(course.calls) != len(reached) or not own.isdisjoint(source for source, *_ in course.calls):
         return
     for i, (source, retain, create) in enumerate(course.calls):
         again = any(reached[i] & later for later in reached[i + 1 :])

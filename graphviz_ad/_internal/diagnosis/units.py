@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphviz_ad._internal.diagnosis.course import Course, Parameter, argument, module_of, operation
+from graphviz_ad._internal.diagnosis.course import Course, Parameter, argument, had_gradient, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
 from graphviz_ad._internal.explain.not_finite import Rise
 from graphviz_ad._internal.explain.zeros import (
@@ -20,7 +20,7 @@ from graphviz_ad._internal.explain.zeros import (
     zero_operand,
 )
 from graphviz_ad._internal.graph.fact_texts import FLOW, GRADIENT
-from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import HALVES
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.training import (
@@ -160,6 +160,7 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
     why, about = _why_zero(course, fall)
     waits = about is not None and begins_at_zero(course, about)
     share = course.share(names)
+    joined = _where_ways_join(course, fall.node) if why == "cancels" else None
     meant = (
         waits
         or (why == "left out" and share < MOSTLY)
@@ -172,10 +173,11 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
         NOTE if meant else ERROR if share > FEW or why in SURELY else WARNING,
         names[0] if len(names) == 1 else fall.node.name,
         module_of(fall.node),
-        fall.node.source,
+        joined.source if joined is not None else fall.node.source,
         {
             "at": course.described(fall.node),
             "why": why,
+            "joined": course.described(joined) if joined is not None else None,
             "about": course.described(about) if about is not None else None,
             "waits": waits,
             "parameters": len(names),
@@ -187,6 +189,24 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
         weight=30 + share,
         key=fall.node.key,
     )
+
+
+def _where_ways_join(course: Course, node: Node) -> Node | None:
+    """The first result that all ways from a node to the loss lead through, where it has several."""
+    found = (done for done in course.last_passes if node.key in done.nodes and had_gradient(done.nodes[node.key]))
+    graph = next(found, None)
+    if graph is None:
+        return None
+    heads = _heads(graph, node)
+    places = {one.key: i for i, one in enumerate(graph.node_list)}
+    while len(heads) > 1:
+        first = min(heads, key=places.__getitem__)
+        heads = (heads - {first}) | _heads(graph, graph.nodes[first])
+    return graph.nodes[next(iter(heads))] if heads and len(_heads(graph, node)) > 1 else None
+
+
+def _heads(graph: Graph, node: Node) -> set[str]:
+    return {edge.head for edge in graph.out_edges(node.key) if edge.grad is not None}
 
 
 def begins_at_zero(course: Course, node: Node) -> bool:
@@ -254,10 +274,10 @@ def changed_by_hooks(course: Course) -> Iterator[Finding]:
     """Gradients that a hook of the user's made something else of."""
     lines = course.lines_that(*HOOKS)
     groups: dict[tuple[str | None, Severity, tuple[str, ...]], list[tuple[Node, float, float]]] = {}
-    for done in course.passes[-1:]:
+    for done in course.last_passes:
         for node in done.node_list:
             told = _change(course, node)
-            if told is not None:
+            if told is not None and (node.hooks or lines or not course.lines):  # else nobody made any
                 line = lines[0].source if len(lines) == 1 else node.source or (lines[0].source if lines else None)
                 groups.setdefault((line, _how_bad(*told), tuple(node.hooks)), []).append((node, *told))
     for (line, severity, hooks), found in groups.items():

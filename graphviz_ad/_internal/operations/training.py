@@ -27,7 +27,8 @@ ATTENTION = "scaled_dot_product_attention"
 
 RECTIFIES = ("relu", "relu6", "threshold", "hardtanh", "hardsigmoid")
 SQUASHES = (SIGMOID, TANH, SOFTMAX_ITSELF)
-SOFTMAXES = (SOFTMAX_ITSELF, "log_softmax")
+LOG_SOFTMAX = "log_softmax"
+SOFTMAXES = (SOFTMAX_ITSELF, LOG_SOFTMAX)
 NORMALISES_BATCHES = (BATCH_NORM, "instance_norm")
 WITH_BIAS = frozenset({LINEAR, *CONVOLUTIONS, "conv_transpose1d", "conv_transpose3d"})
 # what they read as data stands first, or here; what they learn beside it

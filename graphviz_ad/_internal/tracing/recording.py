@@ -125,6 +125,7 @@ class RecordedPass:
 
 
 ENOUGH_STEPS = 2  # of optimizers, of which a course can be told
+PATIENCE_WITH_OTHERS = 4  # times as many passes, where an optimizer steps less often than others, as a generator's
 
 
 class Enough(BaseException):
@@ -147,7 +148,8 @@ class Recording:
         file: Path | None = None,
     ) -> None:
         """``most_passes``: the backward pass after so many raises `Enough`; where optimizers have not taken two steps
-        by then, as where gradients of many batches add up, the one after ``patience`` times as many.
+        by then, as where gradients of many batches add up, the one after ``patience`` times as many; where one of
+        several has taken none, after up to `PATIENCE_WITH_OTHERS` times as many.
         ``most_operations``: after so many, nothing more is recorded, see `is_full`; ``file``: where steps, and calls
         between processes, are noted as they come.
         """
@@ -165,6 +167,7 @@ class Recording:
         self._state = "new"
         self._most_passes, self._most_operations, self._judge = most_passes, most_operations, judge
         self._patience = patience
+        self._earlier = {id(one) for one in living_optimizers()} if patience > 1 else set()  # what others train with
         self._rounds, self._seen = 0, 0  # in which optimizers took steps, and operations that were looked at
         self._optimizers = Optimizers()
         self._calls: list[BackwardCall] = []
@@ -324,8 +327,12 @@ class Recording:
         self._rounds += any(operation.place.step is not None for operation in new)
         if self._most_passes is None or len(self._calls) < self._most_passes:
             return False
-        waits = self._rounds < ENOUGH_STEPS and bool(living_optimizers())
-        return not waits or len(self._calls) >= self._patience * self._most_passes
+        living = living_optimizers()
+        if self._rounds < ENOUGH_STEPS:
+            return not living or len(self._calls) >= self._patience * self._most_passes
+        stepped = self._tape.living_steppers()
+        idle = [one for one in living if id(one) not in self._earlier and not any(one is other for other in stepped)]
+        return not idle or len(self._calls) >= min(self._patience, PATIENCE_WITH_OTHERS) * self._most_passes
 
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
