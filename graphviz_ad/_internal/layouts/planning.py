@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.lines_chosen import far_arrows, with_lines
 from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import (
@@ -35,15 +36,18 @@ from graphviz_ad._internal.scene.place import TRIM, Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-CROSSING, LENGTH = 0.06, 0.6  # what a crossing costs, and an arrow as long as the diagonal
+# what a crossing costs, one of a line between rows, and an arrow as long as the diagonal
+CROSSING, OF_LINE, LENGTH = 0.06, 0.045, 0.6
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 LONGEST_TURN = 1.5  # the same of one that turns between rows, where nearly every arrow leads to the next box
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
 # read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
-# leads from row to row
-COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02
+# leads from row to row, and where all that lead far and matter are lines, and none begins at a small box
+COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.4
+FOR_LINES = 0.9  # of what most letters need otherwise, where lines are drawn; the smallest need as much as ever
+HOPEFUL = 0.9  # share of the scale that is needed, from which on lines are tried, which may need less room
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
@@ -117,7 +121,7 @@ ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
 DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
 WAYS = (*DRAWN, AS_READ)
 # at most
-WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * TURNED}
+WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * max(TURNED, LINED)}
 NO_SIZE = (1.0, 1.0)
 
 
@@ -294,8 +298,10 @@ class Sheet:
 
     def __init__(self, scene: Scene, bench: Bench, level: int, manner: Manner) -> None:
         self.scene, self.bench, self.level, self.manner = scene, bench, level, manner
-        self.needed = bench.place.readable_with(*smallest_and_median(letter_sizes(scene)))
-        self.has_room = largest_scale(scene, bench.place) >= self.needed
+        smallest, usual = smallest_and_median(letter_sizes(scene))
+        self.needed = bench.place.readable_with(smallest, usual)
+        self.needed_with_lines = bench.place.readable_with(smallest, usual / FOR_LINES)
+        self.has_room = largest_scale(scene, bench.place) >= self.needed_with_lines
         self.tried: dict[Way, list[Trial]] = {}
 
     def trials(self, way: Way, *, roomy: bool = False) -> list[Trial]:
@@ -353,9 +359,21 @@ class Sheet:
         turning = self.bench.turning
         rows = in_reading_rows(drawn, self.scale, leaves=leaves, turning=turning)
         if rows is not None:
-            yield rows, 1.0
+            yield from self.joined_by_lines(drawn, rows, leaves=leaves) if turning else [(rows, 1.0)]
             turned = None if turning else turned_as_well(drawn, rows, leaves=leaves)
             yield from [(turned, TURNED)] if turned is not None else []
+
+    def joined_by_lines(self, drawn: Scene, rows: Rows, *, leaves: Leaves) -> Iterator[tuple[Rows, float]]:
+        """Rows as they are, and with lines from box to box, with how much more they are worth than where all that leads
+        far begins at small boxes.
+        """
+        far = far_arrows(drawn, leaves=leaves)
+        count = len(far.lined) + far.others
+        yield rows, 1.0 if count else LINED
+        if far.lined and self.scale(rows.scene, rows.size) >= HOPEFUL * self.needed:
+            lined = with_lines(drawn, self.scale, leaves=leaves, turning=True, lined=far.lined)
+            if lined is not None:
+                yield lined, 1.0 + (LINED - 1.0) * len(lined.lines) / count
 
     @cached_property
     def variants(self) -> list[tuple[Scene, float]]:
@@ -393,12 +411,12 @@ class Trial:
     @cached_property
     def seen(self) -> Overlaps:
         """What is in the way of what in it."""
-        return overlaps(self.rows.settled(), self.rows.turned)
+        return overlaps(self.rows.settled(), (*self.rows.turned, *self.rows.lines))
 
     @property
     def is_readable(self) -> bool:
         """Whether all of its letters are large enough."""
-        return self.scale >= self.sheet.needed
+        return self.scale >= (self.sheet.needed_with_lines if self.rows.lines else self.sheet.needed)
 
 
 def likeliest_of(tried: Mapping[tuple[int, int], Sequence[Trial]]) -> list[Trial]:
@@ -457,7 +475,8 @@ def ease(trial: Trial, place: Place, found: Overlaps) -> float:
     over = max(long - LONGEST, turn - (LONGEST_TURN if trial.sheet.bench.turning else LONGEST), 0.0)
     if found.faults or over:
         return 0.1 / (1 + found.faults + over)
-    return max(1 - CROSSING * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
+    crossing = OF_LINE if trial.rows.lines else CROSSING
+    return max(1 - crossing * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
 
 
 def whole_size(scene: Scene, size: Point, place: Place) -> Point:
