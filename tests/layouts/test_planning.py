@@ -4,6 +4,7 @@ chosen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import combinations, pairwise
 from typing import get_args
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from graphviz_ad._internal.layouts.columns import topological
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.lines_chosen import far_arrows, with_lines
 from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
@@ -147,6 +149,35 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
 
 
+@settings(max_examples=40)
+@given(scenes(), st.sampled_from(get_args(Leaves)), st.integers(1, 6), st.booleans())
+def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_there(
+    scene: Scene, leaves: Leaves, wide: int, from_leaves: bool
+) -> None:
+    scene = replace(scene, groups=())
+    far = far_arrows(scene, leaves=leaves, from_leaves=from_leaves)
+
+    def fits(_: Scene, size: Point) -> float:
+        return min(100 * wide / size[0], 500 / size[1])
+
+    rows = with_lines(scene, fits, leaves=leaves, lined=far.lined)
+    assert rows == with_lines(scene, fits, leaves=leaves, lined=far.lined)
+    if rows is None:
+        return
+    made = rows.settled()
+    check(made)
+    assert made.size == rows.size
+    assert overlaps(made).faults == 0
+    assert {*rows.lines} <= {*far.lined}
+    assert_turned_arrows_lead_on(replace(rows, scene=made, places=None), rows.lines)
+    names = {box.key: box.name for box in scene.boxes}
+    for before, after in zip(scene.arrows, made.arrows, strict=True):
+        tail = made.box_by_key[after.tail]
+        drawn_again = (tail.kind, tail.name) == ("copy", names[before.tail])
+        assert after.tail == before.tail or (drawn_again and before.key not in rows.lines)
+        assert after.head == before.head
+
+
 @settings(max_examples=60)
 @given(scenes(), st.sets(st.integers(0, 11)), st.sampled_from(get_args(Leaves)))
 def test_the_order_that_is_read_follows_the_data_and_joins_no_less_than_that_of_the_program(
@@ -188,15 +219,16 @@ def names_in_order(scene: Scene, *, leaves: Leaves = "beside") -> list[str]:
     return [scene.boxes[box].name for box in ReadingOrder(scene, leaves=leaves).order]
 
 
-def assert_turned_arrows_lead_on(rows: Rows) -> None:
+def assert_turned_arrows_lead_on(rows: Rows, lines: Sequence[str] = ()) -> None:
     """What turns between two rows comes from its own box, one at each turn at most, and is never too long."""
     made = rows.settled()
     assert len(rows.turned) < rows.count
     turned = [arrow for arrow in made.arrows if arrow.key in rows.turned]
     assert len(turned) == len(rows.turned)
     assert not any(made.box_by_key[arrow.tail].kind == "copy" for arrow in turned)
-    straight = replace(made, arrows=tuple(arrow for arrow in made.arrows if arrow not in turned))
-    found = overlaps(made, rows.turned)
+    long = [*turned, *(arrow for arrow in made.arrows if arrow.key in lines)]
+    straight = replace(made, arrows=tuple(arrow for arrow in made.arrows if arrow not in long))
+    found = overlaps(made, (*rows.turned, *lines))
     assert (found.longest, overlaps(made).longest) == (
         overlaps(straight).longest,
         max(found.longest, found.longest_turn),

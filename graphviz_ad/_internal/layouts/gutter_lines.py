@@ -17,11 +17,12 @@ from itertools import combinations, pairwise
 from graphviz_ad._internal.scene.scene import Point
 
 LANE = 9.0  # points between two lanes
-CLEAR, INSET = 5.0, 16.0  # points between a way and what it passes, and between the corner of a box and a way from it
+CLEAR, INSET = 5.0, 13.0  # points between a way and what it passes, and between the corner of a box and a way from it
 HALF = 3.0  # points on both sides of a way that no other runs in, beside what is kept clear
 KEPT = 15.0  # points of an arrow that its head takes, which nothing crosses
 NEAR = 6.0  # points: of two ways across a gutter that are closer, one is not told from the other
 BEND, CROSSING = 25.0, 160.0  # points of a detour that are as bad as a bend, and as crossing an arrow
+SHORT, KINK = 16.0, 130.0  # points from one bend to the next that are a kink, and how bad that is
 Frame = tuple[float, float, float, float]  # least u and v, greatest u and v
 Span = tuple[float, float]
 
@@ -52,7 +53,8 @@ class Row:
         ends = [u for a, _, c, _ in self.blocks for u in (a, c)] + [u for span in self.arrows for u in span]
         first, last = min(ends, default=0.0) - CLEAR, max(ends, default=0.0) + CLEAR
         gaps = self.free(first, last, -self.low, self.high)
-        return sorted({first, last, *(middle for a, b in gaps if a > first and b < last for middle in [(a + b) / 2])})
+        outside = (first - 2 * LANE, first, last, last + 2 * LANE)
+        return sorted({*outside, *(middle for a, b in gaps if a > first and b < last for middle in [(a + b) / 2])})
 
     def crossed_at(self, u: float) -> int:
         """How many arrows a way across the row crosses there."""
@@ -77,7 +79,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Turn:
-    """An arrow from the end of a row to the begin of the next one: where it leaves the one, and comes into the other."""
+    """An arrow from the end of a row to the begin of the next: where it leaves the one, and comes into the other."""
 
     row: int
     out: float
@@ -196,7 +198,8 @@ def shortest(rows: Sequence[Row], wish: Wish) -> Way | None:
 
 def along(first: float, last: float) -> float:
     """What it costs to go from one place to another in a gutter."""
-    return abs(last - first) + (2 * BEND if first != last else 0.0)
+    way = abs(last - first)
+    return way + (2 * BEND if way else 0.0) + (KINK if 0 < way < SHORT else 0.0)
 
 
 def runs_of(ways: Sequence[Way | None], wishes: Sequence[Wish], turns: Sequence[Turn]) -> list[list[Run]]:

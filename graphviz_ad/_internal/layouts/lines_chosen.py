@@ -1,21 +1,22 @@
-"""Rows as text is read -> the same with the arrows that matter, of those that lead further than to the next box, drawn as
-lines between the rows; all others lead from small boxes with names.
+"""Rows as text is read -> the same with arrows that lead far, and matter, as lines between the rows; all others lead
+from small boxes with names.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 from graphviz_ad._internal.layouts.overlaps import course, overlaps
 from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_reading_rows
 from graphviz_ad._internal.layouts.row_wrapping import Rows
+from graphviz_ad._internal.layouts.satellites import SOURCES
 from graphviz_ad._internal.scene.scene import Point, Scene
 
 MOST_LINES, MOST_USES = 6, 3  # lines in a picture; boxes that read a result which is drawn with lines to them
-MOST_CROSSINGS = 4
+MOST_CROSSINGS = 5
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Far:
     others: int
 
 
-def far_arrows(scene: Scene, *, leaves: Leaves) -> Far:
-    """The arrows that lead further than to the next box, and along which gradients flow, or would but for a cut.
+def far_arrows(scene: Scene, *, leaves: Leaves, from_leaves: bool) -> Far:
+    """The arrows that lead further than to the next box, and along which gradients flow, or would but for a cut; of
+    leaves that several boxes read if these are asked for, too.
 
     Of a result that many boxes read, as steps read parameters, lines would be a tangle.
     """
@@ -44,10 +46,19 @@ def far_arrows(scene: Scene, *, leaves: Leaves) -> Far:
     uses = Counter(tail for tail, _ in {*text.pairs})
     between = Counter((tail, head) for _, tail, head in far)
     drawn = [each for each in far if uses[each[1]] <= MOST_USES and between[each[1:]] == 1]
-    drawn = [each for each in drawn if scene.boxes[each[1]].kind != "copy"]
-    others = max(len(drawn) - MOST_LINES, 0) + len(copied_uses(scene))
+    drawn = [
+        each
+        for each in drawn
+        if scene.boxes[each[1]].kind not in SOURCES or (from_leaves and is_shared(scene, each[1], uses))
+    ]
+    others = max(len(drawn) - MOST_LINES, 0) + (len(copied_uses(scene)) if from_leaves else 0)
     drawn.sort(key=lambda each: (scene.boxes[each[1]].kind == "leaf", place[each[2]] - place[each[1]], each[0]))
     return Far(tuple([scene.arrows[arrow].key for arrow, _, _ in drawn[:MOST_LINES]]), others)
+
+
+def is_shared(scene: Scene, tail: int, uses: Mapping[int, int]) -> bool:
+    """Whether a box is a leaf that several boxes read; one that is read once stands better beside that."""
+    return scene.boxes[tail].kind == "leaf" and uses[tail] > 1
 
 
 def copied_uses(scene: Scene) -> list[str]:
@@ -64,13 +75,13 @@ def matters(scene: Scene, tail: int) -> bool:
 
 
 def with_lines(
-    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves, turning: bool, lined: tuple[str, ...]
+    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves, lined: tuple[str, ...]
 ) -> Rows | None:
     """The scene in rows with as many of these lines as have room, cross little and run through nothing; None where
     that is none of them.
     """
     while lined:
-        rows = in_reading_rows(scene, scale, leaves=leaves, turning=turning, lined=lined)
+        rows = in_reading_rows(scene, scale, leaves=leaves, lined=lined)
         if rows is None:
             return None
         worst = in_the_way(rows, lined)

@@ -37,7 +37,7 @@ from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
 # what a crossing costs, one of a line between rows, and an arrow as long as the diagonal
-CROSSING, OF_LINE, LENGTH = 0.06, 0.045, 0.6
+CROSSING, OF_LINE, LENGTH = 0.06, 0.035, 0.6
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 LONGEST_TURN = 1.5  # the same of one that turns between rows, where nearly every arrow leads to the next box
 EASY = 0.8  # what a picture must have to be taken at once
@@ -121,7 +121,7 @@ ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
 DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
 WAYS = (*DRAWN, AS_READ)
 # at most
-WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * max(TURNED, LINED)}
+WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * TURNED * LINED}
 NO_SIZE = (1.0, 1.0)
 
 
@@ -355,23 +355,20 @@ class Sheet:
                 yield rows, self.scale(rows.scene, rows.size), worth * more
 
     def read(self, drawn: Scene, *, leaves: Leaves) -> Iterator[tuple[Rows, float]]:
-        """A scene in rows as text is read, with how much more some are worth than others."""
+        """A scene in rows as text is read, with how much more some are worth than others: most where what leads far are
+        lines, or nothing does.
+        """
         turning = self.bench.turning
         rows = in_reading_rows(drawn, self.scale, leaves=leaves, turning=turning)
-        if rows is not None:
-            yield from self.joined_by_lines(drawn, rows, leaves=leaves) if turning else [(rows, 1.0)]
-            turned = None if turning else turned_as_well(drawn, rows, leaves=leaves)
-            yield from [(turned, TURNED)] if turned is not None else []
-
-    def joined_by_lines(self, drawn: Scene, rows: Rows, *, leaves: Leaves) -> Iterator[tuple[Rows, float]]:
-        """Rows as they are, and with lines from box to box, with how much more they are worth than where all that leads
-        far begins at small boxes.
-        """
-        far = far_arrows(drawn, leaves=leaves)
+        if rows is None:
+            return
+        turned = None if turning else turned_as_well(drawn, rows, leaves=leaves)
+        far = far_arrows(drawn, leaves=leaves, from_leaves=turning)
         count = len(far.lined) + far.others
-        yield rows, 1.0 if count else LINED
+        whole = 1.0 if count else LINED  # nothing that matters begins at a small box
+        yield from ((each, whole * more) for each, more in ((rows, 1.0), (turned, TURNED)) if each is not None)
         if far.lined and self.scale(rows.scene, rows.size) >= HOPEFUL * self.needed:
-            lined = with_lines(drawn, self.scale, leaves=leaves, turning=True, lined=far.lined)
+            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined)
             if lined is not None:
                 yield lined, 1.0 + (LINED - 1.0) * len(lined.lines) / count
 

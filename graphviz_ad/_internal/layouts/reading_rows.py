@@ -47,6 +47,8 @@ BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
+ALONE = 40.0  # points of height that are as bad as a row of one box
+LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
 TRIES = 8  # of how long rows may be
 # A leaf stands beside the only box that uses it; right before it where nothing else is joined to that; or, like all
@@ -103,11 +105,17 @@ def in_reading_rows(
         rows = text.broken(limit)
         size = text.size(rows)
         now = scale(text.noted, text.turn(size))
-        if now > score:
-            best, score = rows, now
+        if now * LONELY ** lonely(rows) > score:
+            best, score = rows, now * LONELY ** lonely(rows)
         by_length = scale(text.noted, text.turn((size[0], 1.0)))
         least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
     return rows_of(text, best)
+
+
+def lonely(rows: Sequence[Sequence[Part]]) -> int:
+    """How many boxes have a row of their own, to which an arrow turns or from which one does."""
+    ends = [*(row[0].is_turned_to for row in rows), False]
+    return sum(len(row) == 1 and (ends[i] or ends[i + 1]) for i, row in enumerate(rows))
 
 
 def turned_as_well(scene: Scene, before: Rows, *, leaves: Leaves = LEAVES_BESIDE) -> Rows | None:
@@ -299,8 +307,9 @@ class ReadingOrder:
         for first in range(count):
             for abreast in range(len(self.shapes)):
                 for last, breadth in self.rows_from(first, most, abreast):
-                    if height[first] + breadth < height[last + 1]:
-                        height[last + 1], begin[last + 1] = height[first] + breadth, (first, abreast)
+                    alone = ALONE if first == last and count > 1 else 0.0
+                    if height[first] + breadth + alone < height[last + 1]:
+                        height[last + 1], begin[last + 1] = height[first] + breadth + alone, (first, abreast)
         rows, last = [], count
         while last:
             first, abreast = begin[last]
@@ -386,10 +395,17 @@ class ReadingOrder:
 
     def step(self, before: Part, part: Part) -> float:
         """How much longer a row gets by a box behind another."""
-        a = before.made
-        behind = self.turn(a.size)[0] - self.turn(a.center)[0] - self.turn(a.box)[0] / 2
+        behind = 0.0 if self.has_words_above(before) else self.behind(before)
         room = max(APART, self.way(part.links) - behind - self.ahead(part)) if part.links else APART
         return room + self.length(part)
+
+    def behind(self, part: Part) -> float:
+        """How far what is beside a box stands behind it."""
+        return self.turn(part.made.size)[0] - self.ahead(part) - self.turn(part.made.box)[0]
+
+    def has_words_above(self, part: Part) -> bool:
+        """Whether words on lines to a box may stand where those on the arrow from it would."""
+        return self.flat and any(self.scene.arrows[arrow].lines for arrow in part.ports)
 
     def placed(self, rows: Sequence[Sequence[Part]]) -> tuple[Scene, Places]:
         """Only the boxes that are drawn, and where everything is."""
@@ -506,7 +522,7 @@ class Placing:
         last, _ = self.begin_of(part)
         for arrow, at, _ in self.text.lanes(part.links):
             self.paths[arrow] = tuple(turn(point) for point in line_between((first, v + at), (last, v + at)))
-        self.put_words(part, first)
+        self.put_words(part, first + (self.text.behind(before) if self.text.has_words_above(before) else 0.0))
 
     def put_lines(self, lines: Lines, bottom: float) -> None:
         """The lines between the rows, each as far as its port and on from there."""
@@ -590,6 +606,8 @@ def lines_between(placing: Placing) -> Lines:
     turns = {i: turn_between(placing, i) for i, row in enumerate(placing.rows) if i and row.parts[0].is_turned_to}
     for turn in turns.values():
         rows[turn.row].arrows.append((turn.out - AROUND, turn.out))
+        rows[turn.row].take(turn.out, 0.0, rows[turn.row].high)
+        rows[turn.row + 1].take(turn.back, -rows[turn.row + 1].low, 0.0)
     return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, BETWEEN + GUTTER)
 
 
