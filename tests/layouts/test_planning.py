@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import get_args
 
 import pytest
@@ -170,12 +170,31 @@ def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_ther
     assert overlaps(made).faults == 0
     assert {*rows.lines} <= {*far.lined}
     assert_turned_arrows_lead_on(replace(rows, scene=made, places=None), rows.lines)
+    lines = [arrow for arrow in made.arrows if arrow.key in rows.lines]
+    others = [(line, arrow) for line in lines for arrow in made.arrows if arrow not in lines]
+    assert not [pair for pair in [*combinations(lines, 2), *others] if run_as_one(*pair)]
     names = {box.key: box.name for box in scene.boxes}
     for before, after in zip(scene.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
         drawn_again = (tail.kind, tail.name) == ("copy", names[before.tail])
         assert after.tail == before.tail or (drawn_again and before.key not in rows.lines)
         assert after.head == before.head
+
+
+def run_as_one(a: Arrow, b: Arrow, near: float = 3.0, long: float = 6.0) -> bool:
+    """Whether two arrows run beside each other, closer than can be told apart."""
+    for (p, q), (r, s) in product(straight_pieces(a), straight_pieces(b)):
+        for along in (0, 1):
+            across = 1 - along
+            if p[across] == q[across] and r[across] == s[across] and abs(p[across] - r[across]) < near:
+                shared = min(max(p[along], q[along]), max(r[along], s[along]))
+                if shared - max(min(p[along], q[along]), min(r[along], s[along])) > long:
+                    return True
+    return False
+
+
+def straight_pieces(arrow: Arrow) -> list[tuple[Point, Point]]:
+    return [*pairwise(arrow.path[::3])]
 
 
 @settings(max_examples=60)

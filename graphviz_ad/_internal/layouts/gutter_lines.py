@@ -30,7 +30,8 @@ Span = tuple[float, float]
 @dataclass
 class Row:
     """What stands in a row: how far it reaches to both sides of its axis, ``blocks`` that nothing passes, and from
-    where to where along u an arrow runs that may be crossed. Ways that were found are blocks from then on.
+    where to where along u an arrow runs that may be crossed. Ways that were found are blocks from then on, of which
+    some only touch the border of the row, and so reach a point beyond it.
     """
 
     low: float
@@ -133,7 +134,7 @@ def ways_around(rows: Sequence[Row], wishes: Sequence[Wish]) -> list[Way | None]
     found: list[Way | None] = [None] * len(wishes)
     order = sorted(range(len(wishes)), key=lambda i: (abs(wishes[i].goal_row - wishes[i].row), i))
     for wish in wishes:
-        rows[wish.goal_row].take(wish.goal, -rows[wish.goal_row].low, -rows[wish.goal_row].low + 1)
+        rows[wish.goal_row].take(wish.goal, -rows[wish.goal_row].low - 1, -rows[wish.goal_row].low + 1)
     for number in order:
         way = shortest(rows, wishes[number])
         found[number] = way
@@ -145,7 +146,7 @@ def ways_around(rows: Sequence[Row], wishes: Sequence[Wish]) -> list[Way | None]
 def take(rows: Sequence[Row], wish: Wish, way: Way) -> None:
     """Keeps others away from where a way runs across rows."""
     row, (_, low, _, high) = rows[wish.row], wish.frame
-    row.take(way.across[0], *((-row.low, low) if way.is_low else (high, row.high)))
+    row.take(way.across[0], *((-row.low - 1, low) if way.is_low else (high, row.high + 1)))
     for u, (before, after) in zip(way.across[1:-1], pairwise(way.gutters), strict=True):
         passed = rows[min(before, after)]
         passed.take(u, -passed.low, passed.high)
@@ -157,7 +158,7 @@ def exits(row: Row, wish: Wish, shafts: Sequence[float]) -> Iterator[tuple[bool,
     """
     first, low, last, high = wish.frame
     inset = min(INSET, (last - first) / 2)
-    for is_low, (begin, end) in ((True, (-row.low, low)), (False, (high, row.high))):
+    for is_low, (begin, end) in ((True, (-row.low - 1, low)), (False, (high, row.high + 1))):
         gaps = row.free(first + inset, last - inset, begin, end)
         wished = [(first + last) / 2, wish.goal, *(u for u in shafts if first < u < last)]
         nearest = [min((min(max(u, a), b) for a, b in gaps), key=lambda at: abs(at - u)) for u in wished if gaps]
