@@ -28,6 +28,7 @@ from graphviz_ad._internal.layouts.reading_rows import (
 )
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
+from graphviz_ad._internal.layouts.satellites import SOURCES
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
@@ -186,8 +187,22 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
             if manner in hopeful[way]:
                 best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
                 if best is not None:
-                    return best
+                    return joined(best, bench)
     return None
+
+
+def joined(found: Trial, bench: Bench) -> Trial:
+    """A trial, or one that says the same with lines where in this arrows begin at small boxes, if that can be read and
+    has no more of these.
+    """
+    if not found.interrupted or AS_READ not in bench.ways:
+        return found
+    lined = [
+        trial
+        for trial in found.sheet.readable(AS_READ)
+        if trial.interrupted < found.interrupted and trial.copies <= found.copies
+    ]
+    return best_of(lined, bench.place, EASY) or found
 
 
 def since_readable(bench: Bench, level: int, way: Way, manners: Sequence[Manner]) -> Sequence[Manner]:
@@ -409,6 +424,19 @@ class Trial:
     def seen(self) -> Overlaps:
         """What is in the way of what in it."""
         return overlaps(self.rows.settled(), (*self.rows.turned, *self.rows.lines))
+
+    @cached_property
+    def interrupted(self) -> int:
+        """How many arrows begin at a small box that stands for something computed, along which gradients flow."""
+        scene, made = self.sheet.scene, self.rows.scene
+        matter = {box.key for box in scene.boxes if box.kind not in SOURCES and not box.gradless}
+        tails = {arrow.key: arrow.tail for arrow in scene.arrows if arrow.tail in matter}
+        return sum(tails.get(arrow.key, arrow.tail) != arrow.tail for arrow in made.arrows)
+
+    @property
+    def copies(self) -> int:
+        """How many small boxes it has."""
+        return sum(box.kind == "copy" for box in self.rows.scene.boxes)
 
     @property
     def is_readable(self) -> bool:

@@ -37,7 +37,7 @@ from graphviz_ad._internal.layouts.satellites import (
     orbits,
     with_ports_above,
 )
-from graphviz_ad._internal.scene.leaf_copies import copy_of
+from graphviz_ad._internal.scene.leaf_copies import copy_of, legend_with_copies
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -443,8 +443,7 @@ def apart(breadth: float) -> float:
 
 def with_copies_in_legend(scene: Scene) -> Scene:
     """The scene whose legend, if it has one, says what small boxes are."""
-    legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
-    return replace(scene, legend=legend)
+    return replace(scene, legend=legend_with_copies(scene.legend))
 
 
 def alone(box: Box) -> Cluster:
