@@ -4,8 +4,9 @@ chosen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import get_args
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from graphviz_ad._internal.layouts.columns import topological
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.lines_chosen import far_arrows, with_lines
 from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
@@ -147,6 +149,54 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
 
 
+@settings(max_examples=40)
+@given(scenes(), st.sampled_from(get_args(Leaves)), st.integers(1, 6), st.booleans())
+def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_there(
+    scene: Scene, leaves: Leaves, wide: int, from_leaves: bool
+) -> None:
+    scene = replace(scene, groups=())
+    far = far_arrows(scene, leaves=leaves, from_leaves=from_leaves)
+
+    def fits(_: Scene, size: Point) -> float:
+        return min(100 * wide / size[0], 500 / size[1])
+
+    rows = with_lines(scene, fits, leaves=leaves, lined=far.lined)
+    assert rows == with_lines(scene, fits, leaves=leaves, lined=far.lined)
+    if rows is None:
+        return
+    made = rows.settled()
+    check(made)
+    assert made.size == rows.size
+    assert overlaps(made).faults == 0
+    assert {*rows.lines} <= {*far.lined}
+    assert_turned_arrows_lead_on(replace(rows, scene=made, places=None), rows.lines)
+    lines = [arrow for arrow in made.arrows if arrow.key in rows.lines]
+    others = [(line, arrow) for line in lines for arrow in made.arrows if arrow not in lines]
+    assert not [pair for pair in [*combinations(lines, 2), *others] if run_as_one(*pair)]
+    names = {box.key: box.name for box in scene.boxes}
+    for before, after in zip(scene.arrows, made.arrows, strict=True):
+        tail = made.box_by_key[after.tail]
+        drawn_again = (tail.kind, tail.name) == ("copy", names[before.tail])
+        assert after.tail == before.tail or (drawn_again and before.key not in rows.lines)
+        assert after.head == before.head
+
+
+def run_as_one(a: Arrow, b: Arrow, near: float = 3.0, long: float = 6.0) -> bool:
+    """Whether two arrows run beside each other, closer than can be told apart."""
+    for (p, q), (r, s) in product(straight_pieces(a), straight_pieces(b)):
+        for along in (0, 1):
+            across = 1 - along
+            if p[across] == q[across] and r[across] == s[across] and abs(p[across] - r[across]) < near:
+                shared = min(max(p[along], q[along]), max(r[along], s[along]))
+                if shared - max(min(p[along], q[along]), min(r[along], s[along])) > long:
+                    return True
+    return False
+
+
+def straight_pieces(arrow: Arrow) -> list[tuple[Point, Point]]:
+    return [*pairwise(arrow.path[::3])]
+
+
 @settings(max_examples=60)
 @given(scenes(), st.sets(st.integers(0, 11)), st.sampled_from(get_args(Leaves)))
 def test_the_order_that_is_read_follows_the_data_and_joins_no_less_than_that_of_the_program(
@@ -188,15 +238,16 @@ def names_in_order(scene: Scene, *, leaves: Leaves = "beside") -> list[str]:
     return [scene.boxes[box].name for box in ReadingOrder(scene, leaves=leaves).order]
 
 
-def assert_turned_arrows_lead_on(rows: Rows) -> None:
+def assert_turned_arrows_lead_on(rows: Rows, lines: Sequence[str] = ()) -> None:
     """What turns between two rows comes from its own box, one at each turn at most, and is never too long."""
     made = rows.settled()
     assert len(rows.turned) < rows.count
     turned = [arrow for arrow in made.arrows if arrow.key in rows.turned]
     assert len(turned) == len(rows.turned)
     assert not any(made.box_by_key[arrow.tail].kind == "copy" for arrow in turned)
-    straight = replace(made, arrows=tuple(arrow for arrow in made.arrows if arrow not in turned))
-    found = overlaps(made, rows.turned)
+    long = [*turned, *(arrow for arrow in made.arrows if arrow.key in lines)]
+    straight = replace(made, arrows=tuple(arrow for arrow in made.arrows if arrow not in long))
+    found = overlaps(made, (*rows.turned, *lines))
     assert (found.longest, overlaps(made).longest) == (
         overlaps(straight).longest,
         max(found.longest, found.longest_turn),

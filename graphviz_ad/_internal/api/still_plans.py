@@ -42,6 +42,7 @@ from graphviz_ad._internal.scene.fold_legend import legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.overlay import with_overlay
+from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
@@ -135,7 +136,7 @@ class Subject:
             scene = with_remarks(with_remarks(scene, self.remarks), self.curves)
             scene = self.explaining(scene, words)
             plain = self.is_part and self.explained is None and self.forward is None
-            scene = bundled(scene, self.graph) if plain else scene
+            scene = with_parameter_buses(bundled(scene, self.graph), self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))

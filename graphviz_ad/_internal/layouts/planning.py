@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
+from graphviz_ad._internal.layouts.lines_chosen import far_arrows, with_lines
 from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import (
@@ -27,6 +28,7 @@ from graphviz_ad._internal.layouts.reading_rows import (
 )
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
+from graphviz_ad._internal.layouts.satellites import SOURCES
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
@@ -35,15 +37,18 @@ from graphviz_ad._internal.scene.place import TRIM, Place
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-CROSSING, LENGTH = 0.06, 0.6  # what a crossing costs, and an arrow as long as the diagonal
+# what a crossing costs, one of a line between rows, and an arrow as long as the diagonal
+CROSSING, OF_LINE, LENGTH = 0.06, 0.035, 0.6
 LONG, LONGEST = 0.4, 1.0  # shares of the diagonal of the place: where an arrow is long, and longer than any may be
 LONGEST_TURN = 1.5  # the same of one that turns between rows, where nearly every arrow leads to the next box
 EASY = 0.8  # what a picture must have to be taken at once
 LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
 # read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
-# leads from row to row
-COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02
+# leads from row to row, and where all that lead far and matter are lines, and none begins at a small box
+COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.4
+FOR_LINES = 0.9  # of what most letters need otherwise, where lines are drawn; the smallest need as much as ever
+HOPEFUL = 0.9  # share of the scale that is needed, from which on lines are tried, which may need less room
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
@@ -117,7 +122,7 @@ ONE_PIECE, IN_ROWS, AS_READ = "one piece", "rows", "as text is read"
 DRAWN = (ONE_PIECE, IN_ROWS)  # by an engine, with all arrows or most
 WAYS = (*DRAWN, AS_READ)
 # at most
-WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * TURNED}
+WORTH: Mapping[Way, float] = {ONE_PIECE: 1.0, IN_ROWS: max(CONNECTED, BEGUN * TURNED), AS_READ: READ * TURNED * LINED}
 NO_SIZE = (1.0, 1.0)
 
 
@@ -182,8 +187,22 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
             if manner in hopeful[way]:
                 best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
                 if best is not None:
-                    return best
+                    return joined(best, bench)
     return None
+
+
+def joined(found: Trial, bench: Bench) -> Trial:
+    """A trial, or one that says the same with lines where in this arrows begin at small boxes, if that can be read and
+    has no more of these.
+    """
+    if not found.interrupted or AS_READ not in bench.ways:
+        return found
+    lined = [
+        trial
+        for trial in found.sheet.readable(AS_READ)
+        if trial.interrupted < found.interrupted and trial.copies <= found.copies
+    ]
+    return best_of(lined, bench.place, EASY) or found
 
 
 def since_readable(bench: Bench, level: int, way: Way, manners: Sequence[Manner]) -> Sequence[Manner]:
@@ -294,8 +313,10 @@ class Sheet:
 
     def __init__(self, scene: Scene, bench: Bench, level: int, manner: Manner) -> None:
         self.scene, self.bench, self.level, self.manner = scene, bench, level, manner
-        self.needed = bench.place.readable_with(*smallest_and_median(letter_sizes(scene)))
-        self.has_room = largest_scale(scene, bench.place) >= self.needed
+        smallest, usual = smallest_and_median(letter_sizes(scene))
+        self.needed = bench.place.readable_with(smallest, usual)
+        self.needed_with_lines = bench.place.readable_with(smallest, usual / FOR_LINES)
+        self.has_room = largest_scale(scene, bench.place) >= self.needed_with_lines
         self.tried: dict[Way, list[Trial]] = {}
 
     def trials(self, way: Way, *, roomy: bool = False) -> list[Trial]:
@@ -349,13 +370,22 @@ class Sheet:
                 yield rows, self.scale(rows.scene, rows.size), worth * more
 
     def read(self, drawn: Scene, *, leaves: Leaves) -> Iterator[tuple[Rows, float]]:
-        """A scene in rows as text is read, with how much more some are worth than others."""
+        """A scene in rows as text is read, with how much more some are worth than others: most where what leads far are
+        lines, or nothing does.
+        """
         turning = self.bench.turning
         rows = in_reading_rows(drawn, self.scale, leaves=leaves, turning=turning)
-        if rows is not None:
-            yield rows, 1.0
-            turned = None if turning else turned_as_well(drawn, rows, leaves=leaves)
-            yield from [(turned, TURNED)] if turned is not None else []
+        if rows is None:
+            return
+        turned = None if turning else turned_as_well(drawn, rows, leaves=leaves)
+        far = far_arrows(drawn, leaves=leaves, from_leaves=turning)
+        count = len(far.lined) + far.others
+        whole = 1.0 if count else LINED  # nothing that matters begins at a small box
+        yield from ((each, whole * more) for each, more in ((rows, 1.0), (turned, TURNED)) if each is not None)
+        if far.lined and self.scale(rows.scene, rows.size) >= HOPEFUL * self.needed:
+            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined)
+            if lined is not None:
+                yield lined, 1.0 + (LINED - 1.0) * len(lined.lines) / count
 
     @cached_property
     def variants(self) -> list[tuple[Scene, float]]:
@@ -393,12 +423,25 @@ class Trial:
     @cached_property
     def seen(self) -> Overlaps:
         """What is in the way of what in it."""
-        return overlaps(self.rows.settled(), self.rows.turned)
+        return overlaps(self.rows.settled(), (*self.rows.turned, *self.rows.lines))
+
+    @cached_property
+    def interrupted(self) -> int:
+        """How many arrows begin at a small box that stands for something computed, along which gradients flow."""
+        scene, made = self.sheet.scene, self.rows.scene
+        matter = {box.key for box in scene.boxes if box.kind not in SOURCES and not box.gradless}
+        tails = {arrow.key: arrow.tail for arrow in scene.arrows if arrow.tail in matter}
+        return sum(tails.get(arrow.key, arrow.tail) != arrow.tail for arrow in made.arrows)
+
+    @property
+    def copies(self) -> int:
+        """How many small boxes it has."""
+        return sum(box.kind == "copy" for box in self.rows.scene.boxes)
 
     @property
     def is_readable(self) -> bool:
         """Whether all of its letters are large enough."""
-        return self.scale >= self.sheet.needed
+        return self.scale >= (self.sheet.needed_with_lines if self.rows.lines else self.sheet.needed)
 
 
 def likeliest_of(tried: Mapping[tuple[int, int], Sequence[Trial]]) -> list[Trial]:
@@ -457,7 +500,8 @@ def ease(trial: Trial, place: Place, found: Overlaps) -> float:
     over = max(long - LONGEST, turn - (LONGEST_TURN if trial.sheet.bench.turning else LONGEST), 0.0)
     if found.faults or over:
         return 0.1 / (1 + found.faults + over)
-    return max(1 - CROSSING * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
+    crossing = OF_LINE if trial.rows.lines else CROSSING
+    return max(1 - crossing * found.crossings - LENGTH * max(long - LONG, 0.0), 0.1)
 
 
 def whole_size(scene: Scene, size: Point, place: Place) -> Point:

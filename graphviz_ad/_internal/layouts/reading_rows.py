@@ -1,26 +1,43 @@
 """Scene -> the same in rows as text is read: each box stands behind the one before it, and what it needs of others
-stands beside it as a small box with the name.
+stands beside it as a small box with the name, or is joined to it by a line between the rows.
 
-Any graph without frames can be drawn so, in as little room as its boxes take, and nothing crosses anything. Where the
-last box of a row leads to the first of the next, its arrow turns between the rows. ``u`` runs along the rows, ``v``
-across them.
+Any graph without frames can be drawn so, in as little room as its boxes take, and nothing crosses anything but such
+lines. Where the last box of a row leads to the first of the next, its arrow turns between the rows. ``u`` runs along
+the rows, ``v`` across them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
 from graphviz_ad._internal.layouts.columns import Pair, forward_pairs, topological
+from graphviz_ad._internal.layouts.gutter_lines import (
+    KEPT,
+    Frame,
+    Lines,
+    Row,
+    Turn,
+    Wish,
+)
 from graphviz_ad._internal.layouts.joined_order import joined_order
 from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
 from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between, rounded_way
-from graphviz_ad._internal.layouts.satellites import SOURCES, Cluster, Orbit, cluster, in_operand_order, orbits
-from graphviz_ad._internal.scene.leaf_copies import copy_of
+from graphviz_ad._internal.layouts.satellites import (
+    INSET,
+    SOURCES,
+    Cluster,
+    Orbit,
+    cluster,
+    in_operand_order,
+    orbits,
+    with_ports_above,
+)
+from graphviz_ad._internal.scene.leaf_copies import copy_of, legend_with_copies
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -30,11 +47,14 @@ BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
+ALONE = 40.0  # points of height that are as bad as a row of one box
+LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
 TRIES = 8  # of how long rows may be
 # A leaf stands beside the only box that uses it; right before it where nothing else is joined to that; or, like all
 # others, where it is read.
 Leaves = Literal["beside", "ahead", "apart"]
+Beside = tuple[int, tuple[int, ...]]  # a box beside another, and the arrows from it
 LEAVES_BESIDE: Leaves = "beside"
 LEAVES_AHEAD: Leaves = "ahead"
 LEAVES_APART: Leaves = "apart"
@@ -44,7 +64,8 @@ LEAVES_APART: Leaves = "apart"
 class Part:
     """A box with what stands beside it, and the arrows that come from the box before it, by their numbers; ``first``
     of its row, it has the one that turns there from the row before; ``abreast``: its grids stand side by side;
-    ``reach``: how far all that and the words on the arrows reach across from its middle.
+    ``reach``: how far all that and the words on the arrows reach across from its middle; ``ports`` are the arrows that
+    come to it as lines between the rows.
     """
 
     box: int
@@ -53,6 +74,7 @@ class Part:
     made: Cluster
     links: tuple[int, ...]
     reach: Point
+    ports: tuple[int, ...] = ()
 
     @property
     def is_turned_to(self) -> bool:
@@ -61,15 +83,21 @@ class Part:
 
 
 def in_reading_rows(
-    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True
+    scene: Scene,
+    scale: Callable[[Scene, Point], float],
+    *,
+    leaves: Leaves = LEAVES_BESIDE,
+    turning: bool = True,
+    lined: Collection[str] = (),
 ) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
-    ``turning``: an arrow from the last box of a row turns to the first of the next.
+    ``turning``: an arrow from the last box of a row turns to the first of the next. ``lined`` are the keys of arrows
+    that are drawn as lines between the rows, where they would lead from a small box otherwise.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
-    text = ReadingOrder(scene, leaves=leaves, turning=turning)
+    text = ReadingOrder(scene, leaves=leaves, turning=turning, lined=lined)
     best: list[list[Part]] = []
     score, least, most = 0.0, *text.limits()
     for _ in range(TRIES):
@@ -77,11 +105,17 @@ def in_reading_rows(
         rows = text.broken(limit)
         size = text.size(rows)
         now = scale(text.noted, text.turn(size))
-        if now > score:
-            best, score = rows, now
+        if now * LONELY ** lonely(rows) > score:
+            best, score = rows, now * LONELY ** lonely(rows)
         by_length = scale(text.noted, text.turn((size[0], 1.0)))
         least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
     return rows_of(text, best)
+
+
+def lonely(rows: Sequence[Sequence[Part]]) -> int:
+    """How many boxes have a row of their own, to which an arrow turns or from which one does."""
+    ends = [*(row[0].is_turned_to for row in rows), False]
+    return sum(len(row) == 1 and (ends[i] or ends[i + 1]) for i, row in enumerate(rows))
 
 
 def turned_as_well(scene: Scene, before: Rows, *, leaves: Leaves = LEAVES_BESIDE) -> Rows | None:
@@ -97,7 +131,9 @@ def rows_of(text: ReadingOrder, rows: Sequence[Sequence[Part]]) -> Rows:
     """Rows with everything in its place."""
     made, places = text.placed(rows)
     turned = tuple([text.scene.arrows[row[0].links[0]].key for row in rows if row[0].is_turned_to])
-    return Rows(replace(made, engine="layered"), size_of(made, places), len(rows), places, turned=turned)
+    return Rows(
+        replace(made, engine="layered"), size_of(made, places), len(rows), places, turned=turned, lines=text.drawn_lines
+    )
 
 
 def leads_back(scene: Scene) -> bool:
@@ -112,8 +148,12 @@ class ReadingOrder:
     before it, or at the begin of a row; with grids below one another, or side by side.
     """
 
-    def __init__(self, scene: Scene, *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True) -> None:
+    def __init__(
+        self, scene: Scene, *, leaves: Leaves = LEAVES_BESIDE, turning: bool = True, lined: Collection[str] = ()
+    ) -> None:
         self.flat, self.turning = scene.direction != "TB", turning
+        self.drawn_lines: tuple[str, ...] = ()
+        self.lined = [i for i, arrow in enumerate(scene.arrows) if arrow.key in lined]
         abreast = with_grids_abreast(scene)
         self.scene, self.shapes = scene, (scene,) if abreast is scene else (scene, abreast)
         number = {box.key: i for i, box in enumerate(scene.boxes)}
@@ -178,10 +218,22 @@ class ReadingOrder:
         return {pair: len(self.scene.boxes) + i for i, pair in enumerate(keys)}
 
     @cached_property
+    def ports(self) -> dict[int, int]:
+        """Arrow that is drawn as a line -> the number of the place, in `full`, where that comes to its box."""
+        return {arrow: len(self.scene.boxes) + len(self.tags) + i for i, arrow in enumerate(self.lined)}
+
+    @cached_property
     def full(self) -> tuple[Scene, ...]:
-        """The scene with all boxes that may be drawn again, in each shape."""
+        """The scene with all boxes that may be drawn again, and the places where lines come to boxes, in each shape."""
         made = [copy_of(self.scene.boxes[tail], f"beside{i}") for i, (tail, _) in enumerate(self.tags)]
-        return tuple([replace(shape, boxes=(*shape.boxes, *made)) for shape in self.shapes])
+        width, height = (2 * INSET, 0.0) if self.flat else (0.0, 2 * INSET)
+        ports = [Box(f"port{arrow}", "copy", (), width, height) for arrow in self.ports]
+        return tuple([replace(shape, boxes=(*shape.boxes, *made, *ports)) for shape in self.shapes])
+
+    @property
+    def first_port(self) -> int:
+        """The number from which on there are no boxes in `full`, but places where lines come to some."""
+        return len(self.scene.boxes) + len(self.tags)
 
     @cached_property
     def noted(self) -> Scene:
@@ -212,15 +264,24 @@ class ReadingOrder:
         before = self.order[place - 1] if place and (self.turning or not first) else -1
         links = [arrow for arrow in entering if self.pairs[arrow][0] == before]
         links = links if len(links) == 1 or (not first and self.can_be_joined(before, box, links)) else []
+        lined = tuple([arrow for arrow in entering if arrow in self.ports and arrow not in links])
         again: dict[int, list[int]] = {}
         for arrow in entering:
-            if arrow not in links:
+            if arrow not in links and arrow not in lined:
                 again.setdefault(self.tags[self.pairs[arrow]], []).append(arrow)
         own = self.found.get(box, Orbit(box, (), ()))
         satellites = [*zip(own.satellites, own.arrows, strict=True), *((tag, tuple(a)) for tag, a in again.items())]
-        orbit = in_operand_order(full, box, satellites)
-        made = cluster(full, orbit) if satellites else alone(full.boxes[box])
-        return Part(box, first, abreast, made, tuple(links), self.reach(made, links))
+        made = self.with_ports(full, box, satellites, [(self.ports[arrow], (arrow,)) for arrow in lined])
+        return Part(box, first, abreast, made, tuple(links), self.reach(made, links), lined)
+
+    def with_ports(self, full: Scene, box: int, satellites: Sequence[Beside], ports: Sequence[Beside]) -> Cluster:
+        """A box with what stands beside it, and room where lines come to it: on the near side of its row."""
+        if ports and self.flat:
+            beside = in_operand_order(full, box, satellites)
+            return with_ports_above(full, beside, in_operand_order(full, box, ports))
+        if not satellites and not ports:
+            return alone(full.boxes[box])
+        return cluster(full, in_operand_order(full, box, [*satellites, *ports]))
 
     def have_room(self, before: int, box: int, links: Sequence[int]) -> bool:
         """Whether arrows from one box to the next have room side by side."""
@@ -246,8 +307,9 @@ class ReadingOrder:
         for first in range(count):
             for abreast in range(len(self.shapes)):
                 for last, breadth in self.rows_from(first, most, abreast):
-                    if height[first] + breadth < height[last + 1]:
-                        height[last + 1], begin[last + 1] = height[first] + breadth, (first, abreast)
+                    alone = ALONE if first == last and count > 1 else 0.0
+                    if height[first] + breadth + alone < height[last + 1]:
+                        height[last + 1], begin[last + 1] = height[first] + breadth + alone, (first, abreast)
         rows, last = [], count
         while last:
             first, abreast = begin[last]
@@ -257,6 +319,8 @@ class ReadingOrder:
 
     def size(self, rows: Sequence[Sequence[Part]]) -> Point:
         """How long and broad they are, with the margins of a picture."""
+        if self.lined:
+            return self.turn(size_of(*self.placed(rows)))
         lengths, breadth = [], -BETWEEN
         for row, below in zip(rows, [*rows[1:], ()], strict=True):
             out = AROUND if below and below[0].is_turned_to else 0.0
@@ -331,17 +395,27 @@ class ReadingOrder:
 
     def step(self, before: Part, part: Part) -> float:
         """How much longer a row gets by a box behind another."""
-        a = before.made
-        behind = self.turn(a.size)[0] - self.turn(a.center)[0] - self.turn(a.box)[0] / 2
+        behind = 0.0 if self.has_words_above(before) else self.behind(before)
         room = max(APART, self.way(part.links) - behind - self.ahead(part)) if part.links else APART
         return room + self.length(part)
 
+    def behind(self, part: Part) -> float:
+        """How far what is beside a box stands behind it."""
+        return self.turn(part.made.size)[0] - self.ahead(part) - self.turn(part.made.box)[0]
+
+    def has_words_above(self, part: Part) -> bool:
+        """Whether words on lines to a box may stand where those on the arrow from it would."""
+        return self.flat and any(self.scene.arrows[arrow].lines for arrow in part.ports)
+
     def placed(self, rows: Sequence[Sequence[Part]]) -> tuple[Scene, Places]:
         """Only the boxes that are drawn, and where everything is."""
-        placing = Placing(self)
-        bottom = 0.0
-        for row in rows:
-            bottom = placing.add(row, bottom)
+        placing = Placing(self, [between(row[0]) for row in rows])
+        placing.add_all(rows)
+        if any(part.ports for row in rows for part in row):
+            lines = lines_between(placing)
+            self.drawn_lines = tuple([self.scene.arrows[arrow].key for arrow in lines.ways])
+            placing = Placing(self, [*map(lines.room, range(len(rows)), placing.rooms)], lines)
+            placing.add_all(rows)
         return placing.scene(), placing.places()
 
 
@@ -369,8 +443,7 @@ def apart(breadth: float) -> float:
 
 def with_copies_in_legend(scene: Scene) -> Scene:
     """The scene whose legend, if it has one, says what small boxes are."""
-    legend = (*scene.legend, "copy") if scene.legend and "copy" not in scene.legend else scene.legend
-    return replace(scene, legend=legend)
+    return replace(scene, legend=legend_with_copies(scene.legend))
 
 
 def alone(box: Box) -> Cluster:
@@ -380,10 +453,11 @@ def alone(box: Box) -> Cluster:
 
 
 class Placing:
-    """Where everything is, row by row."""
+    """Where everything is, row by row; ``rooms`` is how much is before each, and ``lines`` are between them."""
 
-    def __init__(self, text: ReadingOrder) -> None:
-        self.text = text
+    def __init__(self, text: ReadingOrder, rooms: Sequence[float], lines: Lines | None = None) -> None:
+        self.text, self.rooms, self.lines = text, rooms, lines
+        self.rows: list[PlacedRow] = []
         self.centers: dict[int, Point] = {}
         self.sizes: dict[int, Point] = {}
         self.shapes: dict[int, int] = {}
@@ -392,11 +466,20 @@ class Placing:
         self.tails: dict[int, int] = {}  # arrows that come from a box that is drawn again
         self.last: tuple[Part, float] | None = None  # of the row before, and where that ends
 
-    def add(self, row: Sequence[Part], bottom: float) -> float:
+    def add_all(self, rows: Sequence[Sequence[Part]]) -> None:
+        """All rows, and what runs between them."""
+        bottom = 0.0
+        for row, room in zip(rows, self.rooms, strict=True):
+            bottom = self.add(row, bottom, room)
+        if self.lines is not None:
+            self.put_lines(self.lines, bottom)
+
+    def add(self, row: Sequence[Part], bottom: float, room: float) -> float:
         """A row below that which ends at ``bottom``; where it ends."""
         turn = self.text.turn
         low, high = max(part.reach[0] for part in row), max(part.reach[1] for part in row)
-        top = bottom + between(row[0])
+        top = bottom + room
+        self.rows.append(PlacedRow(row, top + low, low, high))
         run, before = 0.0, None
         for part in row:
             run += self.text.step(before, part) if before is not None else self.text.length(part)
@@ -405,7 +488,9 @@ class Placing:
             self.join(before, part)
             before = part
         if self.last is not None and row[0].is_turned_to:
-            self.turn_to(*self.last, row[0], (bottom + top) / 2)
+            row_number = len(self.rows) - 1
+            lane = (bottom + top) / 2 if self.lines is None else self.lines.lane_of_turn(row_number, bottom)
+            self.turn_to(*self.last, row[0], lane)
         self.last = row[-1], run
         return top + low + high
 
@@ -413,6 +498,8 @@ class Placing:
         """A box with what stands beside it."""
         made, (x0, y0) = part.made, self.text.turn(corner)
         for number, place in {part.box: made.center, **made.satellites}.items():
+            if number >= self.text.first_port:
+                continue
             self.centers[number] = x0 + place[0], y0 + place[1]
             self.sizes[number] = made.box if number == part.box else made.sizes[number]
             self.shapes[number] = part.abreast
@@ -434,7 +521,16 @@ class Placing:
         last, _ = self.begin_of(part)
         for arrow, at, _ in self.text.lanes(part.links):
             self.paths[arrow] = tuple(turn(point) for point in line_between((first, v + at), (last, v + at)))
-        self.put_words(part, first)
+        self.put_words(part, first + (self.text.behind(before) if self.text.has_words_above(before) else 0.0))
+
+    def put_lines(self, lines: Lines, bottom: float) -> None:
+        """The lines between the rows, each as far as its port and on from there."""
+        turn = self.text.turn
+        begins = [each.axis - each.low - room for each, room in zip(self.rows, self.rooms, strict=True)]
+        for arrow in lines.ways:
+            _, end = turn(self.paths[arrow][-1])
+            path = rounded_way(lines.corners(arrow, [row.axis for row in self.rows], [*begins, bottom], end))
+            self.paths[arrow] = tuple([turn(point) for point in path])
 
     def turn_to(self, before: Part, end: float, part: Part, lane: float) -> None:
         """The arrow from the last box of a row, which ends there, to the first of the next, in a lane between them."""
@@ -490,3 +586,79 @@ class Placing:
             [self.labels.get(i) for i in arrows],
             [],
         )
+
+
+@dataclass(frozen=True)
+class PlacedRow:
+    """A row, where its axis is across, and how far it reaches to both sides."""
+
+    parts: Sequence[Part]
+    axis: float
+    low: float
+    high: float
+
+
+def lines_between(placing: Placing) -> Lines:
+    """The ways of all lines between rows that are placed without them."""
+    rows = [standing(placing, row) for row in placing.rows]
+    ports = [(arrow, i) for i, row in enumerate(placing.rows) for part in row.parts for arrow in part.ports]
+    turns = {i: turn_between(placing, i) for i, row in enumerate(placing.rows) if i and row.parts[0].is_turned_to}
+    for turn in turns.values():
+        rows[turn.row].arrows.append((turn.out - AROUND, turn.out))
+        rows[turn.row].take(turn.out, 0.0, rows[turn.row].high)
+        rows[turn.row + 1].take(turn.back, -rows[turn.row + 1].low, 0.0)
+    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, BETWEEN + GUTTER)
+
+
+def turn_between(placing: Placing, row: int) -> Turn:
+    """What turns to a row from that before it."""
+    path = [placing.text.turn(point) for point in placing.paths[placing.rows[row].parts[0].links[0]]]
+    us = [u for u, _ in path]
+    return Turn(row - 1, max(us), min(us))
+
+
+def wish(placing: Placing, arrow: int, goal_row: int) -> Wish:
+    """An arrow to a port, from the box that it comes from."""
+    tail = placing.text.pairs[arrow][0]
+    row = next(i for i, each in enumerate(placing.rows) if any(part.box == tail for part in each.parts))
+    port, _ = placing.text.turn(placing.paths[arrow][0])
+    return Wish(row, frame_of(placing, tail, placing.rows[row].axis), goal_row, port)
+
+
+def frame_of(placing: Placing, box: int, axis: float) -> Frame:
+    """Where a box stands, from the axis of its row."""
+    (u, v), (length, breadth) = placing.text.turn(placing.centers[box]), placing.text.turn(placing.sizes[box])
+    return u - length / 2, v - axis - breadth / 2, u + length / 2, v - axis + breadth / 2
+
+
+def standing(placing: Placing, placed: PlacedRow) -> Row:
+    """What stands in a row: boxes, words, and the arrows to them from what is beside them; the arrows along it may be
+    crossed, but for their heads.
+    """
+    text, row = placing.text, Row(placed.low, placed.high)
+    for part in placed.parts:
+        row.blocks += [
+            frame_of(placing, number, placed.axis)
+            for number in (part.box, *part.made.satellites)
+            if number < text.first_port
+        ]
+        for arrow in (*part.links, *part.made.paths):
+            row.blocks += words_of(placing, arrow, placed.axis)
+        for arrow in part.made.paths:
+            us, vs = zip(*map(text.turn, placing.paths[arrow]), strict=True)
+            row.blocks.append((min(us), min(vs) - placed.axis, max(us), max(vs) - placed.axis))
+        for arrow in part.links:
+            last, v = text.turn(placing.paths[arrow][-1])
+            row.blocks.append((last - KEPT, v - placed.axis - KEPT / 2, last, v - placed.axis + KEPT / 2))
+            first = text.turn(placing.paths[arrow][0])[0] if not part.first else last - text.approach(part)
+            row.arrows.append((first, last))
+    return row
+
+
+def words_of(placing: Placing, arrow: int, axis: float) -> list[Frame]:
+    """Where the words on an arrow stand, if it has any."""
+    center, given = placing.labels.get(arrow), placing.text.scene.arrows[arrow]
+    if center is None or not given.lines:
+        return []
+    (u, v), (length, breadth) = placing.text.turn(center), placing.text.turn((given.width, given.height))
+    return [(u - length / 2, v - axis - breadth / 2, u + length / 2, v - axis + breadth / 2)]

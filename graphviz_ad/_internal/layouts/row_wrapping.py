@@ -49,7 +49,7 @@ class Rows:
     """Where everything is in rows, and how large the picture is then; ``places`` are None where one row is best, and
     all stays where it was. ``tangle`` counts the arrows that lead from row to row beyond one at each cut; ``turned``
     are the keys of those that lead alone from the last box of a row to the first of the next, which are followed
-    easily however long they are.
+    easily however long they are; ``lines`` are those that run between the rows from one box to another.
     """
 
     scene: Scene
@@ -58,6 +58,7 @@ class Rows:
     places: Places | None = None
     tangle: int = 0
     turned: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
     def settled(self) -> Scene:
         """The scene in these rows."""

@@ -18,7 +18,7 @@ from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 APART = 8.0  # points between two satellites
 SHORTEST = 22.0  # points of an arrow from a satellite, without a label
 HEAD = 12.0  # points of such an arrow that stay free of its label, for the arrowhead
-BESIDE = 4.0  # points between an arrow and its label
+BESIDE, BROAD = 4.0, 3.0  # points between an arrow and its label, and more beside the head of the arrow
 INSET = 10.0  # points between the corner of a box and the nearest arrow
 SOURCES = ("leaf", "data", "copy")
 
@@ -87,15 +87,19 @@ def in_operand_order(scene: Scene, center: int, found: Iterable[tuple[int, tuple
 
 def cluster(scene: Scene, orbit: Orbit) -> Cluster:
     """Where a box and its satellites stand."""
-    center = scene.boxes[orbit.center]
-    slots = [
-        (number, scene.boxes[number], [(i, scene.arrows[i]) for i in arrows])
-        for number, arrows in zip(orbit.satellites, orbit.arrows, strict=True)
-    ]
+    center, slots = scene.boxes[orbit.center], slots_of(scene, orbit)
     return below(center, slots) if scene.direction != "TB" else at_the_left(center, slots)
 
 
 Slot = tuple[int, Box, Sequence[tuple[int, Arrow]]]
+
+
+def slots_of(scene: Scene, orbit: Orbit) -> list[Slot]:
+    """Each satellite with its number and its arrows."""
+    return [
+        (number, scene.boxes[number], [(i, scene.arrows[i]) for i in arrows])
+        for number, arrows in zip(orbit.satellites, orbit.arrows, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -161,16 +165,19 @@ def on_face(row: Row, face: float) -> tuple[float, float]:
     return face, min(max((face - row.length) / 2, INSET - first), face - INSET - last)
 
 
-def below(center: Box, slots: Sequence[Slot]) -> Cluster:
-    """Satellites in a row under the box, the words on the right of their arrows."""
-    drop = max([SHORTEST, *(arrow.height + HEAD for _, _, arrows in slots for _, arrow in arrows)])
-    needs = [[(i, BESIDE, BESIDE + arrow.width) for i, arrow in arrows] for _, _, arrows in slots]
+def below(center: Box, slots: Sequence[Slot], head: float = HEAD) -> Cluster:
+    """Satellites in a row under the box, the words on the right of their arrows; those stay free of a head of such a
+    length, or stand beside it.
+    """
+    drop = max([SHORTEST, *(arrow.height + head for _, _, arrows in slots for _, arrow in arrows)])
+    beside = BESIDE + (0.0 if head else BROAD)
+    needs = [[(i, BESIDE, beside + arrow.width) for i, arrow in arrows] for _, _, arrows in slots]
     row = in_a_row([(number, box.width) for number, box, _ in slots], needs, center.width)
     width, left = on_face(row, center.width)
     dx = max(-left, 0.0)
     at = {i: dx + left + lane for i, lane in row.lanes.items()}
     top = center.height + drop
-    rights = [at[i] + BESIDE + arrow.width for _, _, arrows in slots for i, arrow in arrows]
+    rights = [at[i] + beside + arrow.width for _, _, arrows in slots for i, arrow in arrows]
     return Cluster(
         (max(dx + width, dx + left + row.length, *rights), top + max(box.height for _, box, _ in slots)),
         (width, center.height),
@@ -179,10 +186,53 @@ def below(center: Box, slots: Sequence[Slot]) -> Cluster:
         {number: (row.sizes[number], box.height) for number, box, _ in slots},
         {i: straight((x, top), (x, center.height)) for i, x in at.items()},
         {
-            i: (at[i] + BESIDE + arrow.width / 2, center.height + drop / 2 + HEAD / 4) if said(arrow) else None
+            i: (at[i] + beside + arrow.width / 2, center.height + drop / 2 + head / 4) if said(arrow) else None
             for _, _, arrows in slots
             for i, arrow in arrows
         },
+    )
+
+
+def with_ports_above(scene: Scene, beside: Orbit, ports: Orbit) -> Cluster:
+    """A box with its satellites under it, and above it room for arrows that come to it from there, with their words."""
+    center, width = scene.boxes[beside.center], 0.0
+    while True:
+        center = replace(center, width=max(width, center.width))
+        above = below(center, slots_of(scene, ports), head=0.0)
+        center = replace(center, width=above.box[0])
+        under = below(center, slots_of(scene, beside)) if beside.satellites else without_satellites(center)
+        width = under.box[0]
+        if width <= above.box[0]:
+            return one_above_the_other(above, under)
+
+
+def without_satellites(box: Box) -> Cluster:
+    """A box without anything beside it."""
+    size = box.width, box.height
+    return Cluster(size, size, (box.width / 2, box.height / 2), {}, {}, {}, {})
+
+
+def one_above_the_other(above: Cluster, under: Cluster) -> Cluster:
+    """Two clusters of one box, the first turned upside down."""
+    height, rise = above.size[1], above.size[1] - above.box[1]
+    left = [max(under.center[0] - above.center[0], 0.0), max(above.center[0] - under.center[0], 0.0)]
+
+    def turned(point: Point) -> Point:
+        return point[0] + left[0], height - point[1]
+
+    def sunk(point: Point) -> Point:
+        return point[0] + left[1], point[1] + rise
+
+    return Cluster(
+        (max(above.size[0] + left[0], under.size[0] + left[1]), under.size[1] + rise),
+        under.box,
+        sunk(under.center),
+        {i: turned(at) for i, at in above.satellites.items()} | {i: sunk(at) for i, at in under.satellites.items()},
+        {**above.sizes, **under.sizes},
+        {i: tuple(map(turned, path)) for i, path in above.paths.items()}
+        | {i: tuple(map(sunk, path)) for i, path in under.paths.items()},
+        {i: turned(at) if at else None for i, at in above.labels.items()}
+        | {i: sunk(at) if at else None for i, at in under.labels.items()},
     )
 
 

@@ -76,8 +76,13 @@ def with_copies(scene: Scene) -> Scene:
         boxes=beside_their_users(scene.boxes, copies.values(), heads),
         arrows=tuple(arrows),
         groups=tuple(with_copies_inside(group, heads) for group in scene.groups),
-        legend=(*scene.legend, "copy") if scene.legend else (),
+        legend=legend_with_copies(scene.legend),
     )
+
+
+def legend_with_copies(legend: tuple[str, ...]) -> tuple[str, ...]:
+    """A legend, if there is one, that says what small boxes are."""
+    return (*legend, "copy") if legend and "copy" not in legend else legend
 
 
 def in_order_of_use(scene: Scene) -> list[Arrow]:

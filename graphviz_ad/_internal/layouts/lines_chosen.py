@@ -1,0 +1,106 @@
+"""Rows as text is read -> the same with arrows that lead far, and matter, as lines between the rows; all others lead
+from small boxes with names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from graphviz_ad._internal.layouts.overlaps import course, overlaps
+from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_reading_rows
+from graphviz_ad._internal.layouts.row_wrapping import Rows
+from graphviz_ad._internal.layouts.satellites import SOURCES
+from graphviz_ad._internal.scene.scene import Point, Scene
+
+MOST_LINES, MOST_USES = 6, 3  # lines in a picture; boxes that read a result which is drawn with lines to them
+MOST_CROSSINGS = 5
+
+
+@dataclass(frozen=True)
+class Far:
+    """Arrows that do not lead to the next box: those that lines may be drawn for, the one that matters most first, and
+    how many others take gradients, too.
+    """
+
+    lined: tuple[str, ...]
+    others: int
+
+
+def far_arrows(scene: Scene, *, leaves: Leaves, from_leaves: bool) -> Far:
+    """The arrows that lead further than to the next box, and along which gradients flow, or would but for a cut; of
+    leaves that several boxes read if these are asked for, too.
+
+    Of a result that many boxes read, as steps read parameters, lines would be a tangle.
+    """
+    text = ReadingOrder(scene, leaves=leaves)
+    place = {box: i for i, box in enumerate(text.order)}
+    following = {*pairwise(text.order)}
+    far = [
+        (arrow, tail, head)
+        for arrow, (tail, head) in enumerate(text.pairs)
+        if tail in place and (tail, head) not in following and matters(scene, tail)
+    ]
+    uses = Counter(tail for tail, _ in {*text.pairs})
+    between = Counter((tail, head) for _, tail, head in far)
+    drawn = [each for each in far if uses[each[1]] <= MOST_USES and between[each[1:]] == 1]
+    drawn = [
+        each
+        for each in drawn
+        if scene.boxes[each[1]].kind not in SOURCES or (from_leaves and is_shared(scene, each[1], uses))
+    ]
+    others = max(len(drawn) - MOST_LINES, 0) + (len(copied_uses(scene)) if from_leaves else 0)
+    drawn.sort(key=lambda each: (scene.boxes[each[1]].kind == "leaf", place[each[2]] - place[each[1]], each[0]))
+    return Far(tuple([scene.arrows[arrow].key for arrow, _, _ in drawn[:MOST_LINES]]), others)
+
+
+def is_shared(scene: Scene, tail: int, uses: Mapping[int, int]) -> bool:
+    """Whether a box is a leaf that several boxes read; one that is read once stands better beside that."""
+    return scene.boxes[tail].kind == "leaf" and uses[tail] > 1
+
+
+def copied_uses(scene: Scene) -> list[str]:
+    """The boxes that stand for a leaf that is drawn elsewhere, of those that few boxes read."""
+    copies = [box for box in scene.boxes if box.kind == "copy" and not box.gradless]
+    uses = Counter(box.name for box in copies)
+    return [box.key for box in copies if uses[box.name] < MOST_USES]
+
+
+def matters(scene: Scene, tail: int) -> bool:
+    """Whether what comes of a box is part of what a gradient is taken of, and not data that it is computed from."""
+    box = scene.boxes[tail]
+    return box.kind != "data" and not box.gradless
+
+
+def with_lines(
+    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves, lined: tuple[str, ...]
+) -> Rows | None:
+    """The scene in rows with as many of these lines as have room, cross little and run through nothing; None where
+    that is none of them.
+    """
+    while lined:
+        rows = in_reading_rows(scene, scale, leaves=leaves, lined=lined)
+        if rows is None:
+            return None
+        worst = in_the_way(rows, lined)
+        if worst is None:
+            return rows
+        lined = tuple([key for key in lined if key != worst])
+    return None
+
+
+def in_the_way(rows: Rows, lined: tuple[str, ...]) -> str | None:
+    """The line to do without, if there is any: one without a way, or of those that are in the way of others, the one
+    that matters least.
+    """
+    made = rows.settled()
+    lost = [key for key in lined if key not in rows.lines]
+    if lost:
+        return lost[-1]
+    found = overlaps(made)
+    if not found.faults and found.crossings <= MOST_CROSSINGS:
+        return None
+    lengths = {each.arrow.key: each.length for each in map(course, made.arrows)}
+    return max(lined, key=lambda key: (lengths[key], key))
