@@ -43,6 +43,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, seen_through, shape_of_value
 
+is_grad_enabled, is_inference_mode_enabled = torch.is_grad_enabled, torch.is_inference_mode_enabled
 OF_FUNCTIONS = torch.autograd.function.BackwardCFunction  # what nodes of custom Functions are
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -181,10 +182,12 @@ class Tape:
         return None
 
     def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
-        key, requires_grad = id(tensor), tensor.requires_grad
-        memory = memory_of_tensor(tensor)
+        key, requires_grad, memory = id(tensor), tensor.requires_grad, memory_of_tensor(tensor)
+        number = len(self.values)
+        if maker is not None and (clock := self.operations[maker].clock) == number:
+            number = clock  # the same number, which takes room once
         value = Value(
-            len(self.values),
+            number,
             maker,
             port,
             tuple(tensor.shape) if type(tensor) is Tensor and not tensor.is_nested else shape_of_value(tensor),
@@ -195,10 +198,10 @@ class Tape:
             is_view(tensor),
             weakref.ref(tensor),
             key,
-            memory=memory,
+            memory,
         )
         if maker is not None and memory is not None:
-            self._made[memory] = value.number
+            self._made[memory] = number
         named = self._names.get(key)
         if named is not None and named[0]() is tensor and (maker is None or (requires_grad and tensor.is_leaf)):
             value.name = named[1]  # the leaf as it was found, or updated by an optimizer, or initialised
@@ -343,18 +346,20 @@ class Tape:
                     self._note(name, argument, uses, constants, loose)
         if place.modules and (clock < len(self.values) or may_have_stand_ins(place.modules[-1])):
             self._name_stand_ins(self.values[clock:], place)
+        number = len(self.operations)
         operation = Operation(
-            len(self.operations),
+            number,
             schema,
             tuple(uses),
             tuple(constants),
             place,
-            self._call_of(place, loose) if place.step is None else self._call_in_step(place, uses),
-            torch.is_grad_enabled(),
-            torch.is_inference_mode_enabled(),
+            self._call_of(place, loose, number) if place.step is None else self._call_in_step(place, uses),
+            is_grad_enabled(),
+            is_inference_mode_enabled(),
             sequence_number(),
             clock,
-            reads_unwritten=bool(self.unwritten.regions)
+            (),
+            bool(self.unwritten.regions)
             and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
         )
         self.operations.append(operation)
@@ -519,8 +524,11 @@ class Tape:
 
     # --- calls: which operations belong to one call in the user's program
 
-    def _call_of(self, place: Place, loose: list[Value]) -> int:
+    def _call_of(self, place: Place, loose: list[Value], number: int) -> int:
+        """The call that operation ``number`` is part of."""
         call = len(self.calls)
+        if call == number:
+            call = number  # the same number, which takes room once
         if self.operations and place.inner and _goes_on(self.operations[-1].place, place):
             call = self.operations[-1].call
         else:
