@@ -183,7 +183,6 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
 
     A graph that its owner will release is touched only up to `limit` nodes, see `stack_depth`; beyond that, TraceError.
     """
-    found: dict[int, Any] = {}
     behind: dict[int, Any] = {}  # each asked once: torch makes a new tuple each time
     order: list[Any] = []
     waiting: dict[int, int] = {}
@@ -191,10 +190,9 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
     while stack:
         node = stack.pop()
         key = id(node)
-        if key in found:
+        if key in behind:
             continue
-        found[key] = node
-        if limit is not None and len(found) > limit:
+        if limit is not None and len(behind) >= limit:
             raise TraceError(
                 f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would"
                 " overflow the stack. Trace the function that builds it instead, as in trace(function, inputs), which"
@@ -518,7 +516,7 @@ class _Watch:
                 same = arrived  # what a hook of the user made of it is looked at
             if self._asks_locals and i not in self._asked_once:
                 self._local(i, upstream, type(arrived) is float)
-            self._node_grads[i] = alone(arrived)
+            self._node_grads[i] = arrived if type(arrived) is float else alone(arrived)
         else:
             self._node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
         kept: list[Held] = []
@@ -531,7 +529,7 @@ class _Watch:
             kept.append(found)
             if not grad.is_inference():
                 left.append((weakref.ref(grad), version_of(grad), found))
-        self._edge_grads[i] = alone(kept[0]) if len(kept) == 1 else tuple(kept)
+        self._edge_grads[i] = tuple(kept) if len(kept) != 1 else kept[0] if type(kept[0]) is float else alone(kept[0])
         if i in self._made:
             self._note_made(i, grad_inputs)
         self._left = left
@@ -601,7 +599,8 @@ class _Watch:
             )
             return
         if not isinstance(found, tuple):
-            self._locals[i] = alone(self._held(found))
+            local = self._held(found)
+            self._locals[i] = local if type(local) is float else alone(local)
         elif found:
             self._locals[i] = tuple([self._held(grad) for grad in found])
 

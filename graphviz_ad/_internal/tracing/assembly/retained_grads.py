@@ -55,8 +55,10 @@ def _retains_within(graph: AutogradGraph, tensor: Tensor) -> bool:
 
 def _all_tensors(graph: AutogradGraph, tape: Tape) -> Iterable[Tensor]:
     """All that live in this process, if a node of the graph was there before the tape."""
-    moments = enumerate(graph.note_moments())
-    if not any(made is None or made < tape.moment for i, made in moments if i not in graph.variables):
+    moments = graph.note_moments()
+    if None not in moments and min(moments, default=tape.moment) >= tape.moment:  # the usual case
+        return ()
+    if not any(made is None or made < tape.moment for i, made in enumerate(moments) if i not in graph.variables):
         return ()
     things = gc.get_objects()
     kinds = {kind for kind in set(map(type, things)) if issubclass(kind, Tensor)}

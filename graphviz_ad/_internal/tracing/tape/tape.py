@@ -276,7 +276,11 @@ class Tape:
     def leaves(self) -> list[Tensor]:
         """The tensors that were read, require grad, and were made by no operation."""
         tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
-        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad and _is_leaf(tensor)]
+        wanting = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
+        try:
+            return [tensor for tensor in wanting if tensor.is_leaf]
+        except RuntimeError:  # of one of them, which is none
+            return [tensor for tensor in wanting if _is_leaf(tensor)]
 
     def name(self, tensor: Tensor, name: str) -> None:
         """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
