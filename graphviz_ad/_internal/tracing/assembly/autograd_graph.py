@@ -119,7 +119,8 @@ class AutogradGraph:
         """When each node was made; from now on this is known without the nodes."""
         if not self.all_moments:
             found = list(map(made_at, self.nodes))
-            self.all_moments = found if None in found else array("Q", found)  # type: ignore[arg-type]
+            told = [moment for moment in found if moment is not None]
+            self.all_moments = array("Q", told) if len(told) == len(found) else found
             self.moments.clear()
         return self.all_moments
 
@@ -573,8 +574,14 @@ class _Watch:
             except Exception:  # such as a number inside vmap
                 return self._gradient(grad, same)
         found = self._gradient(grad, same)
-        is_first = self._numbers.dtype is None and found is not None and type(grad) is Tensor and not grad.dim()
-        if is_first and grad.is_cpu and grad.dtype in PLAIN:
+        if (
+            self._numbers.dtype is None
+            and found is not None
+            and type(grad) is Tensor
+            and not grad.dim()
+            and grad.is_cpu
+            and grad.dtype in PLAIN
+        ):
             self._dtype, self._numbers.dtype = grad.dtype, PLAIN[grad.dtype]
         return found
 
@@ -654,7 +661,11 @@ def merged_passes(results: Sequence[BackwardPass]) -> BackwardPass:
 def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:
     """What was noted over `graph`, by the numbers that the same nodes have in `other`."""
     number = [other.index[id(node)] for node in graph.nodes]
-    moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in TABLES}
+    moved: dict[str, Any] = {}
+    for name in TABLES:
+        table = getattr(result, name)
+        is_rows = isinstance(table, Rows)
+        moved[name] = table.renumbered(number) if is_rows else {number[i]: found for i, found in table.items()}
     return BackwardPass(
         **moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial
     )

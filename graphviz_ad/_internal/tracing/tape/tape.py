@@ -407,7 +407,17 @@ class Tape:
         """Take an argument in; ``loose`` gets the values that only C++ holds."""
         if isinstance(argument, Tensor):
             count = sys.getrefcount(argument)
-            value = self._use(name, argument, uses)
+            value = self._objects.get(id(argument))
+            if (
+                value is None
+                or self._storages
+                or value.reference() is not argument
+                or memory_of_tensor(argument) != value.memory
+            ):
+                value = self.value_of(argument)
+            value.used = True
+            wants = argument.requires_grad
+            uses.append((name, value.number, wants, self.edge_of(argument, value) if wants else None))
             if count <= self.lowest:
                 loose.append(value)
         elif isinstance(argument, (list, tuple)) and any(isinstance(part, Tensor) for part in argument):
