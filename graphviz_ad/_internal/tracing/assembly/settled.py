@@ -14,7 +14,7 @@ import torch
 
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, node_name
-from graphviz_ad._internal.tracing.assembly.hooks import hooks_on
+from graphviz_ad._internal.tracing.assembly.hooks import hooks_on, those_with_hooks
 from graphviz_ad._internal.tracing.assembly.said import NameOfModule
 from graphviz_ad._internal.tracing.assembly.site_words import name_and_class, what_is_said
 from graphviz_ad._internal.tracing.assembly.units import Recorded
@@ -41,7 +41,7 @@ def settled(recorded: Recorded) -> tuple[Recorded, FinishedTape]:
     leaves = {i: tape.value_of(variable) for i, variable in autograd.variables.items()}
     note_unwalked(tape, autograd)
     alive = [value for value in tape.values if value.reference() is not None]
-    hooks = ((value.number, tuple(hooks_on(value))) for value in alive)
+    hooks = ((value.number, tuple(hooks_on(value))) for value in those_with_hooks(alive))
     tape.hooks_seen.update((number, found) for number, found in hooks if found)
     let_modules_and_functions_go(recorded)
     let_settings_go(tape)

@@ -449,15 +449,22 @@ class StackReader:
         """Where an operation comes from whose handler was called by ``frame``; the same stack is read only once."""
         codes: list[int] = []
         running: list[Any] = []  # modules: which these are, the same instructions do not say
-        outer, stop = frame, self.stop
+        outer, stop, note = frame, self.stop, codes.append
         while outer is not None and (code := outer.f_code) is not stop:
-            codes += (id(code), outer.f_lasti)
+            note(id(code))
+            note(outer.f_lasti)
             if code is MODULE_CALL:
                 running.append(module_that_runs(outer))
             outer = outer.f_back
-        places = self._places.setdefault(tuple(codes), {})
+        key = tuple(codes)
+        places = self._places.get(key)
+        if places is None:
+            places = self._places[key] = {}
         modules = tuple(map(id, running)) if running else ()  # a place keeps them alive
-        known = places.get(modules) or _alike(places, running)
+        known = places.get(modules)
+        if known is not None and known[0].called.fixed:  # the usual case
+            return known[0]
+        known = known or _alike(places, running)
         if known is None or not (known[0].called.fixed or self._calls_the_same(*known, frame)):
             known = self._walk(frame)
             # Which Function it is, or how far a transform has come, the same instructions do not say.

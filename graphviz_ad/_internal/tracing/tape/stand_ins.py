@@ -20,7 +20,7 @@ def may_have_stand_ins(module: torch.nn.Module) -> bool:
     held = module.__dict__.get("_parameters")
     if type(module).named_parameters is not _PLAINLY_NAMED or "named_parameters" in module.__dict__:
         return True
-    return held is None or any(type(tensor) is Tensor for tensor in held.values())
+    return held is None or Tensor in map(type, held.values())
 
 
 class StandIns:
