@@ -664,10 +664,10 @@ class Recording:
 
     def _words_of(self, names: dict[int, str]) -> Words:
         """What the program calls an operation, and where that stands."""
-        recorded = Recorded(self._tape, AutogradGraph([], [], {}, {}), BackwardPass(), [], names)
+        source = bool(self._tape.capture.source)
 
         def words(operation: Operation) -> tuple[str | None, str | None]:
-            found = words_at(recorded, operation)
+            found = words_at(names, source, operation)
             return found.call, found.source
 
         return words

@@ -73,7 +73,8 @@ class Place(NamedTuple):
     transforms that runs here, such as "jacrev": all that happens in it is one call of the user's. ``module_calls``:
     those that this is part of, innermost first; ``path`` are the frames that lead here, outermost first: lines of the
     user's are call sites, those of torch's plain steps, and where a module is called stands its identity. ``called`` is
-    what the site calls, whatever the program calls it.
+    what the site calls, whatever the program calls it. ``lines`` are the call sites on the path, the same tuple at all
+    places at the same instructions.
     """
 
     depth: int
@@ -90,6 +91,7 @@ class Place(NamedTuple):
     module_calls: tuple[ModuleCall, ...] = ()
     path: tuple[PathStep, ...] = ()
     called: Callee = UNTOLD
+    lines: tuple[CallSite, ...] = ()
 
     def in_modules(self, modules: tuple[Any, ...]) -> Place:
         """The place at the same instructions in a run of other modules; no module stands twice in this one."""
@@ -339,6 +341,7 @@ class _Walk:
             self.calls.counted(self.frames),
             tuple(reversed(self.steps)),
             self.called,
+            tuple([step for step in reversed(self.steps) if isinstance(step, CallSite)]),
         )
 
 
