@@ -125,10 +125,11 @@ def nameless(recorded: Recorded, place: Place, names: dict[int, tuple[Any, Any]]
     for function in place.functions:
         if id(function) not in names:
             names[id(function)] = function, NameOfFunction(label_of(function))
-    return place._replace(
-        modules=tuple([names[id(module)][1] for module in place.modules]),
-        functions=tuple([names[id(function)][1] for function in place.functions]),
-    )
+    modules = tuple([names[id(module)][1] for module in place.modules])
+    named = place.with_modules(modules, place.module_calls, place.path)
+    if not place.functions:  # the usual case
+        return named
+    return named._replace(functions=tuple([names[id(function)][1] for function in place.functions]))
 
 
 def let_settings_go(tape: Tape) -> None:

@@ -270,6 +270,10 @@ class Copier:
                 if known is None:
                     known = made[id(value)] = (value, kind())
                 parts[name] = known[1]
+            elif kind is tuple and AT_ONCE.issuperset(map(type, value)):  # as of the sizes of a convolution
+                parts[name] = value
+            elif kind is dict and id(value) not in made:  # as of parameters
+                parts[name] = self._of_dict(value)
             else:
                 parts[name] = self.copy(value)
         copy.__dict__.update(parts)

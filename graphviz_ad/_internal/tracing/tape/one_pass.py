@@ -46,8 +46,9 @@ def row_of_memory(address: int, count: int, dtype: Any, threads: int = 1) -> Row
     if functions is None:
         return None
     found = _Found()
-    functions[dtype](address, count, *_weights(dtype).addresses, found, min(threads, count // SHARE))
-    return _row(*found[:])
+    places, blocks = _weights(dtype).addresses
+    functions[dtype](address, count, places, blocks, found, min(threads, count // SHARE))
+    return _row(*found)
 
 
 def row_of_array(row: Array, threads: int = 1) -> Row:
