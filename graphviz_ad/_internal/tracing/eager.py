@@ -126,7 +126,8 @@ def trace(
         noted.__exit__()
         current_tape.set(outer)
     with unseen_by_functions():
-        notices = about_parameters(tape, modules_of(target, namespace))
+        had = had_by(modules_of(target, namespace))
+        notices = about_parameters(tape, had)
         kept.finish(tape)
         idle = inputs_to_be_read(target, args, kwargs, returned)
         make = finish(
@@ -134,7 +135,7 @@ def trace(
             returned,
             Wanted(grad_outputs, output),
             name_of(target),
-            module_names(target, namespace),
+            names_of_modules(had),
             finished=False,
             notices=notices,
             started=kept.note_starts,
@@ -184,14 +185,15 @@ def made_for(tape: Tape, given: Given, target: Any) -> Replacements:
 def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:
     """What had been computed when the program raised; without gradients."""
     tape.stopped = stopped_by(error, tape)
-    ends, names = tape.loose_ends(), module_names(target, namespace)
+    ends, had = tape.loose_ends(), had_by(modules_of(target, namespace))
+    names = names_of_modules(had)
     autograd = walk(ends)
     autograd.is_packed = tape.is_packed
     tape.keeper.pending.settle()
     name_returned(tape)
     notices = [
         failure_notice(RAISED, failure_of(error)),
-        *about_parameters(tape, modules_of(target, namespace), ended=False),
+        *about_parameters(tape, had, ended=False),
     ]
     try:
         with at_rest():
@@ -297,16 +299,29 @@ def modules_of(target: Any, namespace: Mapping[str, Any]) -> Modules:
     return modules + [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
 
 
-def about_parameters(tape: Tape, modules: Modules, *, ended: bool = True) -> list[Notice]:
+Had = Sequence[tuple[str, Members]]  # what modules have, with what stands before the names
+
+
+def had_by(modules: Modules) -> Had:
+    """What modules have now."""
+    return [(prefix, members_of(module)) for prefix, module in modules]
+
+
+def names_of_modules(had: Had) -> dict[int, str]:
+    """Identity of each module in reach -> its dotted name; the traced module itself has none."""
+    names: dict[int, str] = {}
+    for prefix, members in had:
+        for name, module in members.modules:
+            names.setdefault(id(module), prefix + name if name else prefix.removesuffix("."))
+    return names
+
+
+def about_parameters(tape: Tape, had: Had, *, ended: bool = True) -> list[Notice]:
     """What is to be said of the parameters of modules; of a program that raised, only to those who ask."""
-    had = [(prefix, members_of(module)) for prefix, module in modules]
     tied = tied_parameters(had, ended)
     if not SEES_OPERATIONS:
         return [notice("no dispatch modes", shown=ended), *tied]
     return [*idle_parameters(tape, had, ended), *tied, *parameters_stood_for(tape)]
-
-
-Had = Sequence[tuple[str, Members]]  # what modules have, with what stands before the names
 
 
 def tied_parameters(had: Had, shown: bool) -> list[Notice]:

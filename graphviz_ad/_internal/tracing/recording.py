@@ -66,6 +66,7 @@ from graphviz_ad._internal.tracing.eager import (
     beside_failure,
     described_exception,
     failure_of,
+    had_by,
     modules_of,
 )
 from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape, summed_of_tape
@@ -330,14 +331,14 @@ class Recording:
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
         if error is None:
-            self._graph = self._assembled(about_parameters(self._tape, modules) if modules else [])
+            self._graph = self._assembled(about_parameters(self._tape, had_by(modules)) if modules else [])
             return
         with beside_failure(error):
             self._tape.stopped = stopped_by(error, self._tape)
             self._graph = self._assembled(
                 [
                     failure_notice(RAISED, failure_of(error)),
-                    *about_parameters(self._tape, modules, ended=False),
+                    *about_parameters(self._tape, had_by(modules), ended=False),
                     *self._not_reduced(failure_of(error)),
                     *about_error(error, OUR_FOLDER),
                 ]
