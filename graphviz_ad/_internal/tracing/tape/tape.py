@@ -390,9 +390,10 @@ class Tape:
             tensor = value.reference() if value.is_leaf and value.name is None else None
             if isinstance(tensor, torch.nn.Parameter):
                 self._stands_in(tensor, value, self.stand_ins.name(tensor, place.modules))
-        for key, tensor in place.modules[-1].named_parameters(recurse=False):
+        module = place.modules[-1]
+        for key, tensor in module.named_parameters(recurse=False) if may_have_stand_ins(module) else ():
             if type(tensor) is Tensor and (held := self.known(tensor)) is not None and held.used:
-                self._stands_in(tensor, held, self.stand_ins.name_in(place.modules[-1], key))
+                self._stands_in(tensor, held, self.stand_ins.name_in(module, key))
 
     def _stands_in(self, tensor: Tensor, value: Value, name: str | None) -> None:
         if name is not None:
