@@ -125,9 +125,10 @@ def test_rows_are_measured_as_large_as_they_are_made(scene: Scene, copied: bool)
 @settings(max_examples=15)
 @given(scenes(), st.sampled_from([SLIDE, PLACES["column"], SLIDE.with_letters(4.0)]), st.booleans())
 def test_no_plan_is_ruled_out_that_would_have_been_as_good(scene: Scene, place: Place, turning: bool) -> None:
-    bench = Bench([lambda manner: scene], place, ("LR", "TB"), place_tightly, WAYS, turning=turning)
+    bench = Bench([lambda manner: scene], place, ("LR", "TB"), place_tightly, WAYS, MANNERS[-1], turning=turning)
     sheet = bench.sheet(0, MANNERS[-1])
     for way in WAYS:
+        assert sheet.can_be_read(way) == bool(sheet.readable(way))  # of which the first looks at no more than it has to
         assert all(sheet.may_reach(way, trial.hope) for trial in sheet.trials(way, roomy=True))
 
 

@@ -373,7 +373,7 @@ class Levels:
             return tuple(LEVELS)
         counts = {OPERATIONS: BOXES, **FEWER}
         for name in (LINES, CALLS):  # worth a look where nothing of them would have to be folded
-            level = replace(self.look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
+            level = replace(self.look, detail=name).to_be_counted(self.graph, self.needed)
             if not is_too_large(level):
                 counts[name] = len(level.node_list)
         return (*sorted(counts, key=lambda name: -counts[name]), MODULES)
