@@ -47,7 +47,9 @@ LIKELY = 6  # trials that are looked at where none can be read
 # read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
 # leads from row to row, and where all that lead far and matter are lines, and none begins at a small box
 COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.4
-FOR_LINES = 0.9  # of what most letters need otherwise, where lines are drawn; the smallest need as much as ever
+# of what most letters of a graph that is too large to be drawn as it stands need otherwise, where lines are drawn; the
+# smallest need as much as ever
+FOR_LINES = 0.9
 HOPEFUL = 0.9  # share of the scale that is needed, from which on lines are tried, which may need less room
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
@@ -315,7 +317,7 @@ class Sheet:
         self.scene, self.bench, self.level, self.manner = scene, bench, level, manner
         smallest, usual = smallest_and_median(letter_sizes(scene))
         self.needed = bench.place.readable_with(smallest, usual)
-        self.needed_with_lines = bench.place.readable_with(smallest, usual / FOR_LINES)
+        self.needed_with_lines = bench.place.readable_with(smallest, usual / (FOR_LINES if bench.turning else 1.0))
         self.has_room = largest_scale(scene, bench.place) >= self.needed_with_lines
         self.tried: dict[Way, list[Trial]] = {}
 

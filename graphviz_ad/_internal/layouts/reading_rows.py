@@ -37,7 +37,7 @@ from graphviz_ad._internal.layouts.satellites import (
     orbits,
     with_ports_above,
 )
-from graphviz_ad._internal.scene.leaf_copies import copy_of, legend_with_copies
+from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, with_copies_in_legend
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -238,7 +238,8 @@ class ReadingOrder:
     @cached_property
     def noted(self) -> Scene:
         """The scene with a legend of all that may be in it."""
-        return with_copies_in_legend(self.scene) if self.tags else self.scene
+        told = not self.tags or not self.scene.legend or COPY in self.scene.legend
+        return self.scene if told else replace(self.scene, legend=(*self.scene.legend, COPY))
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
@@ -439,11 +440,6 @@ def between(first: Part) -> float:
 def apart(breadth: float) -> float:
     """How far two arrows are apart that have words of such a breadth between them."""
     return breadth + BESIDE + 6.0
-
-
-def with_copies_in_legend(scene: Scene) -> Scene:
-    """The scene whose legend, if it has one, says what small boxes are."""
-    return replace(scene, legend=legend_with_copies(scene.legend))
 
 
 def alone(box: Box) -> Cluster:
