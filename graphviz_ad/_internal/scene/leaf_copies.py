@@ -72,13 +72,13 @@ def with_copies(scene: Scene) -> Scene:
     place = {arrow.key: i for i, arrow in enumerate(scene.arrows)}
     arrows.sort(key=lambda arrow: place[arrow.key])
     heads = {made.key: head for (_, head), made in copies.items()}
-    made = replace(
+    copied = replace(
         scene,
         boxes=beside_their_users(scene.boxes, copies.values(), heads),
         arrows=tuple(arrows),
         groups=tuple(with_copies_inside(group, heads) for group in scene.groups),
     )
-    return with_copies_in_legend(made)
+    return with_copies_in_legend(copied)
 
 
 def with_copies_in_legend(scene: Scene) -> Scene:
