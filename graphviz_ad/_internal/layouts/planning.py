@@ -385,7 +385,8 @@ class Sheet:
         whole = 1.0 if count else LINED  # nothing that matters begins at a small box
         yield from ((each, whole * more) for each, more in ((rows, 1.0), (turned, TURNED)) if each is not None)
         if far.lined and self.scale(rows.scene, rows.size) >= HOPEFUL * self.needed:
-            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined)
+            least = self.needed_with_lines
+            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined, least=least)
             if lined is not None:
                 yield lined, 1.0 + (LINED - 1.0) * len(lined.lines) / count
 
