@@ -94,7 +94,7 @@ def with_lines(
 
 
 def in_the_way(rows: Rows, lined: tuple[str, ...]) -> str | None:
-    """The line to do without, if there is any: one without a way, or where they are in the way of others the longest."""
+    """The line to do without, if any: one without a way, or the longest where they are in the way of others."""
     lost = [key for key in lined if key not in rows.lines]
     if lost:
         return lost[-1]
