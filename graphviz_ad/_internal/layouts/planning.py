@@ -46,7 +46,7 @@ LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
 # read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
 # leads from row to row, and where all that lead far and matter are lines, and none begins at a small box
-COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.4
+COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.5
 # of what most letters of a graph that is too large to be drawn as it stands need otherwise, where lines are drawn; the
 # smallest need as much as ever
 FOR_LINES = 0.9

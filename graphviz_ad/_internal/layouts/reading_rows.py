@@ -47,6 +47,7 @@ BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
+NARROW = 18.0  # points between two rows with one lane of a line or of what turns, in a picture with lines
 ALONE = 40.0  # points of height that are as bad as a row of one box
 LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
@@ -603,7 +604,7 @@ def lines_between(placing: Placing) -> Lines:
         rows[turn.row].arrows.append((turn.out - AROUND, turn.out))
         rows[turn.row].take(turn.out, 0.0, rows[turn.row].high)
         rows[turn.row + 1].take(turn.back, -rows[turn.row + 1].low, 0.0)
-    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, BETWEEN + GUTTER)
+    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, NARROW)
 
 
 def turn_between(placing: Placing, row: int) -> Turn:
