@@ -150,7 +150,7 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(scenes(), st.sampled_from(get_args(Leaves)), st.integers(1, 6), st.booleans())
 def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_there(
     scene: Scene, leaves: Leaves, wide: int, from_leaves: bool

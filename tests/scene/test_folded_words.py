@@ -34,6 +34,7 @@ from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
 from graphviz_ad._internal.scene.paint import LEGEND
+from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words import copy_charts, short_text
@@ -415,6 +416,44 @@ def test_what_a_box_of_recurrent_cells_says_of_them_is_what_torch_computes(made:
     expected = cell(x, (h, c)) if of_pairs else (cell(x, h),)
     for name, number in zip(("h_", "c_"), expected, strict=False):
         torch.testing.assert_close(known[name], number)
+
+
+def test_on_a_slide_a_line_leads_from_a_parameter_to_its_second_use() -> None:
+    torch.manual_seed(0)
+    scene = shared_weight().plot(fit="slide", boxes=6).scene
+    weight = next(box for box in scene.boxes if box.name == "table.weight")
+    assert weight.kind == "leaf"
+    assert len([arrow for arrow in scene.arrows if arrow.tail == weight.key]) == 2
+    assert not any(box.name == weight.name for box in scene.boxes if box != weight)
+    # what is drawn again is data, and the legend has its border
+    assert {box.gradless for box in scene.boxes if box.kind == "copy"} == {True}
+    assert "copy of data" in scene.legend
+
+
+def test_parameters_that_many_boxes_read_are_one_small_box_at_all_but_the_first() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2))
+
+    def flow(x: Tensor) -> Tensor:
+        for _ in range(4):
+            x = x + 0.1 * net(x)
+        return x.square().sum()
+
+    graph = fold_to_boxes(gad.trace(flow, torch.ones(2)), 12)
+    scene = build_scene(words_of_graph(graph, Options()))
+    made = with_parameter_buses(scene, graph)
+    together = [box for box in made.boxes if box.kind == "copy"]
+    assert [box.name for box in together] == ["4 parameters of net"] * 3
+    stands_for = {box.key: box.hover[0].text.split(", ") for box in together}
+    before, after = (
+        {
+            (name, arrow.head)
+            for arrow in each.arrows
+            for name in stands_for.get(arrow.tail, [each.box_by_key[arrow.tail].name])
+        }
+        for each in (scene, made)
+    )
+    assert before == after
+    assert len(made.arrows) == len(scene.arrows) - 3 * 3
 
 
 def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:

@@ -46,8 +46,10 @@ LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
 # read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
 # leads from row to row, and where all that lead far and matter are lines, and none begins at a small box
-COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.4
-FOR_LINES = 0.9  # of what most letters need otherwise, where lines are drawn; the smallest need as much as ever
+COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.5
+# of what most letters of a graph that is too large to be drawn as it stands need otherwise, where lines are drawn; the
+# smallest need as much as ever
+FOR_LINES = 0.9
 HOPEFUL = 0.9  # share of the scale that is needed, from which on lines are tried, which may need less room
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
@@ -330,7 +332,7 @@ class Sheet:
         self.scene, self.bench, self.level, self.manner = scene, bench, level, manner
         smallest, usual = smallest_and_median(letter_sizes(scene))
         self.needed = bench.place.readable_with(smallest, usual)
-        self.needed_with_lines = bench.place.readable_with(smallest, usual / FOR_LINES)
+        self.needed_with_lines = bench.place.readable_with(smallest, usual / (FOR_LINES if bench.turning else 1.0))
         self.has_room = largest_scale(scene, bench.place) >= self.needed_with_lines
         self.tried: dict[Way, list[Trial]] = {}
         self.others: dict[Way, Iterator[Trial]] = {}  # which were not placed yet
@@ -415,7 +417,8 @@ class Sheet:
         whole = 1.0 if count else LINED  # nothing that matters begins at a small box
         yield from ((each, whole * more) for each, more in ((rows, 1.0), (turned, TURNED)) if each is not None)
         if far.lined and self.scale(rows.scene, rows.size) >= HOPEFUL * self.needed:
-            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined)
+            least = self.needed_with_lines
+            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined, least=least)
             if lined is not None:
                 yield lined, 1.0 + (LINED - 1.0) * len(lined.lines) / count
 

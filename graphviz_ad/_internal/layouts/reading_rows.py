@@ -37,7 +37,7 @@ from graphviz_ad._internal.layouts.satellites import (
     orbits,
     with_ports_above,
 )
-from graphviz_ad._internal.scene.leaf_copies import copy_of, legend_with_copies
+from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, with_copies_in_legend
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -47,6 +47,7 @@ BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
+NARROW = 18.0  # points between two rows with one lane of a line or of what turns, in a picture with lines
 ALONE = 40.0  # points of height that are as bad as a row of one box
 LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
@@ -238,7 +239,8 @@ class ReadingOrder:
     @cached_property
     def noted(self) -> Scene:
         """The scene with a legend of all that may be in it."""
-        return with_copies_in_legend(self.scene) if self.tags else self.scene
+        told = not self.tags or not self.scene.legend or COPY in self.scene.legend
+        return self.scene if told else replace(self.scene, legend=(*self.scene.legend, COPY))
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
@@ -441,11 +443,6 @@ def apart(breadth: float) -> float:
     return breadth + BESIDE + 6.0
 
 
-def with_copies_in_legend(scene: Scene) -> Scene:
-    """The scene whose legend, if it has one, says what small boxes are."""
-    return replace(scene, legend=legend_with_copies(scene.legend))
-
-
 def alone(box: Box) -> Cluster:
     """A box without anything beside it."""
     size = box.width, box.height
@@ -607,7 +604,7 @@ def lines_between(placing: Placing) -> Lines:
         rows[turn.row].arrows.append((turn.out - AROUND, turn.out))
         rows[turn.row].take(turn.out, 0.0, rows[turn.row].high)
         rows[turn.row + 1].take(turn.back, -rows[turn.row + 1].low, 0.0)
-    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, BETWEEN + GUTTER)
+    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, NARROW)
 
 
 def turn_between(placing: Placing, row: int) -> Turn:
