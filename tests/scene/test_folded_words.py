@@ -270,7 +270,8 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         x.exp()
         return {"loss": x.square().mean(), "logits": x, "odd one": x + 1}
 
-    picture = gad.trace(program, torch.randn(2, 3)).plot(fit="slide")
+    graph = gad.trace(program, torch.randn(2, 3))
+    picture = graph.plot(fit="slide")
     kinds = {note.kind for note in picture.graph.notes}
     assert {"started from one output alone", "unused", "parts in boxes", IN_ALL_BOXES} <= kinds
     scene = picture.scene
@@ -283,6 +284,11 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         assert all(html.escape(text, quote=False) in made.replace("&quot;", '"') for made in (page, drawing))
     marks = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
     assert " ".join(marks).endswith(" ".join(scene.notes))
+    free = graph.plot()  # its page is seen at once, too: in it, boxes can be opened
+    assert free.page is not None
+    seen, opened = free.page()
+    assert seen.boxes == scene.boxes != free.scene.boxes
+    assert {*opened} <= {box.key for box in seen.boxes}
 
 
 def blocks() -> Graph:
