@@ -271,6 +271,20 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
             fold_to_boxes(graph, 30, expand=(missing,))
 
 
+def test_a_hint_names_a_module_rather_than_the_variable_that_takes_its_result() -> None:
+    layers = nn.ModuleList([nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(14)])
+
+    def program(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = layer(x).relu() + x
+        return x.sum()
+
+    graph = gad.trace(program, torch.randn(2, 3))
+    assert assert_hint_opens_one_box(graph, 6) == "layers.0"
+    (told,) = [note for note in fold_to_boxes(graph, 6).notes if note.kind == "parts in boxes"]
+    assert not told["clicks"]  # the box is that of a statement
+
+
 def titled(op: str | None) -> str:
     """What copies are called, without which of them they are: "step()" of "step() 2 … 100"."""
     return (op or "").partition(" ")[0]

@@ -160,12 +160,17 @@ def with_folds(
         inside=sum(fold.size for fold in folded) - len(folded),
         operations=sum(node.inside for node in boxes),
         opens=opens,
-        clicks=opens in graph.class_of_module and not first,
+        clicks=opens in graph.class_of_module and not first and any(is_opened_by(opens, node) for node in boxes),
         first=first,
     )
     if tree is not None:
         result = with_bounds(result, tree, shown)
     return renumbered(result).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
+
+
+def is_opened_by(name: str, box: Node) -> bool:
+    """Whether a box is that of a module, or of copies of which this is the first."""
+    return name in (box.op, box.copies.first if box.copies is not None else None)
 
 
 def with_bounds(graph: Graph, tree: Fold, shown: Sequence[Fold]) -> Graph:
