@@ -265,7 +265,7 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
     texts = [line.text for line in lines]  # one module, and what takes its results; a statement as it is written
     assert [text for text in texts if "net(" in text] == ["k = net(y₀)", "m = net(v₂)"]
     assert [text for text in texts if "call " in text] == ["Sequential, call 1 of 40", "Sequential, call 2 of 40"]
-    assert "y = y₀ + (0.1 / 6)·(k + 2m)" in texts
+    assert "y₁ = y₀ + (0.1 / 6)·(k + 2m)" in texts
     for missing in ("step() 21", "walk() 2"):
         with pytest.raises(UnknownNameError):
             fold_to_boxes(graph, 30, expand=(missing,))
