@@ -31,7 +31,7 @@ from graphviz_ad._internal.graph.fold_tree import (
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.gradient_sizes import odd_ones, worst_of_runs
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.layer_facts import layer_facts
+from graphviz_ad._internal.graph.layer_facts import groups_of_rows, layer_facts
 from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
@@ -225,7 +225,7 @@ def box_of_fold(
         node,
         op=title_of(graph, fold) + said_of_places(fold, every),
         call_op=class_of(graph, fold),
-        arguments=layer_facts(graph, members) if fold.kind == MODULE else (),
+        arguments=(*layer_facts(graph, members), *groups_of_rows(graph, members)) if fold.kind == MODULE else (),
         module=path,
         raised=any(member.raised for member in members),
         copies=copies_in(graph, fold.loop, every) if fold.loop is not None else None,

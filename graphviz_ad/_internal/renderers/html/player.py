@@ -277,7 +277,8 @@ def close_set(script: str) -> str:
     return re.sub(rf"({strings})| ?([=!&|?:,<>{{}}()*]+) ?", lambda found: found[1] or found[2], script)
 
 
-HEADING = "flex-basis: 100%; text-align: center; font-size: 18px; font-weight: bold; color: var(--ink)"  # looks of what is said first
+# looks of what is said first
+HEADING = "flex-basis: 100%; text-align: center; font-size: 18px; font-weight: bold; color: var(--ink)"
 
 
 def page_legend(scene: Scene) -> str:
