@@ -17,6 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import graphviz_ad as gad
 from graphviz_ad._internal.api.still_plans import name_to_open
@@ -39,7 +40,7 @@ from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words import copy_charts, short_text
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
-from graphviz_ad._internal.scene.words.cards import lines_of_contents
+from graphviz_ad._internal.scene.words.cards import lines_of_contents, lines_of_groups
 from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
@@ -271,7 +272,8 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         x.exp()
         return {"loss": x.square().mean(), "logits": x, "odd one": x + 1}
 
-    picture = gad.trace(program, torch.randn(2, 3)).plot(fit="slide")
+    graph = gad.trace(program, torch.randn(2, 3))
+    picture = graph.plot(fit="slide")
     kinds = {note.kind for note in picture.graph.notes}
     assert {"started from one output alone", "unused", "parts in boxes", IN_ALL_BOXES} <= kinds
     scene = picture.scene
@@ -284,6 +286,11 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         assert all(html.escape(text, quote=False) in made.replace("&quot;", '"') for made in (page, drawing))
     marks = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
     assert " ".join(marks).endswith(" ".join(scene.notes))
+    free = graph.plot()  # its page is seen at once, too: in it, boxes can be opened
+    assert free.page is not None
+    seen, opened = free.page()
+    assert seen.boxes == scene.boxes != free.scene.boxes
+    assert {*opened} <= {box.key for box in seen.boxes}
 
 
 def blocks() -> Graph:
@@ -454,6 +461,28 @@ def test_parameters_that_many_boxes_read_are_one_small_box_at_all_but_the_first(
     )
     assert before == after
     assert len(made.arrows) == len(scene.arrows) - 3 * 3
+
+
+@pytest.mark.skipif(not hasattr(F, "grouped_mm"), reason="this torch has no such function")
+@pytest.mark.parametrize("ends", [(2, 2, 7), (2, 2, 6)])
+def test_a_box_with_a_matrix_for_each_group_of_rows_says_how_many_rows_these_are(ends: tuple[int, ...]) -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 8, 8))
+
+        def forward(self, x: Tensor, ends: Tensor) -> Tensor:
+            return F.grouped_mm(x, self.weight, offs=ends).tanh()
+
+    experts, layers = Experts(), nn.Sequential(*[nn.Linear(8, 8) for _ in range(20)])
+    model = nn.ModuleDict({"experts": experts, "layers": layers})
+
+    def program(x: Tensor, ends: Tensor) -> Tensor:
+        return model["layers"](model["experts"](x, ends)).sum()
+
+    graph = fold_to_boxes(gad.trace(program, torch.randn(7, 8), torch.tensor(ends, dtype=torch.int32)), 4)
+    said = [lines_of_groups(node) for node in graph.node_list if lines_of_groups(node)]
+    assert said == ([["3 groups of 2, 0, 5 rows"]] if ends[-1] == 7 else [])  # rows without a matrix: nothing is said
 
 
 def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
+from graphviz_ad._internal.api.still_plans import page_of, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
@@ -293,7 +293,7 @@ def drawn(
     made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
     finish = Finish(made.place, family(asked.font) or chosen.theme.font)
     return Picture(
-        made.graph, made.scene, chosen.theme, finish, inside=partial(opened_boxes, graph, chosen, asked, made)
+        made.graph, made.scene, chosen.theme, finish, page=partial(page_of, graph, chosen, asked, remarks, made)
     )
 
 
@@ -370,7 +370,9 @@ class Picture(ShowsItself):
     scene: Scene
     theme: Theme
     finish: Finish = PLAIN
-    inside: Callable[[], Mapping[str, Scene]] = field(default=dict, compare=False, repr=False, kw_only=True)
+    page: Callable[[], tuple[Scene, Mapping[str, Scene]]] | None = field(
+        default=None, compare=False, repr=False, kw_only=True
+    )
 
     @cached_property
     def canvas(self) -> Canvas:
