@@ -806,6 +806,19 @@ def test_a_loss_that_is_not_of_one_number_alone_is_told_over_its_passes() -> Non
     assert film_of(lambda a, b, n: (a * b) ** 2).curve.stops
 
 
+def test_the_step_after_a_single_pass_is_part_of_its_film() -> None:
+    w = torch.tensor(1.0, requires_grad=True)
+    with gad.record() as recorded:
+        loss = (2 * w - 6) ** 2
+        loss.backward()
+        with torch.no_grad():
+            w -= 0.1 * w.grad
+    film = recorded.graph.animate(layout="layered")
+    assert [step.caption[1] for step in film.steps if step.phase == "update"] == ["w = 1 − 0.1 × (−16) = 2.6"]
+    assert not any("Pass 1" in line for step in film.steps for line in step.caption)
+    assert film.film.curve is None
+
+
 def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:
     made = trained().animate().film
     marks = [mark for mark in paint_frame(made, -1).marks if mark.part == PART]

@@ -27,6 +27,7 @@ from graphviz_ad._internal.film.rounds import Passes, Round, rounds_of
 from graphviz_ad._internal.film.staging import Screen, Staged, best_stage, is_surely_below
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
+from graphviz_ad._internal.film.updates import MOVES
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.detail_levels import LINES
 from graphviz_ad._internal.output.call_options import AnimateOptions, asked_about
@@ -152,7 +153,9 @@ def fills_of(asked: AnimateOptions) -> str | Mapping[str, float] | None:
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
-    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them."""
+    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them. A single
+    pass is told so where the program moved something after it.
+    """
     if asked.passes is not None:
         return None if asked.passes is False else asked.passes
     other = (
@@ -162,8 +165,15 @@ def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
         or asked.direction != "both"
         or asked.steps in ("edge", "op")
     )
-    few = 1 < len(graph.passes) <= FEW_PASSES
-    return True if few and graph.has_gradients and not graph.ranks and not other else None
+    if other or not graph.has_gradients or graph.ranks or len(graph.passes) > FEW_PASSES:
+        return None
+    return True if len(graph.passes) > 1 else 0 if len(graph.passes) == 1 and is_moved(graph) else None
+
+
+def is_moved(graph: Graph) -> bool:
+    """Whether the program moved a tensor that was learning."""
+    events = (event for history in graph.grad_histories for event in history.events)
+    return any(event.what in MOVES and event.wrote for event in events)
 
 
 def with_curve(film: Film, curve: LossCurve | None) -> Film:

@@ -171,7 +171,8 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         steps += teller.round(told)
     kept = picture.graph.has_gradients
     end = ending(picture, forward_only=not kept)
-    caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
+    ran = "All backward passes have run" if each[-1].round.count > 1 else "The backward pass has run"
+    caption = end.caption if not kept else (ran, teller.said_of_grad() or end.caption[-1])
     sentence = (said_of_gone(each[-1], ledger.lines, picture) or end.sentence) if kept else ""
     changes = (
         *end.changes,
@@ -449,7 +450,9 @@ class LeafKeeping(Teller):
 
 
 def numbered(steps: list[Step], current: Round) -> list[Step]:
-    """The steps, the first of each phase with the number of the pass."""
+    """The steps, the first of each phase with the number of the pass, if there are several."""
+    if current.count == 1:
+        return steps
     found: list[Step] = []
     said = f"Pass {current.number} of {current.count}"
     for step in steps:

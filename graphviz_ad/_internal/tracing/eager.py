@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.made_late import graph_made_late
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    FROZEN,
     NOTHING_REQUIRES,
     RAISED,
     STOOD_FOR,
@@ -125,7 +126,8 @@ def trace(
         noted.__exit__()
         current_tape.set(outer)
     with unseen_by_functions():
-        notices = about_parameters(tape, modules_of(target, namespace))
+        modules = modules_of(target, namespace)
+        notices = [*about_parameters(tape, modules), *frozen_parameters(tape, modules)]
         kept.finish(tape)
         idle = inputs_to_be_read(target, args, kwargs, returned)
         make = finish(
@@ -328,6 +330,16 @@ def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
         idle = tape.untouched((name, p) for name, p in named if p.requires_grad is wanted)
         found += [notice(kind, idle, shown=ended and wanted)] if idle else []
     return found
+
+
+def frozen_parameters(tape: Tape, modules: Modules) -> list[Notice]:
+    """The parameters that were read and require no gradient, beside others that do; for those who ask."""
+    named = [(prefix + name, p) for prefix, module in modules for name, p in module.named_parameters()]
+    still = [(name, p) for name, p in named if not p.requires_grad]
+    idle = {*tape.untouched(iter(still))}
+    names = [name for name, _ in still if name not in idle]
+    seen = SEES_OPERATIONS and names and len(still) < len(named)
+    return [notice(FROZEN, names, shown=False)] if seen else []
 
 
 def parameters_stood_for(tape: Tape) -> list[Notice]:
