@@ -505,6 +505,8 @@ def test_a_step_that_is_written_by_hand_is_told_with_its_rate_and_no_other_is(
         (old, grad), (new, _) = seen[n], seen[n + 1]
         (deed,) = deeds
         assert deed.rule is not None
+        assert deed.update is not None
+        assert deed.update.old == (None if step is data_set else deed.old)
         for known, number in ((deed.old, old), (deed.rule.read, grad), (deed.new, new)):
             assert known is not None
             assert np.array_equal(known.array, number.numpy())
@@ -779,6 +781,9 @@ def test_the_way_of_the_one_number_that_is_moved_is_what_torch_computed_and_noth
     for known, wanted in zip(zip(*places, strict=True), zip(*losses, strict=True), strict=True):
         if np.ptp(wanted) > 1e-6:
             assert np.corrcoef(known, wanted)[0, 1] ** 2 == pytest.approx(1)
+    title, aside = [mark for mark in paint_frame(film, -1).marks if mark.part == PART and isinstance(mark, Label)][:2]
+    widths = text_width(title.text, title.size, True), text_width(aside.text, aside.size)
+    assert title.x + widths[0] < aside.x - widths[1]
     tangents = [mark for mark in marks if isinstance(mark, Curve) and mark.stroke == "gradient.line"]
     slopes = [stop.slope for stop in seen if stop.slope is not None]
     assert [np.sign(line.points[0][1] - line.points[-1][1]) for line in tangents] == [*np.sign(slopes)]
