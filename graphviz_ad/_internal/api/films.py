@@ -19,6 +19,7 @@ from graphviz_ad._internal.api.film_plans import (
     may_be_lines,
     tells_steps,
 )
+from graphviz_ad._internal.api.looks import look_asked_for
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.film.lecture import Time, in_time
@@ -34,7 +35,7 @@ from graphviz_ad._internal.output.call_options import AnimateOptions, asked_abou
 from graphviz_ad._internal.scene.loss_curve import panel_with_chart, size_with_panel
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import scale_of
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look, picture_look
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look
 from graphviz_ad._internal.scene.program_panel import panel_for
 from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve
@@ -88,21 +89,14 @@ def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
     """What is drawn on the stage, and how; ``anomalies`` open boxes where something goes wrong."""
     numbers = history_in(asked) is None  # of the steps of a training those of one pass would not be true
     backward = asked.direction != "forward" and asked.tangents is None and numbers
-    return picture_look(
-        theme_name=asked.theme,
-        layout=asked.layout,
+    return look_asked_for(
+        asked,
         direction=asked.flow,
         values=numbers,
         gradients=backward,
         local=asked.local and (backward or (asked.tangents is not None and numbers)),
         depth=asked.depth or (1 if asked.steps == "module" else None),
-        detail=asked.detail,
-        boxes=asked.boxes,
-        focus=asked.focus,
-        expand=asked.expand,
         anomalies=anomalies,
-        transforms=asked.transforms,
-        labels=asked.labels,
     )
 
 
