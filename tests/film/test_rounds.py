@@ -255,7 +255,11 @@ def test_every_number_of_every_moment_is_torchs(
             assert numbers == [grad_text(number) for number in memory_then[named[key]]], (moment, named[key])
     said = telling.story.steps[-1].caption[-1]
     for part in said.split(", "):
-        name, _, grad = part.partition(".grad = ")
+        name, is_grad, grad = part.partition(".grad = ")
+        if not is_grad:
+            name, _, value = part.partition(" = ")
+            assert value in {value_text(seen.end[one][0]) for one in (seen.end if dies else [name])}
+            continue
         assert grad in ({grad_text(seen.end[one][1]) for one in (seen.end if dies else [name])} | unseen)
     assert bool(telling.story.steps[-1].sentence) == dies
 
