@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.made_late import graph_made_late
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    FROZEN,
     NOTHING_REQUIRES,
     RAISED,
     STOOD_FOR,
@@ -127,7 +128,7 @@ def trace(
         current_tape.set(outer)
     with unseen_by_functions():
         had = had_by(modules_of(target, namespace))
-        notices = about_parameters(tape, had)
+        notices = [*about_parameters(tape, had), *frozen_parameters(tape, had)]
         kept.finish(tape)
         idle = inputs_to_be_read(target, args, kwargs, returned)
         make = finish(
@@ -344,6 +345,16 @@ def idle_parameters(tape: Tape, had: Had, ended: bool) -> list[Notice]:
         idle = tape.untouched((name, p) for name, p in named if p.requires_grad is wanted)
         found += [notice(kind, idle, shown=ended and wanted)] if idle else []
     return found
+
+
+def frozen_parameters(tape: Tape, had: Had) -> list[Notice]:
+    """The parameters that were read and require no gradient, beside others that do; for those who ask."""
+    named = [(prefix + name, p) for prefix, members in had for name, p in members.parameters]
+    still = [(name, p) for name, p in named if not p.requires_grad]
+    idle = {*tape.untouched(iter(still))}
+    names = [name for name, _ in still if name not in idle]
+    seen = SEES_OPERATIONS and names and len(still) < len(named)
+    return [notice(FROZEN, names, shown=False)] if seen else []
 
 
 def parameters_stood_for(tape: Tape) -> list[Notice]:
