@@ -338,9 +338,10 @@ class Course:
             ]
             if one.name and brought:
                 found[one.name] = brought
+        told = frozenset(found)
         for done in self.passes:
             for node in done.node_list:
-                if node.kind == "leaf" and node.name and node.name not in found and node.grad is not None:
+                if node.kind == "leaf" and node.name and node.name not in told and node.grad is not None:
                     found.setdefault(node.name, []).append(node.grad)
         return found
 
