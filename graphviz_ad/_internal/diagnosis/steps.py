@@ -151,9 +151,7 @@ def _between_backward_and_step(course: Course) -> Callable[[WrittenLine], bool]:
     def stands(line: WrittenLine) -> bool:
         here = (line.file, line.function)
         before = any((one.file, one.function) == here and place[id(one)] < place[id(line)] for one in back)
-        return before and any(
-            (one.file, one.function) == here and place[id(line)] < place[id(one)] for one in steps
-        )
+        return before and any((one.file, one.function) == here and place[id(line)] < place[id(one)] for one in steps)
 
     return stands
 

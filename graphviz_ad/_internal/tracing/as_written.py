@@ -20,8 +20,8 @@ class AsWritten:
 
 @contextlib.contextmanager
 def run_as_written() -> Iterator[AsWritten]:
-    """While this is open, what `torch.compile` makes of a function is that function; nothing is loaded for programs that
-    compile nothing.
+    """While this is open, what `torch.compile` makes of a function is that function; nothing is loaded for programs
+    that compile nothing.
     """
     found, compiling = AsWritten(), torch.compile
     stance = getattr(torch.compiler, "set_stance", None)
