@@ -227,6 +227,16 @@ def test_what_several_boxes_read_stands_before_the_first_and_not_between_two_tha
     assert names_in_order(stepped) == ["v0", "cos", "v1", "v2", "v3", "v4"]
 
 
+@pytest.mark.parametrize("leaves", get_args(Leaves))
+def test_a_small_box_stands_beside_what_it_is_drawn_for_and_is_not_drawn_again(leaves: Leaves) -> None:
+    first, small = chain(3), [Box(f"{key}~all", "copy", (), 50, 20, name="2 parameters") for key in "wu"]
+    arrows = tuple(Arrow(box.key, box.key, "v0") for box in small)
+    scene = replace(first, boxes=(*small, *first.boxes), arrows=(*arrows, *first.arrows))
+    rows = in_reading_rows(scene, lambda _, size: 1 / size[0], leaves=leaves)
+    assert rows is not None
+    assert [box.key for box in rows.settled().boxes if box.kind == "copy"] == [box.key for box in small]
+
+
 def test_a_leaf_stands_ahead_of_its_user_where_nothing_else_is_joined_to_it() -> None:
     first, leaves = chain(3), tuple(Box(name, "data", (), 50, 40, name=name) for name in ("x", "y"))
     read = Scene((leaves[0], first.boxes[0], leaves[1], *first.boxes[1:]), first.arrows)

@@ -160,9 +160,7 @@ class ReadingOrder:
         number = {box.key: i for i, box in enumerate(scene.boxes)}
         self.pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
         self.moved = SOURCES if leaves != LEAVES_APART else ()
-        self.found = {} if leaves == LEAVES_APART else orbits(scene)
-        if leaves == LEAVES_AHEAD:
-            self.found = left_aside(self.found, self.joined(range(len(scene.boxes))))
+        self.found = self.standing_beside(leaves)
         aside = {i for orbit in self.found.values() for i in orbit.satellites}
         self.order = self.joined([i for i in range(len(scene.boxes)) if i not in aside])
         self.entering: dict[int, list[int]] = {}
@@ -170,6 +168,15 @@ class ReadingOrder:
             if tail not in aside:
                 self.entering.setdefault(head, []).append(arrow)
         self.tags = self.made_tags()
+
+    def standing_beside(self, leaves: Leaves) -> dict[int, Orbit]:
+        """What stands beside its only user: small boxes always do, other leaves where these are to."""
+        found = orbits(self.scene)
+        if leaves == LEAVES_BESIDE:
+            return found
+        away = {(box, center) for center, orbit in found.items() for box in orbit.satellites}
+        away = away if leaves == LEAVES_APART else away & {*pairwise(self.joined(range(len(self.scene.boxes))))}
+        return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind != "copy"})
 
     def joined(self, boxes: Sequence[int]) -> list[int]:
         """These boxes so that most of them stand right behind one that they read; of as many, so that more of
@@ -421,13 +428,12 @@ class ReadingOrder:
         return placing.scene(), placing.places()
 
 
-def left_aside(found: Mapping[int, Orbit], order: Sequence[int]) -> dict[int, Orbit]:
-    """What stands beside its only user still, where each that stands right before it in this order is joined to it."""
-    joined = {*pairwise(order)}
+def left_aside(found: Mapping[int, Orbit], away: Collection[Pair]) -> dict[int, Orbit]:
+    """What stands beside its only user still, where these pairs of a box and its user do not."""
     kept = {}
     for center, orbit in found.items():
         own = zip(orbit.satellites, orbit.arrows, strict=True)
-        aside = [(box, arrows) for box, arrows in own if (box, center) not in joined]
+        aside = [(box, arrows) for box, arrows in own if (box, center) not in away]
         if aside:
             kept[center] = Orbit(center, tuple(box for box, _ in aside), tuple(arrows for _, arrows in aside))
     return kept
