@@ -480,8 +480,7 @@ STEPS_BY_HAND = (in_place, through_data, by_a_setting, added, by_a_tensor, copie
 OTHER_STEPS = (decayed, times_itself, signs_alone, of_what_was)
 
 
-@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
-@pytest.mark.parametrize("lr", [0.25, -0.1])
+@pytest.mark.parametrize(("lr", "shape"), [(0.25, ()), (-0.1, (2,))], ids=str)
 @pytest.mark.parametrize("step", [*STEPS_BY_HAND, *OTHER_STEPS])
 def test_a_step_that_is_written_by_hand_is_told_with_its_rate_and_no_other_is(
     step: Callable[[Tensor, Tensor, float], None], lr: float, shape: tuple[int, ...]
