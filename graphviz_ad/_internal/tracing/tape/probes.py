@@ -401,18 +401,18 @@ def tells_zeros(is_zero: Callable[[Tensor], bool]) -> bool:
 
 def tells_what_modules_hold(dictionaries: Callable[[torch.nn.Module], Sequence[Any]]) -> bool:
     """Parameters, buffers and modules that are a module's own, with what is None, as the program put it there."""
-    outer, inner, weight, mean = torch.nn.Module(), torch.nn.Module(), torch.nn.Parameter(_two()), _two().detach()
+    outer, inner, weight, held = torch.nn.Module(), torch.nn.Module(), torch.nn.Parameter(_two()), _two().detach()
     outer.weight, outer.inner, outer.nothing = weight, inner, None  # pyright: ignore[reportArgumentType]
     inner.bias, inner.again = weight, outer.weight
     outer.register_parameter("bias", None)
-    outer.register_buffer("mean", mean)
-    outer.register_buffer("kept", mean, persistent=False)
-    parameters, buffers, modules = (list(held.items()) for held in dictionaries(outer))
-    within = [list(held) for held in dictionaries(inner)]
-    names = [[name for name, _ in held] for held in (parameters, buffers, modules)]
-    those = [parameters[0][1] is weight, parameters[1][1], buffers[1][1] is mean, modules[0][1] is inner]
+    outer.register_buffer("held", held)
+    outer.register_buffer("kept", held, persistent=False)
+    parameters, buffers, modules = (list(each.items()) for each in dictionaries(outer))
+    within = [list(each) for each in dictionaries(inner)]
+    names = [[name for name, _ in each] for each in (parameters, buffers, modules)]
+    those = [parameters[0][1] is weight, parameters[1][1], buffers[1][1] is held, modules[0][1] is inner]
     return (names, within, those) == (
-        [["weight", "bias"], ["mean", "kept"], ["inner"]],
+        [["weight", "bias"], ["held", "kept"], ["inner"]],
         [["bias", "again"], [], []],
         [True, None, True, True],
     )
