@@ -250,7 +250,7 @@ class GradWatch:
         grad, watched.since = tensor.grad, len(self._tape.operations)
         watched.grad = None if grad is None else weakref.ref(grad)
         watched.death = _Death(grad, self._tape.operations, watched.tensor)
-        watched.version = 0 if grad is None else version_of(grad)
+        watched.version = 0 if grad is None or grad.is_inference() else version_of(grad)  # of those torch keeps none
         watched.holds = self._tape.keeper.gradient(grad)
         watched.memory = memory_of_tensor(tensor)
         watched.lies = None if grad is None else memory_of_tensor(grad)
