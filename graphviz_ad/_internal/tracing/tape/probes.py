@@ -402,7 +402,8 @@ def tells_zeros(is_zero: Callable[[Tensor], bool]) -> bool:
 def tells_what_modules_hold(dictionaries: Callable[[torch.nn.Module], Sequence[Any]]) -> bool:
     """Parameters, buffers and modules that are a module's own, with what is None, as the program put it there."""
     outer, inner, weight, held = torch.nn.Module(), torch.nn.Module(), torch.nn.Parameter(_two()), _two().detach()
-    outer.weight, outer.inner, outer.nothing = weight, inner, None  # pyright: ignore[reportArgumentType]
+    outer.weight, outer.inner = weight, inner
+    outer.register_module("nothing", None)
     inner.bias, inner.again = weight, outer.weight
     outer.register_parameter("bias", None)
     outer.register_buffer("held", held)
@@ -412,7 +413,7 @@ def tells_what_modules_hold(dictionaries: Callable[[torch.nn.Module], Sequence[A
     names = [[name for name, _ in each] for each in (parameters, buffers, modules)]
     those = [parameters[0][1] is weight, parameters[1][1], buffers[1][1] is held, modules[0][1] is inner]
     return (names, within, those) == (
-        [["weight", "bias"], ["held", "kept"], ["inner"]],
+        [["weight", "bias"], ["held", "kept"], ["inner", "nothing"]],
         [["bias", "again"], [], []],
         [True, None, True, True],
     )
