@@ -476,8 +476,18 @@ def of_what_was(w: Tensor, g: Tensor, lr: float) -> None:
     w.copy_(before - lr * g)
 
 
+def made_whole(w: Tensor, g: Tensor, lr: float) -> None:
+    w -= torch.div(g, 1 / lr, rounding_mode="floor")
+
+
+def with_an_earlier_gradient(w: Tensor, g: Tensor, lr: float) -> None:
+    earlier = vars(w).get("earlier")
+    vars(w)["earlier"] = g.clone()
+    w.mul_(0.5) if earlier is None else w.sub_(g + 0.9 * earlier, alpha=lr)
+
+
 STEPS_BY_HAND = (in_place, through_data, by_a_setting, added, by_a_tensor, copied, data_set)
-OTHER_STEPS = (decayed, times_itself, signs_alone, of_what_was)
+OTHER_STEPS = (decayed, times_itself, signs_alone, of_what_was, made_whole, with_an_earlier_gradient)
 
 
 @pytest.mark.parametrize(("lr", "shape"), [(0.25, ()), (-0.1, (2,))], ids=str)

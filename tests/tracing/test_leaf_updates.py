@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from autograd_rows import numbers
+from call_counts import counted
 from programs import leaf
 from torch import Tensor
 
@@ -175,3 +176,18 @@ def test_a_leaf_that_was_written_to_in_part_is_shown_whole(update: Callable[[Ten
         assert node.grad is not None
         assert node.ports[0].shape == node.grad.shape
     assert flows.wrong_sums(graph) == []
+
+
+def test_what_a_parameter_is_set_to_is_not_followed_through_many_operands() -> None:
+    def program(count: int) -> None:
+        w = torch.ones(2, requires_grad=True)
+        with gad.record():
+            w.sum().backward()
+            with torch.no_grad():
+                made = w * 2
+                for _ in range(3):
+                    made = torch.stack([made] * count).sum(0)
+                w.copy_(made)
+
+    few, many = (counted(lambda n=n: program(n)).in_module("tracing.tape.steps_by_hand") for n in (2, 8))  # type: ignore[misc]
+    assert 0 < many <= few

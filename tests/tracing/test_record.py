@@ -270,6 +270,23 @@ def test_a_pass_that_starts_twice_at_a_leaf_with_a_hook_has_the_sum_and_what_the
     ]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
+def test_a_backward_pass_in_inference_mode_is_recorded_like_any_other(shape: tuple[int, ...]) -> None:
+    found = []
+    for mode in (nullcontext, torch.inference_mode):
+        x = torch.full(shape, 0.3, dtype=torch.float64, requires_grad=True)
+        with gad.record() as recorded:
+            total = (x * x * x * x).sum()
+            with mode():
+                total.backward()
+        assert recorded.graph.notices == ()
+        assert wrong_sums(recorded.graph) == []
+        (history,) = recorded.graph.grad_histories
+        events = [(event.what, event.holds) for event in history.events]
+        found.append([[edge.local for edge in recorded.graph.edges], events])
+    assert found[0] == found[1]
+
+
 def test_a_pass_that_starts_at_an_updated_leaf_shows_what_it_holds_now() -> None:
     x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
     with gad.record() as recorded:

@@ -163,20 +163,48 @@ def test_what_runs_in_somebody_elses_library_belongs_to_the_line_that_called_it(
     assert [count for _, _, count in runs(gad.trace(scope["helper"], 1.0))] == [1, 1]  # where there is nothing else
 
 
-def test_a_file_that_has_changed_since_gives_no_wrong_text() -> None:
-    source = "def f(x):\n    y = x * 2\n    return y\n"
-    scope: dict[str, Any] = {}
-    exec(compile(source, "<changed>", "exec"), scope)
-    linecache.cache["<changed>"] = (1, None, ["def f(z):\n", "    return z + 5\n", "\n"], "<changed>")
-    assert [text for text, _, _ in runs(gad.trace(scope["f"], 1.0))] == [None]
+def written(source: str, file: str) -> Any:
+    """The function ``f`` of a source, as if it stood in a file."""
+    scope: dict[str, Any] = {"torch": torch}
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), scope)
+    return scope["f"]
 
 
-@pytest.mark.parametrize("now", ["y = x * 3", "y = x + 2", "y = z * 2", "y = x ** 2"])
-def test_a_line_that_has_changed_since_gives_no_wrong_text(now: str) -> None:
-    scope: dict[str, Any] = {}
-    exec(compile("def f(x):\n    y = x * 2\n    return y\n", "<changed line>", "exec"), scope)
+@pytest.mark.parametrize("was_traced", [True, False], ids=["traced before", "not traced before"])
+@pytest.mark.parametrize("now", ["y = x * 3", "y = x + 2", "y = z * 2", "y = x ** 2", "return z + 5"])
+def test_a_line_that_has_changed_since_gives_no_wrong_text(now: str, was_traced: bool) -> None:
+    f = written("def f(x):\n    y = x * 2\n    return y\n", "<changed line>")
+    if was_traced:
+        before = gad.trace(f, 1.0)
+        assert [text for text, _, _ in runs(before)] == ["x * 2"]
     linecache.cache["<changed line>"] = (1, None, ["def f(x):\n", f"    {now}\n", "    return y\n"], "<changed line>")
-    assert [text for text, _, _ in runs(gad.trace(scope["f"], 1.0))] == [None]
+    graph = gad.trace(f, 1.0)
+    assert [text for text, _, _ in runs(graph)] == [None]
+    assert graph.program == ()
+    if was_traced:
+        assert before.program[0].lines[1] == "    y = x * 2"
+
+
+def test_the_same_text_in_two_files_is_two_functions() -> None:
+    source = "def f(x):\n    with torch.no_grad():\n        y = x * 2\n    return x * y\n"
+    first, second = written(source, "<one>"), written(source, "<other>")
+    assert first.__code__ == second.__code__
+
+    def program(x: Tensor) -> Tensor:
+        for function in (first, second):
+            x = function(x)
+        return x
+
+    graph = gad.trace(program, 1.0)
+    own = [one for one in graph.statements if one.function == "f"]
+    files = [graph.program[one.part].file for one in own if one.part is not None]
+    assert files == ["one", "one", "other", "other"]
+    assert [one.call for one in own] == [own[0].call] * 2 + [own[2].call] * 2
+    assert own[0].call != own[2].call
+    assert [one.source for one in own] == ["<one>:3", "<one>:4", "<other>:3", "<other>:4"]
+    cuts = [node.switched_off for node in graph.node_list if node.switched_off]
+    assert cuts == [("no_grad", "<one>:2"), ("no_grad", "<other>:2")]
 
 
 def test_two_statements_in_one_line_are_two_and_one_in_several_lines_is_one() -> None:

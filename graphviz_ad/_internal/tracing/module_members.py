@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.nn import Module
 
-# who has these of its own says itself what it has
-ASKED = ("named_parameters", "named_buffers", "_named_members", "named_modules")
+from graphviz_ad._internal.tracing.tape.torch_private import NAMING, dictionaries_of
 
 
 class Members(NamedTuple):
@@ -26,11 +25,12 @@ class Members(NamedTuple):
 def members_of(module: Module) -> Members:
     """What a module has now."""
     modules = list(module.named_modules())
-    if not names_as_torch_does(module):
+    if dictionaries_of is None or not names_as_torch_does(module):
         return Members(modules, list(module.named_parameters()), list(module.named_buffers()), tied_by_names(module))
-    parameters, again = apart(modules, "_parameters")
-    buffers, _ = apart(modules, "_buffers")
-    children = sum([child is not None for _, each in modules for child in each._modules.values()])
+    held = [(prefix, *dictionaries_of(each)) for prefix, each in modules]
+    parameters, again = apart((prefix, own) for prefix, own, _, _ in held)
+    buffers, _ = apart((prefix, own) for prefix, _, own, _ in held)
+    children = sum([child is not None for *_, own in held for child in own.values()])
     is_tied = again or children != len(modules) - 1  # a module that is there twice has its parameters twice
     return Members(modules, parameters, buffers, tied_by_names(module) if is_tied else [])
 
@@ -38,16 +38,15 @@ def members_of(module: Module) -> Members:
 def names_as_torch_does(module: Module) -> bool:
     """Whether a module is asked for its parameters in the way of `torch.nn.Module`, and so are those within it."""
     kind, own = type(module), vars(module)
-    return all(getattr(kind, name) is getattr(Module, name, None) and name not in own for name in ASKED)
+    return all(getattr(kind, name, None) is getattr(Module, name, None) and name not in own for name in NAMING)
 
 
-def apart(modules: Iterable[tuple[str, Module]], kind: str) -> tuple[list[tuple[str, Tensor]], bool]:
-    """The tensors of modules that lie in one of their dictionaries; and whether any lies there twice."""
+def apart(held: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[list[tuple[str, Tensor]], bool]:
+    """The tensors that modules hold, each once; and whether any is there twice."""
     found: dict[int, tuple[str, Tensor]] = {}
     count = 0
-    for prefix, module in modules:
-        held = getattr(module, kind)
-        for name, tensor in held.items() if held else ():
+    for prefix, own in held:
+        for name, tensor in own.items() if own else ():
             if tensor is not None:
                 count += 1
                 if id(tensor) not in found:

@@ -626,7 +626,7 @@ class _Watch:
         it.
         """
         one = self._ones
-        if one is None or version_of(one):
+        if one is None or one.is_inference() or version_of(one):
             one = self._ones = torch.ones_like(upstream)
         return one
 

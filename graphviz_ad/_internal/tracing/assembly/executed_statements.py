@@ -51,11 +51,11 @@ class Line(NamedTuple):
 
 class Written(NamedTuple):
     """What was read of the program's text: identity of a call site -> the statement that stands there; and the parts
-    of the program, with the place among them of the part that each code stands in.
+    of the program, with the place among them of the part that each code stands in, by its identity.
     """
 
     statements: Mapping[int, WrittenStatement] = {}
-    part_of: Mapping[CodeType, int | None] = {}
+    part_of: Mapping[int, int | None] = {}
     program: tuple[WrittenPart, ...] = ()
 
 
@@ -95,7 +95,7 @@ def written_at(tape: Tape) -> Written:
             if not (i and site.code.co_name in FOR_EACH):
                 read[id(site)] = site.code, statements[id(site)]
     parts, program = written_parts(list(read.values()))
-    return Written(statements, {code: part for (code, _), part in zip(read.values(), parts, strict=True)}, program)
+    return Written(statements, {id(code): part for (code, _), part in zip(read.values(), parts, strict=True)}, program)
 
 
 def apart(tape: Tape) -> list[Place]:
@@ -129,7 +129,7 @@ def statements_in_order(tape: Tape, written: Written) -> Ran:
             lines = on_paths[id(path)] = lines_on(path, written.statements)
         if lines:
             found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
-    parts = [written.part_of[code] for code, _ in running.written]
+    parts = [written.part_of[id(code)] for code, _ in running.written]
     statements = [
         one if part is None else standing_in(one, statement.extent, part)
         for one, (_, statement), part in zip(running.statements, running.written, parts, strict=True)
@@ -188,7 +188,7 @@ class Running:
         """A function stands at an earlier instruction than before: in another round of a loop, or it was called
         again.
         """
-        loops = go_round(lines[i].site, self.levels[i].line.site)
+        loops = go_round(lines[i].site, self.levels[i].line.site, lines[i].statement)
         if loops.within and lines[i].statement == self.levels[i].line.statement:
             self.stand(i, lines[i])
         elif loops.around or loops.within:
@@ -203,7 +203,7 @@ class Running:
         goes_on = goes_further(before.way, now.way)
         if before.modules != now.modules and before.modules[:1] == now.modules[:1]:
             goes_on = goes_on or now.modules not in self.levels[i].seen  # the next module of the one that is called
-        self.stand(i, now, anew=not goes_on and loops_at(now.site).around)
+        self.stand(i, now, anew=not goes_on and loops_at(now.site, now.statement).around)
 
     def elsewhere(self, lines: Sequence[Line], i: int) -> None:
         """The instruction at level ``i`` has called another function, or the same again."""
@@ -212,14 +212,14 @@ class Running:
             return
         before, now = self.levels[i].line, lines[i]
         if before.site == now.site:
-            loops = loops_at(now.site)
+            loops = loops_at(now.site, now.statement)
             inside = before.modules[:1] == now.modules[:1] != () and now.modules not in self.levels[i].seen
             self.stand(i, now, anew=loops.around and not loops.within and not inside)
 
     def again(self, lines: Sequence[Line], i: int) -> None:
         """All stands where it stood, and runs once more: a loop has come round, the innermost that is known."""
         for level in range(i, -1, -1):
-            loops = loops_at(lines[level].site)
+            loops = loops_at(lines[level].site, lines[level].statement)
             if loops.within or loops.around:
                 self.stand(level, lines[level], anew=not loops.within)
                 return

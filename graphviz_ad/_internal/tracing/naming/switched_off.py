@@ -27,41 +27,42 @@ def switched_off_at(path: Sequence[PathStep]) -> Switch | tuple[()]:
     """What switched it off for an operation with these frames, outermost first; empty where that is not known."""
     for step in reversed(path):
         if isinstance(step, CallSite) and (line := line_of(step)) is not None:
-            found = in_function(step.code, line)
+            found = in_function(step.code, line, step.code.co_filename, tree_of(step.code))
             if found is not None:
                 return found
     return ()
 
 
 @lru_cache(maxsize=4096)
-def in_function(code: CodeType, line: int) -> Switch | tuple[()] | None:
-    """The same of one function alone; None where another may have done it, empty where nobody can tell."""
-    tree = tree_of(code)
+def in_function(code: CodeType, line: int, file: str, tree: ast.Module | None) -> Switch | tuple[()] | None:
+    """The same of one function alone, by the text of its file; None where another may have done it, empty where nobody
+    can tell.
+    """
     if tree is None or code.co_name == LAMBDA:
         return None
     function = function_of(tree, code, line)
     root = function if function is not None else tree
     names = other_names(tree)
-    blocks = [block for block in blocks_around(root, line) if is_as_compiled(code, block)]
+    blocks = [block for block in blocks_around(root, line) if is_as_compiled(code, block, tree)]
     for block in reversed(blocks):
         for item in reversed(block.items):
             entered = {*switches_in(item.context_expr, root, names)}
             if ON in entered and len(entered) == 1:
                 return ()
             if entered - {ON}:
-                return said(entered, code, item.context_expr.lineno)
+                return said(entered, file, item.context_expr.lineno)
     called = call_before(root, line, names)
     if called is not None:
-        return said({"set_grad_enabled"}, code, called)
+        return said({"set_grad_enabled"}, file, called)
     for decorator in function.decorator_list if function is not None else ():
         if entered := {*switches_in(decorator, root, names)} - {ON}:
-            return said(entered, code, decorator.lineno)
+            return said(entered, file, decorator.lineno)
     return None
 
 
-def said(entered: Iterable[str], code: CodeType, line: int) -> Switch:
+def said(entered: Iterable[str], file: str, line: int) -> Switch:
     """A switch and its place."""
-    return next(name for name in SWITCHES if name in entered), f"{PurePath(code.co_filename).name}:{line}"
+    return next(name for name in SWITCHES if name in entered), f"{PurePath(file).name}:{line}"
 
 
 def function_of(tree: ast.Module, code: CodeType, line: int) -> Function | None:

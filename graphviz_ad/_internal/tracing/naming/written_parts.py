@@ -51,10 +51,8 @@ def written_parts(
     widest = [one for one in dict.fromkeys(found.values()) if not any(is_inside(one, each) for each in found.values())]
     files = list(dict.fromkeys(one.file for one in widest))
     ordered = sorted(widest, key=lambda one: (files.index(one.file), one.lines))
-    home = {
-        code: next(i for i, each in enumerate(ordered) if each.holds(one)) for code, one in found.items()
-    }  # fmt: skip
-    return [home.get(code) for code, _ in ran], tuple(map(as_written, ordered))
+    home = {key: next(i for i, each in enumerate(ordered) if each.holds(one)) for key, one in found.items()}
+    return [home.get(id(code)) for code, _ in ran], tuple(map(as_written, ordered))
 
 
 def is_inside(one: Stretch, other: Stretch) -> bool:
@@ -62,16 +60,19 @@ def is_inside(one: Stretch, other: Stretch) -> bool:
     return other.lines != one.lines and other.holds(one)
 
 
-def stretches(ran: Sequence[tuple[CodeType, WrittenStatement]]) -> dict[CodeType, Stretch]:
-    """The lines that the code of some statements has in its file, where its source is known."""
-    extents: dict[CodeType, list[Extent]] = {}
-    changed: set[CodeType] = set()
-    for code, statement in dict.fromkeys(ran):
-        extents.setdefault(code, []).append(statement.extent)
+def stretches(ran: Sequence[tuple[CodeType, WrittenStatement]]) -> dict[int, Stretch]:
+    """The lines that the code of some statements has in its file, where its source is known; by identity of the code,
+    since that of the same text in another file is equal to it.
+    """
+    codes = {id(code): code for code, _ in ran}
+    extents: dict[int, list[Extent]] = {}
+    changed: set[int] = set()
+    for key, statement in dict.fromkeys((id(code), statement) for code, statement in ran):
+        extents.setdefault(key, []).append(statement.extent)
         if not statement.read:
-            changed.add(code)
-    found = {code: stretch_of(code, lines) for code, lines in extents.items() if code not in changed}
-    return {code: stretch for code, stretch in found.items() if stretch is not None}
+            changed.add(key)
+    found = {key: stretch_of(codes[key], lines) for key, lines in extents.items() if key not in changed}
+    return {key: stretch for key, stretch in found.items() if stretch is not None}
 
 
 def stretch_of(code: CodeType, ran: Sequence[Extent]) -> Stretch | None:

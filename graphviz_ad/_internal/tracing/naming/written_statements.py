@@ -65,13 +65,17 @@ class Loops:
     within: bool
 
 
-@lru_cache(maxsize=4096)
 def statement_at(site: CallSite) -> WrittenStatement:
-    """The statement that a site stands in."""
-    line, found = line_of(site), None
-    if line is not None:
-        found = innermost(site, line)
-    if found is None or not is_as_compiled(site.code, found):
+    """The statement that a site stands in, by the text that is there now."""
+    return statement_in(site, tree_of(site.code))
+
+
+@lru_cache(maxsize=4096)
+def statement_in(site: CallSite, tree: ast.Module | None) -> WrittenStatement:
+    """The same by a text that was read."""
+    line = line_of(site)
+    found = innermost(site, line, tree) if line is not None and tree is not None else None
+    if found is None or not is_as_compiled(site.code, found, tree):
         first = line or site.code.co_firstlineno
         return WrittenStatement((first, first))
     extent = extent_of(found)
@@ -83,11 +87,10 @@ def statement_at(site: CallSite) -> WrittenStatement:
 
 
 @lru_cache(maxsize=4096)
-def loops_at(site: CallSite) -> Loops:
-    """The loops that a site is in."""
+def loops_at(site: CallSite, statement: WrittenStatement) -> Loops:
+    """The loops that a site in a statement is in."""
     if site.code.co_name in FOR_EACH:
         return Loops(False, True)
-    statement = statement_at(site)
     around = within = False
     for start, end in loops_of(site.code):
         if start <= site.offset <= end:
@@ -96,10 +99,9 @@ def loops_at(site: CallSite) -> Loops:
     return Loops(around, within)
 
 
-def go_round(one: CallSite, other: CallSite) -> Loops:
-    """The loops of a function that hold both sites, of the same function."""
+def go_round(one: CallSite, other: CallSite, statement: WrittenStatement) -> Loops:
+    """The loops of a function that hold both sites, of the same function; ``statement`` is that of the one."""
     around = within = False
-    statement = statement_at(one)
     for start, end in loops_of(one.code):
         if start <= min(one.offset, other.offset) and max(one.offset, other.offset) <= end:
             inside = statement.holds_all(one.code, start, end)
@@ -119,16 +121,29 @@ def parsed_file(lines: tuple[str, ...]) -> ast.Module | None:
         return None
 
 
+_read: dict[str, tuple[list[str], ast.Module | None]] = {}  # by file: its lines, as Python holds them, and their tree
+MOST_FILES = 256
+
+
 def tree_of(code: CodeType) -> ast.Module | None:
-    """The tree of the file of a code object."""
-    lines = linecache.getlines(code.co_filename)
-    return parsed_file(tuple(lines)) if lines else None
+    """The tree of the file of a code object: the same one as long as the text is the same."""
+    file = code.co_filename
+    lines = linecache.getlines(file)
+    known = _read.get(file)
+    if known is not None and known[0] is lines:
+        return known[1]
+    if len(_read) >= MOST_FILES:
+        _read.clear()
+    tree = parsed_file(tuple(lines)) if lines else None
+    _read[file] = lines, tree
+    return tree
 
 
-def is_as_compiled(code: CodeType, node: ast.stmt | ast.Lambda) -> bool:
-    """Whether a statement still is what was compiled: the names, numbers and signs of its instructions stand in it."""
+def is_as_compiled(code: CodeType, node: ast.stmt | ast.Lambda, tree: ast.Module | None) -> bool:
+    """Whether a statement of a tree still is what was compiled: the names, numbers and signs of its instructions stand
+    in it.
+    """
     first, last = extent_of(node)
-    tree = tree_of(code)
     beside = [other for other in (statements_of(tree) if tree else ()) if meets(extent_of(other), (first, last))]
     names, numbers, signs = written_in([node, *beside])
     for step in dis.get_instructions(code):
@@ -174,11 +189,8 @@ def line_of(site: CallSite) -> int | None:
     return place.lineno if place is not None else None
 
 
-def innermost(site: CallSite, line: int) -> ast.stmt | ast.Lambda | None:
+def innermost(site: CallSite, line: int, tree: ast.Module) -> ast.stmt | ast.Lambda | None:
     """The innermost statement at a site; of a lambda, the lambda itself."""
-    tree = tree_of(site.code)
-    if tree is None:
-        return None
     if site.code.co_name == LAMBDA:
         found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and holds_site(node.body, site)]
         return found[-1] if found else None

@@ -96,12 +96,22 @@ def _index(code: CodeType, offset: int) -> int:
     return bisect.bisect_right(_instructions(code)[1], offset) - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CallSite:
-    """One instruction of a code object that called torch."""
+    """One instruction of a code object that called torch. The same instruction of the same text in another file is
+    another site, which Python's comparison of code objects does not tell.
+    """
 
     code: CodeType
     offset: int
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is an instruction of the same code object."""
+        return isinstance(other, CallSite) and self.code is other.code and self.offset == other.offset
+
+    def __hash__(self) -> int:
+        """What is the same for the same instruction."""
+        return hash((id(self.code), self.offset))
 
     @cached_property
     def instruction(self) -> dis.Instruction | None:

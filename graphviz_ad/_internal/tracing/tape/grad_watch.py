@@ -171,10 +171,12 @@ class _Places:
             value.number >= clock and value.shape == watched.shape and self.itself(value, operation) is watched
         )
 
-    def own_gradient(self, watched: _Watched) -> Callable[[Value, Operation], bool]:
-        """Whether a value is all of this tensor's ``.grad``."""
+    def own_gradient(self, watched: _Watched, since: int) -> Callable[[Value, Operation], bool]:
+        """Whether a value is all of this tensor's ``.grad``, read when so many operations had run or later."""
         return lambda value, operation: (
-            value.shape == watched.shape and any(one is watched for one in self.with_gradient(value, operation))
+            operation.number >= since
+            and value.shape == watched.shape
+            and any(one is watched for one in self.with_gradient(value, operation))
         )
 
     def _is_there(self, watched: _Watched, number: int) -> bool:
@@ -248,7 +250,7 @@ class GradWatch:
         grad, watched.since = tensor.grad, len(self._tape.operations)
         watched.grad = None if grad is None else weakref.ref(grad)
         watched.death = _Death(grad, self._tape.operations, watched.tensor)
-        watched.version = 0 if grad is None else version_of(grad)
+        watched.version = 0 if grad is None or grad.is_inference() else version_of(grad)  # of those torch keeps none
         watched.holds = self._tape.keeper.gradient(grad)
         watched.memory = memory_of_tensor(tensor)
         watched.lies = None if grad is None else memory_of_tensor(grad)
@@ -376,9 +378,10 @@ class GradWatch:
             sets = [self._tape.operations[place] for place, n, event in watched.events if n and event.by == SET_DATA]
             clock = 0  # how many values there were when it was written to before
             for operation in sorted([*wrote, *sets], key=lambda one: one.number):
-                update = StepByHand(self._tape, places.own(watched, clock), places.own_gradient(watched)).update(
-                    operation
-                )
+                passes = [place for place, _, event in watched.events if event.what == PASS]
+                brought = max([place for place in passes if place <= operation.number], default=0)
+                own, gradient = places.own(watched, clock), places.own_gradient(watched, brought)
+                update = StepByHand(self._tape, own, gradient).update(operation)
                 clock = operation.clock
                 if update is not None:
                     found[id(watched), operation.number] = update

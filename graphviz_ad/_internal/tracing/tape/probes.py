@@ -397,3 +397,23 @@ def tells_zeros(is_zero: Callable[[Tensor], bool]) -> bool:
     """Whether a tensor is zeros without memory."""
     zeros = torch._efficientzerotensor(2)  # pyright: ignore[reportPrivateImportUsage]
     return [is_zero(torch.ones(2, device="cpu")), is_zero(zeros)] == [False, True]
+
+
+def tells_what_modules_hold(dictionaries: Callable[[torch.nn.Module], Sequence[Any]]) -> bool:
+    """Parameters, buffers and modules that are a module's own, with what is None, as the program put it there."""
+    outer, inner, weight, held = torch.nn.Module(), torch.nn.Module(), torch.nn.Parameter(_two()), _two().detach()
+    outer.weight, outer.inner = weight, inner
+    outer.register_module("nothing", None)
+    inner.bias, inner.again = weight, outer.weight
+    outer.register_parameter("bias", None)
+    outer.register_buffer("held", held)
+    outer.register_buffer("kept", held, persistent=False)
+    parameters, buffers, modules = (list(each.items()) for each in dictionaries(outer))
+    within = [list(each) for each in dictionaries(inner)]
+    names = [[name for name, _ in each] for each in (parameters, buffers, modules)]
+    those = [parameters[0][1] is weight, parameters[1][1], buffers[1][1] is held, modules[0][1] is inner]
+    return (names, within, those) == (
+        [["weight", "bias"], ["held", "kept"], ["inner", "nothing"]],
+        [["bias", "again"], [], []],
+        [True, None, True, True],
+    )

@@ -15,6 +15,9 @@ from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
 DEEPEST = 8  # operations that make one number of another, one after the other
+MOST_OPERANDS = 2
+KNOWN = frozenset({*HANDS_ON, *OPPOSITE, *SCALES, *SUMS})
+ROUNDS = "rounding_mode"  # the setting of a quotient
 ADDS = "alpha"  # the setting of a sum: what the second operand is multiplied by
 IsThat = Callable[[Value, Operation], bool]  # whether a value, as an operation reads it, is that
 
@@ -65,7 +68,9 @@ class StepByHand:
         return self._made(self.tape.operations[value.maker], depth + 1)
 
     def _made(self, operation: Operation, depth: int) -> Multiple | None:
-        """What an operation makes."""
+        """What an operation makes; of others than these nothing is read, as they may have many operands."""
+        if not (operation.op in KNOWN and len(operation.uses) <= MOST_OPERANDS):
+            return None
         read = [self._value(use[1], operation, depth) for use in operation.uses]
         if operation.op in HANDS_ON and read:
             return read[-1]
@@ -86,7 +91,7 @@ class StepByHand:
         numbers = [*plain_numbers(operation), *map(self._number, others)]
         power = SCALES[operation.op]
         multiple, factor = (read[known[0]], numbers[0]) if len(known) == len(numbers) == 1 else (None, None)
-        if multiple is None or factor is None or (power < 0 and (known[0] or not factor)):
+        if multiple is None or factor is None or (power < 0 and (known[0] or not factor)) or is_rounded(operation):
             return None
         return multiple.times(factor**power)
 
@@ -98,6 +103,11 @@ class StepByHand:
             return None
         found = snap.item()
         return None if isinstance(found, complex) else float(found)
+
+
+def is_rounded(operation: Operation) -> bool:
+    """Whether a quotient is made whole."""
+    return dict(operation.constants).get(ROUNDS) is not None
 
 
 def plain_numbers(operation: Operation) -> Iterator[float]:

@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from itertools import count
@@ -402,6 +402,17 @@ def gets_what_is_given(module: torch.nn.Module) -> bool:
     """
     homes = (module, "_forward_pre_hooks"), (torch.nn.modules.module, "_global_forward_pre_hooks")
     return not any(getattr(home, name, True) for home, name in homes)
+
+
+def _dictionaries_of(module: torch.nn.Module) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]:
+    return module._parameters, module._buffers, module._modules
+
+
+# The parameters, the buffers and the modules that are a module's own, by their names; None where torch has them
+# elsewhere.
+dictionaries_of = believed(_dictionaries_of, probes.tells_what_modules_hold)
+# by which torch finds all that a module has: who has these of its own says itself what that is
+NAMING = ("named_parameters", "named_buffers", "_named_members", "named_modules")
 
 
 def hooks_beside(handle: Any) -> list[Any]:
