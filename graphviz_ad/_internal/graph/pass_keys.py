@@ -44,22 +44,25 @@ def _places(graph: Graph) -> dict[str, tuple[Hashable, ...]]:
         kind = kinds[node.key]
         among = (kind, often[kind], counts[kind])  # in a pass with more of a kind, nobody knows which are the same
         often[kind] += 1
-        found[node.key] = (among,) if node.call is not None else (*_readers(graph, node), among)
+        own = () if node.kind == "data" and node.call is None else (among,)
+        found[node.key] = own if node.call is not None else (*_readers(graph, node, kinds), *own)
     return found
 
 
-def _readers(graph: Graph, node: Node) -> Iterator[Hashable]:
+def _readers(graph: Graph, node: Node, kinds: Mapping[str, Hashable]) -> Iterator[Hashable]:
     """Who reads what no call made, and as which operand."""
     for edge in graph.out_edges(node.key):
-        head = graph.nodes[edge.head]
-        if head.call is not None:
-            yield "read", node.op, node.name, head.module[:1], head.call, head.op, head.source, edge.slot
+        if graph.nodes[edge.head].call is not None:
+            yield "read", node.op, node.name, kinds[edge.head], edge.slot
 
 
 def _kind(node: Node) -> Hashable:
     """What nodes have in common that only their order tells apart; each of several ranks counts its own calls."""
     if node.call is not None:
-        return "call", node.module[:1], node.call, node.op, node.source
+        shown = (
+            tuple(port.tensor for port in node.ports) if node.is_step else ()
+        )  # of a step each pass has another part
+        return "call", node.module[:1], node.call, node.op, node.source, shown
     tensor = node.ports[0].tensor
     if node.kind == "leaf" and tensor is not None:
         return "leaf", tensor
