@@ -153,22 +153,26 @@ def test_a_picture_of_several_passes_has_the_gradients_of_each(program: str, ste
                 assert node.grad == told_apart(done)[what].grad
 
 
+def goes_back_again(optimizer: torch.optim.Optimizer, a: Tensor, b: Tensor, c: Tensor) -> None:
+    kept = torch.ones(3)
+    for i in range(ROUNDS):
+        optimizer.zero_grad()
+        if i < 2:
+            loss = (a * c * (1.0 + i)).sum()
+        else:
+            for _ in range(i):
+                kept = torch.tanh(kept * b)
+            loss = (kept * a).sum()
+        loss.backward()
+        optimizer.step()
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_what_a_failed_pass_says_of_earlier_ones_is_of_those(step: str) -> None:
     """Which pass freed the graph and what led there; and what ``.grad`` holds of leaves that it did not come to."""
     a, b, c = weights()
-    optimizer, kept = STEPS[step]([a, b, c]), torch.ones(3)
     with pytest.raises(RuntimeError), gad.record() as rec:
-        for i in range(ROUNDS):
-            optimizer.zero_grad()
-            if i < 2:
-                loss = (a * c * (1.0 + i)).sum()
-            else:
-                for _ in range(i):
-                    kept = torch.tanh(kept * b)
-                loss = (kept * a).sum()
-            loss.backward()
-            optimizer.step()
+        goes_back_again(STEPS[step]([a, b, c]), a, b, c)
     graph = rec.graph
     (stopped,) = [node for node in graph.node_list if node.raised]
     assert freed_by(graph, stopped) == 3
