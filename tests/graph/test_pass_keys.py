@@ -171,7 +171,7 @@ def goes_back_again(optimizer: torch.optim.Optimizer, a: Tensor, b: Tensor, c: T
 def test_what_a_failed_pass_says_of_earlier_ones_is_of_those(step: str) -> None:
     """Which pass freed the graph and what led there; and what ``.grad`` holds of leaves that it did not come to."""
     a, b, c = weights()
-    with pytest.raises(RuntimeError), gad.record() as rec:
+    with pytest.raises(RuntimeError), gad.record(nn.ParameterDict({"a": a, "b": b, "c": c})) as rec:
         goes_back_again(STEPS[step]([a, b, c]), a, b, c)
     graph = rec.graph
     (stopped,) = [node for node in graph.node_list if node.raised]
