@@ -94,17 +94,14 @@ def told_apart(graph: Graph) -> dict[tuple[object, ...], Node]:
     return {what: node for what, node in found if often[what] == 1}
 
 
-def all_programs(test: Callable[..., None]) -> Callable[..., None]:
-    return pytest.mark.parametrize("step", STEPS)(pytest.mark.parametrize("program", PROGRAMS)(test))
-
-
 def last_that_came(graph: Graph, node: Node) -> tuple[int, Node] | None:
     found = [(n, told_apart(done).get(held(node))) for n, done in enumerate(graph.passes, 1)]  # type: ignore[arg-type]
     came = [(n, there) for n, there in found if there is not None and there.grad is not None]
     return came[-1] if came else None
 
 
-@all_programs
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_an_operation_is_the_same_in_all_passes(program: str, step: str) -> None:
     graph = recorded(program, step)
     for number, done in enumerate(graph.passes):
@@ -121,7 +118,8 @@ def test_an_operation_is_the_same_in_all_passes(program: str, step: str) -> None
             assert None in values or values[0] == values[1]
 
 
-@all_programs
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_reason_is_of_the_pass_that_came_to_the_result(program: str, step: str) -> None:
     graph = recorded(program, step)
     for node in told_apart(graph).values():
@@ -138,13 +136,13 @@ def of_leaves(nodes: Iterable[Node]) -> list[tuple[object, ...]]:
     return sorted([(tensor, numbers(value), numbers(grad)) for tensor, value, grad in found])
 
 
-@all_programs
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_picture_of_several_passes_has_the_gradients_of_each(program: str, step: str) -> None:
     """What a pass came to that is drawn has its gradient, and no other; leaves among it."""
     graph = recorded(program, step)
     shown = with_other_passes(graph)
-    (drawn,) = [note for note in shown.notes if note.kind == PASSES_DRAWN] or [None]
-    for number in drawn["numbers"] if drawn is not None else ():
+    for number in (one for note in shown.notes if note.kind == PASSES_DRAWN for one in note["numbers"]):
         done = graph.passes[number - 1]
         own = [node for node in shown.node_list if node.in_passes == (number,)]
         assert of_leaves(own) == of_leaves(done.node_list)
