@@ -191,3 +191,83 @@ def test_what_a_parameter_is_set_to_is_not_followed_through_many_operands() -> N
 
     few, many = (counted(lambda n=n: program(n)).in_module("tracing.tape.steps_by_hand") for n in (2, 8))  # type: ignore[misc]
     assert 0 < many <= few
+
+
+def apart() -> tuple[Tensor, Tensor]:
+    flat = torch.arange(1.0, 5.0)
+    return torch.nn.Parameter(flat[:2]), torch.nn.Parameter(flat[2:])
+
+
+def shared(make: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    p = torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+    return p, make(p)
+
+
+def set_to(p: Tensor) -> Tensor:
+    q = torch.nn.Parameter(torch.zeros(2))
+    with torch.no_grad():
+        q.set_(p)
+    return q
+
+
+def with_data_of(p: Tensor) -> Tensor:
+    q = torch.nn.Parameter(torch.zeros(2))
+    q.data = p.data
+    return q
+
+
+SHARING: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
+    "detach": lambda: shared(lambda p: torch.nn.Parameter(p.detach())),
+    "data": lambda: shared(lambda p: torch.nn.Parameter(p.data)),
+    "set_": lambda: shared(set_to),
+    "data that was set": lambda: shared(with_data_of),
+    "a view": lambda: shared(lambda p: torch.nn.Parameter(p.detach().view(2, 1)[:, 0])),
+    "a part": lambda: shared(lambda p: torch.nn.Parameter(p.detach()[1:])),
+    "parts of one memory": apart,
+    "tied by attribute": lambda: shared(lambda p: p),
+}
+
+
+def through_data(parameters: list[Tensor]) -> None:
+    for p in parameters:
+        assert p.grad is not None
+        p.data.sub_(0.1 * p.grad)
+
+
+STEPS: dict[str, Callable[[list[Tensor]], Callable[[], object]]] = {
+    "momentum": lambda own: torch.optim.SGD(own, 0.1, momentum=0.9).step,
+    "foreach": lambda own: torch.optim.SGD(own, 0.1, foreach=True).step,
+    "through data": lambda own: lambda: through_data(own),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("sharing", SHARING)
+def test_parameters_that_share_memory_have_each_their_own_gradient(sharing: str, step: str) -> None:
+    """What each reads is its own, with torch's numbers, whichever of them was written to; one tensor is one of them."""
+    p, q = SHARING[sharing]()
+    own = [p] if p is q else [p, q]
+    update, truth = STEPS[step](own), []
+    with gad.record() as rec:
+        for _ in range(3):
+            for one in own:
+                one.grad = None
+            a = p * p
+            b = q * 5
+            (a.sum() + b.sum()).backward()
+            truth.append({"a": (p.detach().clone(), p.grad), "b": (q.detach().clone(), q.grad)})
+            update()
+    for number, done in enumerate(rec.graph.passes):
+        read: dict[str, tuple[Node, int]] = {}
+        for name, (value, grad) in truth[number].items():
+            edge = done.in_edges([node for node in done.node_list if node.name == name][number].key)[0]
+            read[name] = done.nodes[edge.tail], edge.port
+            port = done.nodes[edge.tail].ports[edge.port]
+            assert grad is not None
+            assert port.value is not None
+            assert port.grad is not None
+            np.testing.assert_array_equal(numbers(port.value), value.numpy())
+            np.testing.assert_array_equal(numbers(port.grad), grad.numpy())
+            assert (port.name or done.nodes[edge.tail].name) == ("q" if name == "b" and p is not q else "p")
+        assert (read["a"] == read["b"]) == (p is q)
+        assert not {"hook changed", "unlinked"} & {note.kind for note in done.notes}

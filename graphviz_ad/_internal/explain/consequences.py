@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.pass_keys import same_nodes
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.names import NUMBER_OF_TENSOR
 from graphviz_ad._internal.scene.annotations import is_write
@@ -20,7 +21,19 @@ def leads_to_a_loss(graph: Graph, key: str) -> bool:
 
 def leads_to_any_loss(graph: Graph, key: str) -> bool:
     """The same, of all passes."""
-    return _leads_to(graph, key, {node.key for done in graph.passes for node in done.node_list if is_root(node)})
+    return _leads_to(graph, key, {key for done in graph.passes for key in roots_of_pass(graph, done)})
+
+
+def roots_of_pass(graph: Graph, done: Graph) -> Iterator[str]:
+    """The keys of what another pass began at; calls may be joined otherwise there."""
+    roots = [node for node in done.node_list if is_root(node)]
+    same = same_nodes(done, graph) if done is not graph and roots else {root.key: root for root in roots}
+    for root in roots:
+        if root.key in same:
+            yield same[root.key].key
+        elif root.call is not None:
+            parts = graph.of_calls.get(root.call, ())
+            yield from (node.key for node in parts if node.module[:1] == root.module[:1])
 
 
 def _leads_to(graph: Graph, key: str, roots: Container[str]) -> bool:

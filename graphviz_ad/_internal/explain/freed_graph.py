@@ -7,37 +7,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.pass_keys import same_nodes
 from graphviz_ad._internal.scene.words.names import graph_names
 
 
-def had_gradient(graph: Graph, node: Node) -> bool:
-    """Whether the same node had a gradient in the graph of another pass; calls are joined in each as its gradients
-    allow.
-    """
-    same = graph.nodes.get(node.key)
-    return (
-        same is not None
-        and (same.op, same.name, same.source, len(same.ports)) == (node.op, node.name, node.source, len(node.ports))
-        and any(port.grad is not None for port in same.ports)
-    )
+def reached_in(graph: Graph, done: Graph) -> dict[str, Node]:
+    """Key of a node -> the same in the graph of another pass, of those that had a gradient there."""
+    return {
+        key: same
+        for key, same in same_nodes(graph, done).items()
+        if len(same.ports) == len(graph.nodes[key].ports) and any(port.grad is not None for port in same.ports)
+    }
 
 
 def freed_by(graph: Graph, stopped: Node) -> int | None:
     """The number of the last pass before that came by the operation, and freed what it keeps."""
-    before = [number for number, done in enumerate(graph.passes[:-1], 1) if had_gradient(done, stopped)]
-    return before[-1] if before else None
+    before = range(len(graph.passes) - 1, 0, -1)
+    return next((number for number in before if stopped.key in reached_in(graph, graph.passes[number - 1])), None)
 
 
 def carriers(graph: Graph, number: int) -> list[Edge]:
     """The edges on which this pass came from what was computed since into what that pass had freed."""
-    done = graph.passes[number - 1]
+    reached = reached_in(graph, graph.passes[number - 1])
     return [
         edge
         for edge in graph.edges
         if edge.grad is not None
         and graph.nodes[edge.tail].kind == "op"
-        and had_gradient(done, graph.nodes[edge.tail])
-        and not had_gradient(done, graph.nodes[edge.head])
+        and edge.tail in reached
+        and edge.head not in reached
     ]
 
 

@@ -23,7 +23,7 @@ from graphviz_ad._internal.explain.asked import (
     values_of,
 )
 from graphviz_ad._internal.explain.forward_mode import place_of_result
-from graphviz_ad._internal.explain.freed_graph import had_gradient
+from graphviz_ad._internal.explain.freed_graph import reached_in
 from graphviz_ad._internal.explain.grad_words import told
 from graphviz_ad._internal.explain.not_finite import value_not_finite
 from graphviz_ad._internal.explain.parts_of_gradients import has_one
@@ -95,8 +95,10 @@ def _reached(graph: Graph, answer: Asked, history: GradHistory | None) -> tuple[
             values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
             if values:
                 return number, Asked(done, graph_names(done), *values[-1])
-        elif had_gradient(done, answer.node) and done.nodes[answer.node.key].ports[answer.port].grad is not None:
-            return number, Asked(done, graph_names(done), done.nodes[answer.node.key], answer.port)
+            continue
+        same = reached_in(graph, done).get(answer.node.key)
+        if same is not None and same.ports[answer.port].grad is not None:
+            return number, Asked(done, graph_names(done), same, answer.port)
     return None
 
 

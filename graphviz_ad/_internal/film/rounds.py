@@ -145,18 +145,28 @@ def rounds_of(graph: Graph, passes: Passes) -> tuple[Round, ...]:
             " leave it out, or animate one of graph.passes"
         )
     chosen = chosen_passes(passes, len(graph.passes))
-    ends = [last_root(graph.passes[i - 1]) if i else -1 for i in chosen]
+    ends = [last_root(graph.passes[i - 1]) if i else None for i in chosen]
     leaves = frozenset(tensor for i in chosen for tensor in leaves_of(graph.passes[i]))
-    pieces = [Piece(graph.passes[i], i, max(ends[: n + 1]), leaves) for n, i in enumerate(chosen)]
+    pieces = [
+        Piece(graph.passes[i], i, place_of_last(graph.passes[i], ends[: n + 1]), leaves) for n, i in enumerate(chosen)
+    ]
     boxes = Boxes()
     for piece in pieces:
         boxes.add(piece)
     return tuple(Gathered(graph, pieces, boxes).rounds())
 
 
-def last_root(done: Graph) -> int:
-    """Where the last result stands that a pass began at; before everything where there is none."""
-    return max((n for n, node in enumerate(done.node_list) if is_root(node)), default=-1)
+def last_root(done: Graph) -> Node | None:
+    """The last result that a pass began at."""
+    return next((node for node in reversed(done.node_list) if is_root(node)), None)
+
+
+def place_of_last(done: Graph, roots: Sequence[Node | None]) -> int:
+    """Where the last of what other passes began at stands in the graph of this one, which has other keys and places;
+    before everything where nothing that ran is among them.
+    """
+    place = {(node.module[:1], node.call): n for n, node in enumerate(done.node_list) if node.call is not None}
+    return max((place.get((root.module[:1], root.call), -1) for root in roots if root is not None), default=-1)
 
 
 def leaves_of(done: Graph) -> set[int]:

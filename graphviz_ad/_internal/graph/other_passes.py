@@ -6,11 +6,12 @@ once, as it was the last time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.notices import PASSES_DRAWN, SEVERAL_PASSES, notice
+from graphviz_ad._internal.graph.pass_keys import same_nodes
 
 MOST_PASSES = 12  # of which the graphs are made for a picture
 
@@ -22,9 +23,11 @@ def with_other_passes(graph: Graph) -> Graph:
     others = dict(passes_from_elsewhere(graph)) if 1 < len(graph.passes) <= MOST_PASSES else {}
     if not others:
         return graph
+    for other in others.values():
+        graph = with_values_apart(graph, other)
     nodes, edges = dict(graph.nodes), {edge.key: edge for edge in graph.edges}
     for number, other in reversed(others.items()):  # a leaf of several passes shows the last, and what .grad held then
-        there = same_nodes(graph, other)
+        there = same_nodes(graph, other) | values_apart(graph, other)
         for key in [key for key, node in there.items() if has_gradient(node) and not has_gradient(nodes[key])]:
             nodes[key] = replace(as_in_pass(there[key], number), key=key)
             edges |= edges_as_in_pass(graph, other, key, there)
@@ -53,28 +56,50 @@ def passes_from_elsewhere(graph: Graph) -> Iterator[tuple[int, Graph]]:
     yield from sorted(found.values(), key=lambda pair: pair[0])
 
 
-def same_nodes(graph: Graph, other: Graph) -> dict[str, Node]:
-    """Key of a node -> the same in the graph of another pass, which has other keys: calls by their numbers, and what
-    these read.
+def with_values_apart(graph: Graph, other: Graph) -> Graph:
+    """The graph with a leaf of its own for each parameter that another pass came to as what a step had made of it,
+    where it is a result of that step among others.
     """
-    here, there = nodes_of_calls(graph), nodes_of_calls(other)
-    found = {node.key: there[call] for call, node in here.items() if call in there and there[call].op == node.op}
-    for head in list(found):
-        slots = {(edge.slot, edge.port): edge.tail for edge in other.in_edges(found[head].key)}
-        for edge in graph.in_edges(head):
-            tail, same = graph.nodes[edge.tail], other.nodes.get(slots.get((edge.slot, edge.port), ""))
-            if same is not None and tail.kind == "leaf" and (same.kind, same.name) == (tail.kind, tail.name):
-                found[tail.key] = same
-    return found
-
-
-def nodes_of_calls(graph: Graph) -> dict[int, Node]:
-    """Number of a call -> its node, of those that are one."""
-    found: dict[int, list[Node]] = {}
+    made: dict[tuple[str, int], str] = {}
+    nodes: list[Node] = []
+    wanted = dict(leaves_of_steps(other))
     for node in graph.node_list:
-        if node.call is not None and node.kind == "op" and not node.is_step:
-            found.setdefault(node.call, []).append(node)
-    return {call: nodes[0] for call, nodes in found.items() if len(nodes) == 1}
+        nodes.append(node)
+        for i, port in enumerate(node.ports if node.is_step and len(node.ports) > 1 else ()):
+            leaf, key = wanted.get((node.module[:1], node.call, port.tensor)), f"{node.key}p{i}"
+            if leaf is not None and key not in graph.nodes:
+                made[node.key, i] = key
+                nodes.append(replace(as_unreached(leaf), key=key))
+    if not made:
+        return graph
+    read = [
+        replace(edge, tail=made[edge.tail, edge.port], port=0) if (edge.tail, edge.port) in made else edge
+        for edge in graph.edges
+    ]
+    given = [Edge(step, key, 0, i, cut="data") for (step, i), key in made.items()]
+    return replace(graph, node_list=tuple(nodes), edges=(*read, *given))
+
+
+def leaves_of_steps(graph: Graph) -> Iterator[tuple[Hashable, Node]]:
+    """Rank or module, call and tensor -> the leaf that a pass came to as what a step had made of it."""
+    for node in graph.node_list:
+        tensor = node.ports[0].tensor
+        if node.kind == "leaf" and node.call is not None and tensor is not None and has_gradient(node):
+            yield (node.module[:1], node.call, tensor), node
+
+
+def as_unreached(leaf: Node) -> Node:
+    """A value of a parameter, without what a pass brought there."""
+    port = replace(leaf.ports[0], grad=None, grad_total=None, upstream=None, arrived=None)
+    return replace(leaf, op=None, call_op=None, arguments=(), ports=(port,), cut="unreached", backward_order=None)
+
+
+def values_apart(graph: Graph, other: Graph) -> dict[str, Node]:
+    """Key of such a leaf -> the same in the pass that came to it."""
+    wanted = dict(leaves_of_steps(other))
+    own = [node for node in graph.node_list if node.kind == "leaf" and node.op is None and node.call is not None]
+    found = {node.key: wanted.get((node.module[:1], node.call, node.ports[0].tensor)) for node in own}
+    return {key: leaf for key, leaf in found.items() if leaf is not None}
 
 
 def edges_as_in_pass(graph: Graph, other: Graph, key: str, there: Mapping[str, Node]) -> dict[str, Edge]:

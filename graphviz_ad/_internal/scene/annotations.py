@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from graphviz_ad._internal.graph.grad_history import history_of
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph, Node
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import FAILED
@@ -115,10 +116,15 @@ def uncut(arrow: Arrow, graph: Graph, stopped: Collection[Node]) -> Arrow:
 
 def held_before(graph: Graph, node: Node) -> Snapshot | None:
     """What the ``.grad`` of a leaf held after the passes that did not fail."""
-    for earlier in reversed(graph.passes):
-        held = earlier.nodes[node.key].ports[0].grad_total if node.key in earlier.nodes else None
-        if held is not None:
-            return held
+    tensor = node.ports[0].tensor
+    history = history_of(graph, tensor)
+    if history is not None:
+        return history.holds
+    for earlier in reversed(graph.passes if tensor is not None else ()):
+        own = [one for one in earlier.node_list if not graph.ranks or one.module[:1] == node.module[:1]]
+        held = [port.grad_total for one in own for port in one.ports if port.tensor == tensor]
+        if any(total is not None for total in held):
+            return [total for total in held if total is not None][-1]
     return None
 
 

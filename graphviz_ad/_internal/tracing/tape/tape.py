@@ -109,8 +109,17 @@ class Tape:
             if writer is not None and writer > value.number:
                 last = self.values[writer]
                 self.keeper.was_written(tensor)  # whose version does not tell, where that was through .data
-                return self._new_value(tensor, last.maker, last.port, self._held(tensor))
+                held = self._held(tensor)
+                if _is_of_another_leaf(last, tensor) and self._is_still(value, held):
+                    return value  # which lies elsewhere in that memory
+                return self._new_value(tensor, last.maker, last.port, held)
         return value
+
+    def _is_still(self, value: Value, held: Held) -> bool:
+        """Whether a value is known to be what its tensor holds now."""
+        self.keeper.pending.settle()
+        unknown = held is None or (isinstance(held, Snapshot) and held.data is None and held.stats is None)
+        return not unknown and value.held == held
 
     def _replaced(self, tensor: Tensor, memory: int | None) -> Value:
         """What a tensor holds since its ``.data`` was set; what an operation made there, if it is still the same."""
@@ -583,6 +592,12 @@ class Tape:
             calls[number] = calls[calls[number]]
             number = calls[number]
         return number
+
+
+def _is_of_another_leaf(value: Value, tensor: Tensor) -> bool:
+    """Whether a value is that of another tensor that passes bring gradients to."""
+    other = value.reference()
+    return other is not None and other is not tensor and other.requires_grad and _is_leaf(other)
 
 
 def _is_leaf(tensor: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units, is_only_data
@@ -22,8 +22,10 @@ def with_sources(units: Units) -> Units:
     if not unknown:
         return units
     read, inside = readers_of(units)
+    owners = dict(owners_of_written(units, followed(units, unknown)))
     sources = [
-        (value, unit_of_value(units, value, value.number in read, inside.get(value.number))) for value in unknown
+        (value, unit_of_value(units, value, value.number in read, inside.get(value.number), owners))
+        for value in unknown
     ]
     found = [(value, unit) for value, unit in sources if unit is not None]
     new = {unit: {0: value} for value, unit in found if unit not in units.values}
@@ -48,7 +50,38 @@ def readers_of(units: Units) -> tuple[set[int], Mapping[int, Unit]]:
     return read, {one[1]: function for operands, function in inner for one in operands if type(one) is tuple}
 
 
-def unit_of_value(units: Units, value: Value, is_read: bool, inside: Unit | None) -> Unit | None:
+def followed(units: Units, aliases: Sequence[Value]) -> Sequence[Value]:
+    """Those of leaves, written to by an operation, that autograd follows from there."""
+    found = [value for value in aliases if value.maker is not None and is_leaf_with_gradient(value)]
+    if not found:
+        return ()
+    read = {use[1] for one in units.recorded.tape.operations if one.grad_enabled for use in one.uses if use[2]}
+    read.update(output.value.number for output in units.recorded.outputs)
+    return [value for value in found if value.number in read]
+
+
+def owners_of_written(units: Units, aliases: Sequence[Value]) -> Iterator[tuple[int, Value]]:
+    """Number of what a leaf holds since an operation wrote there -> the leaf that the box of that operation stands for:
+    the one it wrote to, else the first that was read there, as where it was written through ``.data``. Others may share
+    its memory, with a gradient of their own.
+    """
+    tape = units.recorded.tape
+    first: dict[int, Value] = {}
+    for value in aliases:
+        assert value.maker is not None
+        number = tape.operations[value.maker].results[value.port]
+        written = tape.values[number]
+        yield value.number, written if is_leaf_with_gradient(written) else first.setdefault(number, value)
+
+
+def is_leaf_with_gradient(value: Value) -> bool:
+    """Whether a pass adds to ``.grad`` of the tensor."""
+    return value.requires_grad and value.edge is None
+
+
+def unit_of_value(
+    units: Units, value: Value, is_read: bool, inside: Unit | None, owners: Mapping[int, Value]
+) -> Unit | None:
     """The unit of a value that no operation returned, which may be a new one; None for what nobody sees."""
     place = (value.number, 0)
     if not is_read and value.name is None:
@@ -57,20 +90,25 @@ def unit_of_value(units: Units, value: Value, is_read: bool, inside: Unit | None
         # made inside a custom Function unseen, as by numpy
         return Unit(place, "data", function=inside) if inside is not None else None
     if value.maker is not None:
-        return part_of_written(units, value)
+        return part_of_written(units, value, owners)
     if value.edge is None or is_only_data(units.recorded, value):
         return Unit(place, "leaf" if value.requires_grad and value.edge is None else "data")
     return None
 
 
-def part_of_written(units: Units, value: Value) -> Unit:
-    """What wrote to the memory where a value lies; a unit of its own where the value shows something else of it."""
+def part_of_written(units: Units, value: Value, owners: Mapping[int, Value]) -> Unit:
+    """What wrote to the memory where a value lies; a unit of its own where the value shows something else of it, or is
+    of another leaf.
+    """
     tape = units.recorded.tape
     assert value.maker is not None
     number = tape.operations[value.maker].results[value.port]
     writer = units.of_value.get(number)
     if writer is None:
         return Unit((value.number, 0), "data")
+    if owners.get(value.number, value).reference is not value.reference:
+        same = shows_the_same(value, tape.values[number])  # else another part of the memory
+        return Unit((value.number, 0), "leaf", operands=[("self", number, False, None)] if same else ())
     if value.requires_grad or shows_the_same(value, tape.values[number]):
         return writer
     return Unit((value.number, 0), "op", operands=[("self", number, False, None)])
