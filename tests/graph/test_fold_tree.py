@@ -24,7 +24,7 @@ import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.anomalies import anomalous
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
-from graphviz_ad._internal.graph.fold_cut import Wish, cut_of
+from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, outermost
 from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_tree import NODE, REPEAT, Fold, fold_tree
 from graphviz_ad._internal.graph.gradient_starts import start_of
@@ -633,3 +633,10 @@ def test_a_long_program_without_loops_is_a_few_boxes() -> None:
     folded = fold_to_boxes(Graph(tuple(nodes), tuple(edges)))
     assert 10 < len(folded.node_list) <= 40
     assert not any(fold.kind == REPEAT for fold in fold_tree(Graph(tuple(nodes), tuple(edges))).walk())
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(1, 5))))
+def test_what_is_outermost_is_in_no_larger_one(spans: list[tuple[int, int]]) -> None:
+    folds = [Fold(REPEAT, "net", first=first, size=size) for first, size in spans]
+    around = [[b for b in folds if b.first <= a.first and a.end <= b.end and b.size > a.size] for a in folds]
+    assert outermost(folds) == [fold for fold, others in zip(folds, around, strict=True) if not others]

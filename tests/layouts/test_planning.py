@@ -10,6 +10,7 @@ from itertools import combinations, pairwise, product
 from typing import get_args
 
 import pytest
+from call_counts import counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from graphviz_ad._internal.layouts.lines_chosen import far_arrows, with_lines
 from graphviz_ad._internal.layouts.margins import size_of
 from graphviz_ad._internal.layouts.overlaps import frame_at, overlaps
 from graphviz_ad._internal.layouts.planning import MANNERS, WAYS, Bench, Manner, best_plan
-from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_reading_rows
+from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_reading_rows, rows_of
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
@@ -180,6 +181,16 @@ def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_ther
         drawn_again = (tail.kind, tail.name) == ("copy", names[before.tail])
         assert after.tail == before.tail or (drawn_again and before.key not in rows.lines)
         assert after.head == before.head
+
+
+def test_rows_with_lines_are_placed_once_however_often_they_are_measured() -> None:
+    first = chain(6)
+    text = ReadingOrder(replace(first, arrows=(*first.arrows, Arrow("far", "v0", "v4"))), lined=["far"])
+    breaks = [text.broken(limit) for limit in text.limits()]
+    again = [text.broken(limit) for limit in text.limits()]
+    calls = counted(lambda: [rows_of(text, rows) for rows in (*breaks, *again) if text.size(rows)])
+    assert calls.of(ReadingOrder.newly_placed) == len(breaks)
+    assert [rows_of(text, rows).lines for rows in breaks] == [("far",)] * len(breaks)
 
 
 def run_as_one(a: Arrow, b: Arrow, near: float = 3.0, long: float = 6.0) -> bool:

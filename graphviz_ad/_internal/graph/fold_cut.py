@@ -80,12 +80,12 @@ def folds_called(tree: Fold, name: str) -> list[Fold]:
 
 def outermost(folds: Sequence[Fold]) -> list[Fold]:
     """Those that are in none of the others."""
-    spans = [(fold.first, fold.end) for fold in folds]
-    return [
-        fold
-        for fold, (first, end) in zip(folds, spans, strict=True)
-        if not any(a <= first and end <= b and (a, b) != (first, end) for a, b in spans)
-    ]
+    outer, reach = set(), -1
+    for first, end in sorted({(fold.first, fold.end) for fold in folds}, key=lambda span: (span[0], -span[1])):
+        if end > reach:
+            outer.add((first, end))
+            reach = end
+    return [fold for fold in folds if (fold.first, fold.end) in outer]
 
 
 @dataclass(eq=False)

@@ -311,6 +311,7 @@ def _read_snapshot(record: Mapping[str, Any]) -> Snapshot:
     data, shape = record["data"], read_shape(record["shape"], record.get("ragged"))
     if isinstance(data, dict) and "elements" in data:
         data = np.array([read_number(x) for x in data["elements"]], dtype=np.dtype(data["dtype"])).reshape(shape)
+        data.setflags(write=False)  # as those of a trace, so that what is found out of them is kept
     else:
         data = read_number(data)
     stats = Stats(*(read_number(x) for x in record["stats"])) if record["stats"] is not None else None

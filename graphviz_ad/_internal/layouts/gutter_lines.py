@@ -171,6 +171,7 @@ State = tuple[float, int, float, tuple[float, ...], tuple[int, ...], bool]
 def shortest(rows: Sequence[Row], wish: Wish) -> Way | None:
     """The way with the fewest detours, bends and arrows that it crosses."""
     shafts = [row.shafts() for row in rows]
+    over = [[(at, CROSSING * row.crossed_at(at)) for at in each] for row, each in zip(rows, shafts, strict=True)]
     waiting: list[State] = []
     for is_low, u in exits(rows[wish.row], wish, [u for each in shafts for u in each]):
         heappush(waiting, (0.0, wish.row + (not is_low), u, (u,), (wish.row + (not is_low),), is_low))
@@ -191,8 +192,8 @@ def shortest(rows: Sequence[Row], wish: Wish) -> Way | None:
             if 0 <= row < len(rows):
                 beyond = gutter + 1 if row == gutter else row
                 depth = rows[row].low + rows[row].high
-                for at in shafts[row]:
-                    more = along(u, at) + depth + CROSSING * rows[row].crossed_at(at)
+                for at, crossed in over[row]:
+                    more = along(u, at) + depth + crossed
                     heappush(waiting, (cost + more, beyond, at, (*across, at), (*gutters, beyond), is_low))
     return None if best is None else best[1]
 

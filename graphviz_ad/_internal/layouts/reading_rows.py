@@ -25,7 +25,7 @@ from graphviz_ad._internal.layouts.gutter_lines import (
     Wish,
 )
 from graphviz_ad._internal.layouts.joined_order import joined_order
-from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of
+from graphviz_ad._internal.layouts.margins import MARGIN, Path, Places, size_of, with_place
 from graphviz_ad._internal.layouts.row_wrapping import Rows, line_between, rounded_way
 from graphviz_ad._internal.layouts.satellites import (
     INSET,
@@ -56,6 +56,8 @@ TRIES = 8  # of how long rows may be
 # others, where it is read.
 Leaves = Literal["beside", "ahead", "apart"]
 Beside = tuple[int, tuple[int, ...]]  # a box beside another, and the arrows from it
+# how much longer a row gets by a box, how far that reaches to both sides, and whether an arrow turns behind it
+Stretch = tuple[float, float, float, bool]
 LEAVES_BESIDE: Leaves = "beside"
 LEAVES_AHEAD: Leaves = "ahead"
 LEAVES_APART: Leaves = "apart"
@@ -342,26 +344,42 @@ class ReadingOrder:
         begin = self.part(first, True, abreast)
         run, (low, high), room = self.length(begin), begin.reach, between(begin)
         yield first, low + high + room
+        stretches = self.stretches[abreast]
         for place in range(first + 1, len(self.order)):
-            longer, above, below = self.stretch(place, place == first + 1, abreast)
+            stretch = self.second_stretch(place, abreast) if place == first + 1 else stretches[place]
+            longer, above, below, turns = stretch if stretch is not None else self.stretch(place, abreast)
             run += longer
             if run > most:
                 return
             low, high = above if above > low else low, below if below > high else high
-            if run + AROUND <= most or not self.turns_before(place + 1):
+            if not turns or run + AROUND <= most:
                 yield place, low + high + room
 
-    def stretch(self, place: int, second: bool, abreast: int) -> tuple[float, float, float]:
-        """How much longer a row gets by a box, the ``second`` of its row or further on, and how far that reaches."""
-        key = place, second, abreast
-        if key not in self.stretches:
-            before, part = self.part(place - 1, second, abreast), self.part(place, False, abreast)
-            self.stretches[key] = self.step(before, part), *part.reach
-        return self.stretches[key]
+    def stretch(self, place: int, abreast: int) -> Stretch:
+        """What a box adds to a row, further on than second."""
+        made = self.stretches[abreast][place] = self.stretch_of(place, False, abreast)
+        return made
+
+    def second_stretch(self, place: int, abreast: int) -> Stretch:
+        """The same of the second of a row."""
+        key = place, abreast
+        if key not in self.second_stretches:
+            self.second_stretches[key] = self.stretch_of(place, True, abreast)
+        return self.second_stretches[key]
+
+    def stretch_of(self, place: int, second: bool, abreast: int) -> Stretch:
+        """What a box adds to a row, the ``second`` of it or further on."""
+        before, part = self.part(place - 1, second, abreast), self.part(place, False, abreast)
+        return self.step(before, part), *part.reach, self.turns_before(place + 1)
 
     @cached_property
-    def stretches(self) -> dict[tuple[int, bool, int], tuple[float, float, float]]:
-        """Those that were asked for: rows of other lengths are made of the same."""
+    def stretches(self) -> list[list[Stretch | None]]:
+        """Those that were asked for, in each shape: rows of other lengths are made of the same."""
+        return [[None] * len(self.order) for _ in self.shapes]
+
+    @cached_property
+    def second_stretches(self) -> dict[tuple[int, int], Stretch]:
+        """The same of second boxes."""
         return {}
 
     def reach(self, made: Cluster, links: Sequence[int]) -> Point:
@@ -417,7 +435,20 @@ class ReadingOrder:
         return self.flat and any(self.scene.arrows[arrow].lines for arrow in part.ports)
 
     def placed(self, rows: Sequence[Sequence[Part]]) -> tuple[Scene, Places]:
-        """Only the boxes that are drawn, and where everything is."""
+        """Only the boxes that are drawn, and where everything is; of rows that were so broken before, as it was."""
+        breaks = tuple([(len(row), row[0].abreast) for row in rows])
+        if breaks not in self.placings:
+            self.placings[breaks] = *self.newly_placed(rows), self.drawn_lines
+        scene, places, self.drawn_lines = self.placings[breaks]
+        return scene, places
+
+    @cached_property
+    def placings(self) -> dict[tuple[tuple[int, int], ...], tuple[Scene, Places, tuple[str, ...]]]:
+        """How long rows are, and in which shape -> what stands in them where, and which lines are drawn."""
+        return {}
+
+    def newly_placed(self, rows: Sequence[Sequence[Part]]) -> tuple[Scene, Places]:
+        """The same, made."""
         placing = Placing(self, [between(row[0]) for row in rows])
         placing.add_all(rows)
         if any(part.ports for row in rows for part in row):
@@ -573,12 +604,12 @@ class Placing:
 
     def sized(self, box: Box, number: int) -> Box:
         """A box, as large as its arrows need."""
-        return replace(box, width=self.sizes[number][0], height=self.sizes[number][1])
+        return with_place(box, width=self.sizes[number][0], height=self.sizes[number][1])
 
     def from_tail(self, arrow: Arrow, number: int) -> Arrow:
         """An arrow from where it comes."""
         tail = self.tails.get(number)
-        return arrow if tail is None else replace(arrow, tail=self.text.full[0].boxes[tail].key)
+        return arrow if tail is None else with_place(arrow, tail=self.text.full[0].boxes[tail].key)
 
     def places(self) -> Places:
         """Where all of it is."""

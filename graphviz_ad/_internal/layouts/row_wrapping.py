@@ -506,10 +506,8 @@ def _joined(a: Path, b: Path) -> Path:
 
 
 def line_between(start: Point, end: Point) -> Path:
-    return tuple(
-        (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
-        for share in (0.0, 1 / 3, 2 / 3, 1.0)
-    )
+    (x, y), across, down = start, end[0] - start[0], end[1] - start[1]
+    return tuple([(x + across * share, y + down * share) for share in (0.0, 1 / 3, 2 / 3, 1.0)])
 
 
 def rounded_way(corners: Sequence[Point]) -> Path:
