@@ -41,9 +41,7 @@ class Asked:
 
     def result(self, key: str) -> str:
         """Any result with what made it and where: "z (mul, lesson.py:12)"."""
-        node = self.graph.nodes[key]
-        facts = [fact for fact in (node.op, node.source) if fact]
-        return self.names.of[key] + (f" ({', '.join(facts)})" if facts else "")
+        return with_its_facts(self.names, self.graph.nodes[key])
 
     def uses(self) -> list[Edge]:
         """The uses of the result."""
@@ -54,6 +52,17 @@ class Asked:
         values = values_of(self.graph, self.history.tensor) if self.history is not None else [(self.node, self.port)]
         places = values if (self.node, self.port) in values else [(self.node, self.port)]
         return [edge for node, port in places for edge in self.graph.out_edges(node.key) if edge.port == port]
+
+
+def described(graph: Graph, node: Node) -> str:
+    """The same of a node of any graph."""
+    return with_its_facts(graph_names(graph), node)
+
+
+def with_its_facts(names: Names, node: Node) -> str:
+    """What a node is called, with what made it and where."""
+    facts = [fact for fact in (node.op, node.source) if fact]
+    return names.of[node.key] + (f" ({', '.join(facts)})" if facts else "")
 
 
 def in_detail(asked: Asked) -> Asked | None:

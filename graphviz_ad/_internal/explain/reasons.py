@@ -18,6 +18,7 @@ from graphviz_ad._internal.explain.asked import (
     MOST_NAMED,
     Asked,
     counted,
+    described,
     is_differentiable,
     listed_with_and,
     values_of,
@@ -25,7 +26,7 @@ from graphviz_ad._internal.explain.asked import (
 from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.explain.freed_graph import had_gradient
 from graphviz_ad._internal.explain.grad_words import told
-from graphviz_ad._internal.explain.not_finite import value_not_finite
+from graphviz_ad._internal.explain.not_finite_words import value_not_finite
 from graphviz_ad._internal.explain.parts_of_gradients import has_one
 from graphviz_ad._internal.explain.program_names import as_known, is_called, names_known, parametrized_by
 from graphviz_ad._internal.explain.stops import finer_question
@@ -145,7 +146,7 @@ def _of_what_is_parametrized(graph: Graph, name: str) -> str | None:
 def _sentences(asked: Asked) -> Iterator[str]:
     """The answer."""
     yield from _reasons(asked)
-    yield value_not_finite(asked.graph, asked.node, asked.port, lambda node: asked.result(node.key))
+    yield value_not_finite(asked.graph, asked.node, asked.port, described)
     if asked.others:
         yield (
             f"The program calls {counted(len(asked.others), 'more result')} so:"
