@@ -134,6 +134,38 @@ def test_pages_and_pictures_hold_the_findings(graph: Graph) -> None:
     assert "⚠ 1 probabilities-for-logits" in found.plot().to_svg()
 
 
+def test_the_picture_of_a_finding_shows_the_pass_in_which_it_is() -> None:
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters())
+    with gad.record(model) as recording:
+        for step in range(4):
+            loss = torch.sqrt(model.b(model.a(torch.ones(2, 4))) * 0 - int(step == 1)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    diagnosis = recording.graph.diagnose()
+    page = diagnosis.to_html()
+    assert "no gradient reaches it" not in page
+    assert "no path to an output" not in page
+    assert "shown are ," not in page
+    first = diagnosis.findings[0]
+    assert f"⚠ 1 {first.kind}, {first.source}" in diagnosis.plot().to_svg()
+
+
+def test_the_structure_of_a_run_that_was_watched_says_what_its_history_found(tmp_path: Path) -> None:
+    model = net()
+    with gad.record(model, every=2) as recording:
+        for step in range(5):
+            (model.b(model.a(torch.ones(2, 4))) * (float("nan") if step == 3 else 1)).sum().backward()
+    assert recording.graph.diagnose().ok is False  # .grad keeps the NaN
+    recording.graph.save(tmp_path / "run.json")
+    (found,) = Graph.load(tmp_path / "run.json").diagnose().findings
+    assert (found.kind, found.severity, found.evidence["step"]) == ("found-in-history", "error", 5)
+    said = str(recording.graph.diagnose())
+    assert "no model was named" not in said
+    assert "record(model, every=2)" in said
+
+
 def test_a_table_has_what_torch_says() -> None:
     m = net()
     optimizer = torch.optim.SGD(m.parameters(), lr=0.5)

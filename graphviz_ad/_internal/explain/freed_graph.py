@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.scene.words.names import graph_names
 
 
@@ -24,13 +25,14 @@ def had_gradient(graph: Graph, node: Node) -> bool:
 
 def freed_by(graph: Graph, stopped: Node) -> int | None:
     """The number of the last pass before that came by the operation, and freed what it keeps."""
-    before = [number for number, done in enumerate(graph.passes[:-1], 1) if had_gradient(done, stopped)]
+    passes = with_shared_keys(graph).passes[:-1]
+    before = [number for number, done in enumerate(passes, 1) if had_gradient(done, stopped)]
     return before[-1] if before else None
 
 
 def carriers(graph: Graph, number: int) -> list[Edge]:
     """The edges on which this pass came from what was computed since into what that pass had freed."""
-    done = graph.passes[number - 1]
+    done = with_shared_keys(graph).passes[number - 1]
     return [
         edge
         for edge in graph.edges

@@ -34,6 +34,7 @@ from graphviz_ad._internal.graph.grad_history import GradHistory, history_called
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass
 from graphviz_ad._internal.scene.cut_marks import REASONS
 from graphviz_ad._internal.scene.words.names import graph_names
@@ -91,7 +92,8 @@ def _reached(graph: Graph, answer: Asked, history: GradHistory | None) -> tuple[
         return len(graph.passes), answer
     if failed_in_this_pass(graph) and (history is None or history.holds is None):
         return None
-    for number, done in reversed(list(enumerate(graph.passes, 1))):
+    passes = graph.passes if history is not None else with_shared_keys(graph).passes
+    for number, done in reversed(list(enumerate(passes, 1))):
         if history is not None:
             values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
             if values:

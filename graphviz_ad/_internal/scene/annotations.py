@@ -10,6 +10,7 @@ from dataclasses import replace
 from graphviz_ad._internal.graph.graph import COMPUTED, Graph, Node
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import FAILED
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.graph.rank_messages import is_of
 from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.graph.snapshot import Snapshot
@@ -115,7 +116,7 @@ def uncut(arrow: Arrow, graph: Graph, stopped: Collection[Node]) -> Arrow:
 
 def held_before(graph: Graph, node: Node) -> Snapshot | None:
     """What the ``.grad`` of a leaf held after the passes that did not fail."""
-    for earlier in reversed(graph.passes):
+    for earlier in reversed(with_shared_keys(graph).passes):
         held = earlier.nodes[node.key].ports[0].grad_total if node.key in earlier.nodes else None
         if held is not None:
             return held
