@@ -202,6 +202,12 @@ def where_it_ended(e: Mapping[str, Any]) -> str:
     return f"{these_ranks(e['missing'])} end{'s' if one else ''}{last}{by}"
 
 
+def came_to_the_end(e: Mapping[str, Any]) -> str:
+    """How far those came that went on."""
+    went_on = e["last_step"] and e["others"]
+    return f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if went_on else ""
+
+
 DIFFERING: Mapping[str, str] = {
     "operation": "are not the same operation", "reduction": "reduce in different ways", "root": "name different roots",
     "dtype": "have different dtypes", "shape": "have different sizes", "order": "come from different lines",
@@ -658,7 +664,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         + (f", by {e['exception']}" if e["exception"] else "")
         + (": killed, or still running" if e["killed"] else "")
         + (f"; the last call is {issued(e['last'])}" if e["last"] else "")
-        + (f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if e["last_step"] and e["others"] else "")
+        + came_to_the_end(e)
         + (f"; rank {e['waiting']['rank']} waited in {issued(e['waiting'])}." if e["waiting"] else "."),
         lambda e: "See whether it ran out of memory, or who sent it a signal."
         if e["killed"]

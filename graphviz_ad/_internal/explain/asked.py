@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,7 +57,16 @@ class Asked:
 
 def described(graph: Graph, node: Node) -> str:
     """The same of a node of any graph."""
-    return with_its_facts(graph_names(graph), node)
+    return with_its_facts(names_in(graph), node)
+
+
+_NAMES: weakref.WeakKeyDictionary[Graph, Names] = weakref.WeakKeyDictionary()
+
+
+def names_in(graph: Graph) -> Names:
+    """The names of a graph, found once for all questions about it."""
+    known = _NAMES.get(graph)
+    return known if known is not None else _NAMES.setdefault(graph, graph_names(graph))
 
 
 def with_its_facts(names: Names, node: Node) -> str:
@@ -76,7 +86,7 @@ def in_detail(asked: Asked) -> Asked | None:
         else []
     )
     return (
-        Asked(detail, graph_names(detail), same[0], asked.port)
+        Asked(detail, names_in(detail), same[0], asked.port)
         if detail is not None and len(same) == 1 and asked.node.name
         else None
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.snapshot import Array, Snapshot
-from graphviz_ad._internal.maths.number_format import short_number
+
 
 @dataclass(frozen=True)
 class Rise:

@@ -35,7 +35,9 @@ def cause(graph: Graph, rise: Rise, described: Described) -> str:
     infinite = [i for i, port in enumerate(rise.node.ports) if has_infinity(picked(port.grad, where))]
     if has_nan(rise.edge.grad) and infinite:
         earlier = [
-            described(graph, before.node) for before in rises(graph, rise.node, infinite[0])[:1] if before.edge is not None
+            described(graph, before.node)
+            for before in rises(graph, rise.node, infinite[0])[:1]
+            if before.edge is not None
         ]
         return f"an infinite gradient arrives there{', which came up at ' + earlier[0] if earlier else ''}."
     if has_nan(rise.edge.grad) and has_infinity(local) and not has_nan(local):

@@ -21,6 +21,7 @@ from graphviz_ad._internal.explain.asked import (
     described,
     is_differentiable,
     listed_with_and,
+    names_in,
     values_of,
 )
 from graphviz_ad._internal.explain.forward_mode import place_of_result
@@ -37,7 +38,6 @@ from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, i
 from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass
 from graphviz_ad._internal.scene.cut_marks import REASONS
-from graphviz_ad._internal.scene.words.names import graph_names
 
 
 def why_gradient(graph: Graph, name: str) -> str:
@@ -83,7 +83,7 @@ def _which_pass(graph: Graph, number: int, came: bool) -> str:
 
 def _asked(graph: Graph, name: str) -> Asked:
     key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of_result(graph, name)
-    return Asked(graph, graph_names(graph), graph.nodes[key], port)
+    return Asked(graph, names_in(graph), graph.nodes[key], port)
 
 
 def _reached(graph: Graph, answer: Asked, history: GradHistory | None) -> tuple[int, Asked] | None:
@@ -97,9 +97,9 @@ def _reached(graph: Graph, answer: Asked, history: GradHistory | None) -> tuple[
         if history is not None:
             values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
             if values:
-                return number, Asked(done, graph_names(done), *values[-1])
+                return number, Asked(done, names_in(done), *values[-1])
         elif had_gradient(done, answer.node) and done.nodes[answer.node.key].ports[answer.port].grad is not None:
-            return number, Asked(done, graph_names(done), done.nodes[answer.node.key], answer.port)
+            return number, Asked(done, names_in(done), done.nodes[answer.node.key], answer.port)
     return None
 
 
@@ -113,7 +113,7 @@ def _others(graph: Graph, name: str, best: Asked) -> tuple[str, ...]:
         and node.key != best.node.key
         and (tensor is None or all(port.tensor != tensor for port in node.ports))
     ]
-    return tuple(Asked(graph, graph_names(graph), node, 0).result(node.key) for node in named)
+    return tuple(Asked(graph, names_in(graph), node, 0).result(node.key) for node in named)
 
 
 def _not_drawn(graph: Graph, name: str) -> str | None:
