@@ -30,8 +30,10 @@ from graphviz_ad._internal.diagnosis.causes import TABLE
 from graphviz_ad._internal.diagnosis.diagnosis_text import unseen
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
 from graphviz_ad._internal.diagnosis.findings import SEVERITIES, Diagnosis, Finding, Looked
+from graphviz_ad._internal.diagnosis.history import history_of_steps
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import run_of_file
+from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
 from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad.testing import assert_gradients_reach, assert_healthy
 
@@ -164,6 +166,29 @@ def test_the_structure_of_a_run_that_was_watched_says_what_its_history_found(tmp
     said = str(recording.graph.diagnose())
     assert "no model was named" not in said
     assert "record(model, every=2)" in said
+
+
+def test_what_changed_before_a_bad_step_is_what_left_its_course() -> None:
+    biases = [0.0, 0.0208, 0.039, 0.039]  # as AdamW takes what began at 0
+    steps = [
+        StepSummary(
+            number,
+            loss,
+            "t.py:5",
+            {
+                **{f"{i}.bias": ParameterSummary(bias, gradient) for i in range(3)},
+                "w": ParameterSummary(1.0 + 5 * (number == 3), 0.1),
+            },
+        )
+        for number, (bias, loss, gradient) in enumerate(
+            zip(biases, [2.0, 1.9, 1.8, math.nan], [0.2, 0.19, 0.2, math.nan], strict=True), 1
+        )
+    ]
+    history = history_of_steps(steps)
+    assert {(one.step, one.name, one.what) for one in history.changes if math.isfinite(one.now)} == {(3, "w", "weight")}
+    said = str(history)
+    assert "step 4: the gradient of 0.bias went from 0.2 to NaN, and of 2 more" in said
+    assert "1.bias" not in said
 
 
 def test_a_table_has_what_torch_says() -> None:
@@ -667,6 +692,18 @@ def test_assertions_fail_with_what_is_wrong() -> None:
         assert_healthy(m, torch.randn(4, 4), loss=lambda out: F.cross_entropy(out, y))
     assert_healthy(nn.Linear(4, 3), torch.randn(4, 4), loss=lambda out: F.cross_entropy(out, y))
     assert all(p.grad is None for p in m.parameters())
+
+
+def test_parameters_in_a_plain_list_of_the_model_are_found_in_one_batch() -> None:
+    m, x = nn.Sequential(nn.Linear(4, 4)), torch.randn(3, 4)
+    m.adapters = [nn.Linear(4, 2), nn.Linear(4, 2)]  # type: ignore[assignment]
+    m.register_forward_hook(lambda module, _, out: module.adapters[1](out))
+    hooks = len(m._forward_hooks)
+    with pytest.raises(AssertionError, match=r"2 parameters .*adapters\[1\]\.weight, adapters\[1\]\.bias\."):
+        assert_healthy(m, x)
+    assert len(m._forward_hooks) == hooks
+    m[0].register_module("listed", m.adapters[1])
+    assert_healthy(m, x)
 
 
 def test_gradients_reach_what_they_are_said_to_reach() -> None:
