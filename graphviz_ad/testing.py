@@ -24,7 +24,8 @@ def assert_healthy(model: Any, batch: Any, *, loss: Callable[[Any], Any] | None 
 
     ``batch`` is what the model is called with: a tuple of arguments, a mapping of named ones, or one argument.
     ``loss`` makes a number of what the model returns; without it, gradients start from an output called "loss", or
-    else from all outputs. Parameters in a plain list, which ``parameters()`` does not have, fail as well. Without ``strict``, warnings are let pass, and only errors fail.
+    else from all outputs. Parameters in a plain list, which ``parameters()`` does not have, fail as well. Without
+    ``strict``, warnings are let pass, and only errors fail.
     """
     args = tuple(batch) if isinstance(batch, tuple | list) else () if isinstance(batch, Mapping) else (batch,)
     kwargs = dict(batch) if isinstance(batch, Mapping) else {}
@@ -39,10 +40,11 @@ def assert_healthy(model: Any, batch: Any, *, loss: Callable[[Any], Any] | None 
     severe = ("error", "warning") if strict else ("error",)
     said = [str(found)] if any(one.severity in severe for one in found.findings) else []
     if hidden and strict:
+        named = ", ".join([*hidden][:MOST_NAMED]) + (" …" if len(hidden) > MOST_NAMED else "")
         said.append(
             f"{type(model).__name__} computes with {counted_noun(len(hidden), 'parameter')} that its parameters() do"
-            f" not list: {', '.join([*hidden][:MOST_NAMED])}{'…' if len(hidden) > MOST_NAMED else ''}. No optimizer that"
-            " is given them trains these. Hold them in nn.ModuleList, nn.ModuleDict or nn.ParameterList."
+            f" not list: {named}. No optimizer that is given those trains these. Hold them in nn.ModuleList,"
+            " nn.ModuleDict or nn.ParameterList."
         )
     if said:
         raise AssertionError("\n".join(said))
