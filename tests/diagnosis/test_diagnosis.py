@@ -191,6 +191,24 @@ def test_what_changed_before_a_bad_step_is_what_left_its_course() -> None:
     assert "1.bias" not in said
 
 
+def test_the_anomaly_in_focus_is_where_it_came_up_and_not_what_steps_carried_on() -> None:
+    model = nn.ModuleList(nn.Linear(4, 4) for _ in range(12))
+    optimizer = torch.optim.Adam(model.parameters())
+    with gad.record(model) as recording:
+        for step in range(4):
+            h = torch.ones(3, 4)
+            for layer in model:
+                scores = layer(h).masked_fill(torch.ones(3, 4, dtype=torch.bool) if step == 2 else h < -9, -math.inf)
+                h = scores.softmax(-1)
+            optimizer.zero_grad()
+            h[:, 0].sum().backward()
+            optimizer.step()
+    drawn = recording.graph.plot(focus="auto").graph
+    assert any(node.op == "softmax" and node.value.nonfinite for node in drawn.node_list if node.value is not None)
+    assert len(drawn.node_list) < 80
+    assert sum(node.is_step for node in drawn.node_list) <= 1
+
+
 def test_a_table_has_what_torch_says() -> None:
     m = net()
     optimizer = torch.optim.SGD(m.parameters(), lr=0.5)

@@ -27,7 +27,11 @@ def anomalous(graph: Graph) -> list[str]:
         node for node in graph.node_list if node.raised or (nonfinite_from_here(graph, node) and matters(graph, node))
     ]
     first = [node.key for node in found if node.raised or not is_for_steps(graph, node)]
-    return first or [node.key for node in found[:1]] or [node.key for node in graph.node_list if lost_gradient(graph, node) and is_last(graph, node)]
+    return (
+        first
+        or [node.key for node in found[:1]]
+        or [node.key for node in graph.node_list if lost_gradient(graph, node) and is_last(graph, node)]
+    )
 
 
 def is_for_steps(graph: Graph, node: Node) -> bool:

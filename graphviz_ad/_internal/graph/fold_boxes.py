@@ -13,7 +13,15 @@ from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
-from graphviz_ad._internal.graph.fold_cut import MOST_ALONE, MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
+from graphviz_ad._internal.graph.fold_cut import (
+    MOST_ALONE,
+    MOST_COPIES,
+    Wish,
+    cut_of,
+    flattened,
+    folds_called,
+    places_of,
+)
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_steps import is_passed_over, steps_of
