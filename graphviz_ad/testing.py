@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from graphviz_ad._internal.api.api import trace
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.diagnosis.diagnosis import diagnose
 
 __all__ = ["assert_gradients_reach", "assert_healthy"]
@@ -22,7 +24,8 @@ def assert_healthy(model: Any, batch: Any, *, loss: Callable[[Any], Any] | None 
 
     ``batch`` is what the model is called with: a tuple of arguments, a mapping of named ones, or one argument.
     ``loss`` makes a number of what the model returns; without it, gradients start from an output called "loss", or
-    else from all outputs. Without ``strict``, warnings are let pass, and only errors fail.
+    else from all outputs. Parameters in a plain list, which ``parameters()`` does not have, fail as well. Without
+    ``strict``, warnings are let pass, and only errors fail.
     """
     args = tuple(batch) if isinstance(batch, tuple | list) else () if isinstance(batch, Mapping) else (batch,)
     kwargs = dict(batch) if isinstance(batch, Mapping) else {}
@@ -32,10 +35,34 @@ def assert_healthy(model: Any, batch: Any, *, loss: Callable[[Any], Any] | None 
         return result if loss is None else loss(result)
 
     target = model if loss is None else step
-    found = diagnose(trace(target, *args, **kwargs), BUDGET)
+    with hidden_from(model) as hidden:
+        found = diagnose(trace(target, *args, **kwargs), BUDGET)
     severe = ("error", "warning") if strict else ("error",)
-    if any(one.severity in severe for one in found.findings):
-        raise AssertionError(str(found))
+    said = [str(found)] if any(one.severity in severe for one in found.findings) else []
+    if hidden and strict:
+        named = ", ".join([*hidden][:MOST_NAMED]) + (" …" if len(hidden) > MOST_NAMED else "")
+        said.append(
+            f"{type(model).__name__} computes with {counted_noun(len(hidden), 'parameter')} that its parameters() do"
+            f" not list: {named}. No optimizer that is given those trains these. Hold them in nn.ModuleList,"
+            " nn.ModuleDict or nn.ParameterList."
+        )
+    if said:
+        raise AssertionError("\n".join(said))
+
+
+@contextmanager
+def hidden_from(model: Any) -> Iterator[dict[str, None]]:
+    """The parameters that a model turns out to compute with while it runs here, and does not list."""
+    hidden: dict[str, None] = {}
+    if not callable(getattr(model, "register_forward_hook", None)):
+        yield hidden
+        return
+    read = import_module("graphviz_ad._internal.tracing.reached").hidden_parameters
+    handle = model.register_forward_hook(lambda module, _, result: hidden.update(dict.fromkeys(read(result, module))))
+    try:
+        yield hidden
+    finally:
+        handle.remove()
 
 
 def assert_gradients_reach(loss: Any, model: Any, *, but: Collection[str] = ()) -> None:

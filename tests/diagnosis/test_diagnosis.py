@@ -30,8 +30,10 @@ from graphviz_ad._internal.diagnosis.causes import TABLE
 from graphviz_ad._internal.diagnosis.diagnosis_text import unseen
 from graphviz_ad._internal.diagnosis.finding_sentences import KINDS
 from graphviz_ad._internal.diagnosis.findings import SEVERITIES, Diagnosis, Finding, Looked
+from graphviz_ad._internal.diagnosis.history import history_of_steps
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import run_of_file
+from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
 from graphviz_ad._internal.scene.canvas import Label
 from graphviz_ad.testing import assert_gradients_reach, assert_healthy
 
@@ -132,6 +134,79 @@ def test_pages_and_pictures_hold_the_findings(graph: Graph) -> None:
     assert "probabilities-for-logits" in page
     assert 'src="http' not in page
     assert "⚠ 1 probabilities-for-logits" in found.plot().to_svg()
+
+
+def test_the_picture_of_a_finding_shows_the_pass_in_which_it_is() -> None:
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters())
+    with gad.record(model) as recording:
+        for step in range(4):
+            loss = torch.sqrt(model.b(model.a(torch.ones(2, 4))) * 0 - int(step == 1)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    diagnosis = recording.graph.diagnose()
+    page = diagnosis.to_html()
+    assert "no gradient reaches it" not in page
+    assert "no path to an output" not in page
+    assert "shown are ," not in page
+    first = diagnosis.findings[0]
+    assert f"⚠ 1 {first.kind}, {first.source}" in diagnosis.plot().to_svg()
+
+
+def test_the_structure_of_a_run_that_was_watched_says_what_its_history_found(tmp_path: Path) -> None:
+    model = net()
+    with gad.record(model, every=2) as recording:
+        for step in range(5):
+            (model.b(model.a(torch.ones(2, 4))) * (float("nan") if step == 3 else 1)).sum().backward()
+    assert recording.graph.diagnose().ok is False  # .grad keeps the NaN
+    recording.graph.save(tmp_path / "run.json")
+    (found,) = Graph.load(tmp_path / "run.json").diagnose().findings
+    assert (found.kind, found.severity, found.evidence["step"]) == ("found-in-history", "error", 5)
+    said = str(recording.graph.diagnose())
+    assert "no model was named" not in said
+    assert "record(model, every=2)" in said
+
+
+def test_what_changed_before_a_bad_step_is_what_left_its_course() -> None:
+    biases = [0.0, 0.0208, 0.039, 0.039]  # as AdamW takes what began at 0
+    steps = [
+        StepSummary(
+            number,
+            loss,
+            "t.py:5",
+            {
+                **{f"{i}.bias": ParameterSummary(bias, gradient) for i in range(3)},
+                "w": ParameterSummary(1.0 + 5 * (number == 3), 0.1),
+            },
+        )
+        for number, (bias, loss, gradient) in enumerate(
+            zip(biases, [2.0, 1.9, 1.8, math.nan], [0.2, 0.19, 0.2, math.nan], strict=True), 1
+        )
+    ]
+    history = history_of_steps(steps)
+    assert {(one.step, one.name, one.what) for one in history.changes if math.isfinite(one.now)} == {(3, "w", "weight")}
+    said = str(history)
+    assert "step 4: the gradient of 0.bias went from 0.2 to NaN, and of 2 more" in said
+    assert "1.bias" not in said
+
+
+def test_the_anomaly_in_focus_is_where_it_came_up_and_not_what_steps_carried_on() -> None:
+    model = nn.ModuleList(nn.Linear(4, 4) for _ in range(12))
+    optimizer = torch.optim.Adam(model.parameters())
+    with gad.record(model) as recording:
+        for step in range(4):
+            h = torch.ones(3, 4)
+            for layer in model:
+                scores = layer(h).masked_fill(torch.ones(3, 4, dtype=torch.bool) if step == 2 else h < -9, -math.inf)
+                h = scores.softmax(-1)
+            optimizer.zero_grad()
+            h[:, 0].sum().backward()
+            optimizer.step()
+    drawn = recording.graph.plot(focus="auto").graph
+    assert any(node.op == "softmax" and node.value.nonfinite for node in drawn.node_list if node.value is not None)
+    assert len(drawn.node_list) < 80
+    assert sum(node.is_step for node in drawn.node_list) <= 1
 
 
 def test_a_table_has_what_torch_says() -> None:
@@ -635,6 +710,18 @@ def test_assertions_fail_with_what_is_wrong() -> None:
         assert_healthy(m, torch.randn(4, 4), loss=lambda out: F.cross_entropy(out, y))
     assert_healthy(nn.Linear(4, 3), torch.randn(4, 4), loss=lambda out: F.cross_entropy(out, y))
     assert all(p.grad is None for p in m.parameters())
+
+
+def test_parameters_in_a_plain_list_of_the_model_are_found_in_one_batch() -> None:
+    m, x = nn.Sequential(nn.Linear(4, 4)), torch.randn(3, 4)
+    m.adapters = [nn.Linear(4, 2), nn.Linear(4, 2)]  # type: ignore[assignment]
+    m.register_forward_hook(lambda module, _, out: module.adapters[1](out))
+    hooks = len(m._forward_hooks)
+    with pytest.raises(AssertionError, match=r"2 parameters .*adapters\[1\]\.weight, adapters\[1\]\.bias\."):
+        assert_healthy(m, x)
+    assert len(m._forward_hooks) == hooks
+    m[0].register_module("listed", m.adapters[1])
+    assert_healthy(m, x)
 
 
 def test_gradients_reach_what_they_are_said_to_reach() -> None:

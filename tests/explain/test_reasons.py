@@ -806,3 +806,37 @@ def test_no_remedy_is_named_where_whole_numbers_are_drawn() -> None:
     answer = recorded.graph.why("chosen")
     assert "holds int64, and only real and complex numbers have derivatives." in answer
     assert "requires_grad_" not in answer
+
+
+def trained(steps: int, bad: int | None = None) -> gad.Graph:
+    """Steps of training, with a root of something negative in one of them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    optimizer = torch.optim.Adam(model.parameters())
+    with gad.record(model) as recorded:
+        for step in range(steps):
+            root = torch.sqrt(model(torch.ones(3, 2)) * 0 + (-1 if step == bad else 1))
+            h = model(torch.ones(3, 2)) * root
+            optimizer.zero_grad()
+            h.square().mean().backward()
+            optimizer.step()
+    return recorded.graph
+
+
+def test_nan_that_steps_carried_on_is_told_where_it_came_up() -> None:
+    done = trained(4, bad=1)
+    born = graph_names(done).of[[node for node in done.node_list if node.name == "root"][1].key]
+    line = f"{born} (sqrt, test_reasons.py:{line_of(trained, 'root = torch.sqrt')})"
+    for name in ("0.weight", "h"):
+        answer = done.why(name)
+        assert f"holds NaN, which came up in {line}, before backward pass 2." in answer, answer
+        assert "which came from" not in answer
+    assert f"where NaN came up in {line}, before backward pass 2." in done.why("0.weight")
+
+
+def test_a_result_of_an_earlier_pass_is_told_by_the_pass_that_came_to_it() -> None:
+    done = trained(4)
+    for number, node in enumerate((node for node in done.node_list if node.name == "h"), 1):
+        answer = done.why(node.key)
+        assert answer.startswith(f"In backward pass {number} of 4"), answer
+        assert re.search(r"The gradient of h\S* is \[\[", answer), answer

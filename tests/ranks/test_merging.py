@@ -761,6 +761,16 @@ def test_files_tell_at_which_step_copies_parted_and_whether_their_gradients_had(
     assert not diagnosis_of_records(stages).findings
 
 
+def test_the_file_of_a_process_of_its_own_speaks_of_no_ranks() -> None:
+    ended = Ending("ValueError", "t.py:7")
+    alone = replace(run(0, [1.0], [float("nan")], model="Net", ending=ended), rank=None, of=None)
+    diagnosis = diagnosis_of_records([alone])
+    assert {one.kind for one in diagnosis.findings} == {"rank-ended-early", "gradient-not-finite"}
+    said = [*(f"{one.cause} {one.remedy}" for one in diagnosis.findings), diagnosis.looked_at]
+    assert not any("rank" in text or "others" in text or "message" in text for text in said), said
+    assert not any(one.ranks for one in diagnosis.findings)
+
+
 def test_files_tell_who_ended_and_who_only_waited() -> None:
     calls = {
         rank: tuple(issued(rank, "all_reduce", 7, number=i, ranks=(0, 1)) for i in range(3 - rank)) for rank in (0, 1)

@@ -285,3 +285,31 @@ def test_many_differences_are_counted_and_the_first_of_them_said() -> None:
     made = compared(gad.trace(long, 1.0), gad.trace(long, 2.0))
     assert len(made.differences) > 20
     assert any(" more" in mark.text for mark in made.canvas.marks if isinstance(mark, Label))
+
+
+def test_infinity_against_a_number_is_no_difference_of_percents() -> None:
+    def masked(x: Any, fill: float) -> Any:
+        return torch.softmax(x.masked_fill(torch.tensor([True, False]), fill), 0)[1]
+
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    made = compared(gad.trace(masked, x, float("-inf")), gad.trace(masked, x, -3e38))
+    assert "one has NaN or an infinity where the other has a number" in str(made)
+    assert " % apart" not in str(made)
+
+
+def test_what_follows_is_counted_and_what_steps_make_of_it_comes_last() -> None:
+    def train(start: float) -> gad.Graph:
+        weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(20)]
+        optimizer = torch.optim.SGD(weights, lr=0.1)
+        with gad.record() as recorded:
+            h = torch.full((3,), start)
+            for weight in weights:
+                h = torch.sin(h) * weight
+            h.sum().backward()
+            optimizer.step()
+        return recorded.graph
+
+    lines = str(compared(train(1.0), train(2.0), depth=1)).splitlines()
+    assert len(lines) < 50
+    assert lines[-1].startswith("and ")
+    assert not any("step" in line for line in lines[:-1])

@@ -24,6 +24,7 @@ from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependen
 from graphviz_ad._internal.base.needed_packages import broken
 from graphviz_ad._internal.base.registry import Registry
 from graphviz_ad._internal.base.save_folder import is_folder, write_folder
+from graphviz_ad._internal.graph.fold_boxes import AUTO as WRONG
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import texts
 from graphviz_ad._internal.output import documents
@@ -48,7 +49,7 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint_frame
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, names_given
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
@@ -255,6 +256,17 @@ def drawn_in(graph: Graph, asked: PlotOptions, axes: Axes | None) -> Picture:
     return picture
 
 
+def where_it_went_wrong(graph: Graph, asked: PlotOptions) -> Graph:
+    """The graph; of several passes, where the anomaly is asked for, that of the pass in which it came up."""
+    if WRONG not in names_given(asked.focus) or len(graph.passes) < 2:
+        return graph
+    from graphviz_ad._internal.diagnosis.surroundings import pass_of
+    from graphviz_ad._internal.graph.anomalies import anomalous
+
+    first = anomalous(graph)[:1]
+    return pass_of(graph, first[0]) if first else graph
+
+
 def drawn(
     graph: Graph,
     asked: PlotOptions,
@@ -273,6 +285,7 @@ def drawn(
             f"output={asked.output!r} says which paths are meant, but none were asked for; name the input that they"
             " come from, too, with wrt="
         )
+    graph = where_it_went_wrong(graph, asked)
     values, gradients, local = words_to_write(asked)
     chosen = look_asked_for(
         asked,

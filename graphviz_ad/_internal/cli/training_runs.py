@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from graphviz_ad._internal.base.errors import TargetError
@@ -18,6 +20,8 @@ from graphviz_ad._internal.graph.history_files import run_of_file
 SCRIPT = re.compile(r".+\.py")
 WRITTEN = ".jsonl"  # what record(…, file=…) wrote
 KEPT_WHOLE = 4096  # elements of a tensor, so that units and rows can be told
+SILENCE = 3.0  # seconds
+LOOKING = "graphviz-ad: the program is recorded; looking for what is wrong with it …"
 USUAL_PASSES, PATIENCE = 6, 8  # and how many times as many, until an optimizer has taken two steps
 
 
@@ -47,9 +51,23 @@ def diagnosed(target: str, arguments: Sequence[str], passes: int | None, budget:
         raise TargetError(f"{target!r} is neither FILE.py nor FILE.py:FUNCTION nor MODULE:FUNCTION")
     if done.error is not None:
         print(f"graphviz-ad: the program raised {type(done.error).__name__}: {done.error}", file=sys.stderr)
-    return diagnose(
-        done.graph, budget, stopped_early=done.stopped, title=program_title(target), as_written=done.as_written
-    )
+    with patience_asked():
+        return diagnose(
+            done.graph, budget, stopped_early=done.stopped, title=program_title(target), as_written=done.as_written
+        )
+
+
+@contextmanager
+def patience_asked() -> Iterator[None]:
+    """Say at a terminal, after a while without a word, that the program is through and its recording is looked at."""
+    told = threading.Timer(SILENCE, print, (LOOKING,), {"file": sys.stderr, "flush": True})
+    told.daemon = True
+    if sys.stderr.isatty():
+        told.start()
+    try:
+        yield
+    finally:
+        told.cancel()
 
 
 def program_title(target: str) -> str:

@@ -21,7 +21,9 @@ from graphviz_ad._internal.graph.notices import (
     OF_NO_MODULE,
     OPTIMIZERS,
     RAISED_AT,
+    WATCHED,
     WRITTEN_LINES,
+    Notice,
     first_names,
     unread_parameters,
 )
@@ -183,6 +185,11 @@ class Course:
         """What made results of earlier passes that live on, and who holds them."""
         note = self._facts.get(HELD)
         return tuple((made, HeldGraphs(*held)) for made, *held in note["held"]) if note is not None else ()
+
+    @cached_property
+    def watched(self) -> Notice | None:
+        """What is known of a program of which summaries were kept, and no values."""
+        return self._facts.get(WATCHED)
 
     @cached_property
     def of_model(self) -> frozenset[str]:

@@ -29,6 +29,7 @@ from graphviz_ad._internal.diagnosis.replicas_apart import Replicas, is_in_piece
 from graphviz_ad._internal.diagnosis.steps import kept_graphs, training_steps
 from graphviz_ad._internal.diagnosis.stopped import stopped
 from graphviz_ad._internal.diagnosis.units import changed_by_hooks, idle_units, zero_gradients
+from graphviz_ad._internal.diagnosis.watched import watched_steps
 from graphviz_ad._internal.graph.graph import Graph
 
 LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
@@ -45,6 +46,7 @@ LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
     step_sizes,
     lost_in_half,
     layers,
+    watched_steps,
 )
 
 
@@ -114,6 +116,7 @@ def looked(course: Course) -> Looked:
         seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped,
         course.parameters_known, bool(course.lines or course.graph.program), course.stopped_early, len(course.calls),
         step_line=_step_called(course),
+        watched=(course.watched["every"], course.watched["number"]) if course.watched is not None else None,
         left_alone=PIECES if is_in_pieces(course) else None,
     )  # fmt: skip
 

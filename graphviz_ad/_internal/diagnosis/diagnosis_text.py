@@ -23,8 +23,8 @@ def looked_text(looked: Looked) -> str:
     passes = "1 backward pass" if looked.passes == 1 else f"{looked.passes} backward passes"
     parts = [
         f"{looked.parameters} of {counted_noun(looked.parameters_of, 'parameter')}",
-        counted_noun(looked.results, "message" if looked.summaries else "result"),
-        passes,
+        *([counted_noun(looked.results, "message" if looked.summaries else "result")] if not looked.alone else []),
+        *([passes] if looked.watched is None else []),
     ]
     missing = ["operations and values, since these are summaries"] if looked.summaries else unseen(looked)
     whose = f"{counted_noun(looked.ranks, 'rank')}: " if looked.ranks else ""
@@ -33,6 +33,12 @@ def looked_text(looked: Looked) -> str:
 
 def unseen(looked: Looked) -> list[str]:
     """What a graph does not tell."""
+    if looked.watched is not None:
+        every, number = looked.watched
+        return [
+            f"values and gradients, since record(model, every={every}) keeps norms, and the structure of pass {number}"
+            " alone: print(rec.history) tells of its steps, and record(model) without every= keeps all of a few"
+        ]
     missing = []
     if looked.without_values:
         missing.append(f"{counted_noun(looked.without_values, 'result')} without values")
@@ -124,6 +130,7 @@ OWN = frozenset(
         "only",
         "clipping",
         "a",
+        "at",
         "on",
         "over",
         "call",

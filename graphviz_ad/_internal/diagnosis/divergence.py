@@ -212,13 +212,19 @@ def checked_tolerance(tolerance: Tolerance) -> Tolerance:
 
 
 def apart(one: Snapshot | None, other: Snapshot | None) -> float | None:
-    """How far two results are apart, as a part of the larger; None where that is not known."""
-    if one is None or other is None or one.norm is None or other.norm is None:
+    """How far two results are apart, as a part of the larger; infinitely, where one has a number and the other NaN or
+    an infinity; None where that is not known.
+    """
+    if one is None or other is None or one.shape != other.shape:
+        return None
+    if one.array is not None and other.array is not None:
+        return _elements_apart(one.array, other.array)
+    if one.nonfinite != other.nonfinite and None not in (one.nonfinite, other.nonfinite):
+        return inf
+    if one.norm is None or other.norm is None:
         return None
     size = max(one.norm, other.norm)
-    if one.array is not None and other.array is not None and one.shape == other.shape:
-        return _elements_apart(one.array, other.array)
-    return abs(one.norm - other.norm) / size if isfinite(size) and size else 0.0
+    return abs(one.norm - other.norm) / size if isfinite(size) and size else 0.0 if size == 0 else None
 
 
 def most_apart(one: Snapshot, other: Snapshot) -> float | None:
@@ -231,8 +237,10 @@ def most_apart(one: Snapshot, other: Snapshot) -> float | None:
 
 
 def _elements_apart(one: Any, other: Any) -> float | None:
-    """How far elements are apart, of those that are finite in both, as a part of the largest."""
+    """How far elements are apart, as a part of the largest; infinitely, where they are not the same NaN or infinity."""
     both = np.isfinite(one) & np.isfinite(other)
+    if ((one != other) & ~both & ~(np.isnan(one) & np.isnan(other))).any():
+        return inf
     if not both.any():
         return None
     here, there = (each.astype("complex128")[both] for each in (one, other))

@@ -202,6 +202,12 @@ def where_it_ended(e: Mapping[str, Any]) -> str:
     return f"{these_ranks(e['missing'])} end{'s' if one else ''}{last}{by}"
 
 
+def came_to_the_end(e: Mapping[str, Any]) -> str:
+    """How far those came that went on."""
+    went_on = e["last_step"] and e["others"]
+    return f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if went_on else ""
+
+
 DIFFERING: Mapping[str, str] = {
     "operation": "are not the same operation", "reduction": "reduce in different ways", "root": "name different roots",
     "dtype": "have different dtypes", "shape": "have different sizes", "order": "come from different lines",
@@ -587,6 +593,12 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Leave them out, or compute them under no_grad().",
     ),
     # of a history
+    "found-in-history": (
+        lambda e: f"at step {e['step']} the history has {', '.join(e['kinds'])}"
+        + (f", which came after step {e['before']}." if e["before"] else "."),
+        "Record steps around it whole, and diagnose that: with gad.record(model) as rec: …; print(rec.history) tells of"
+        " all steps.",
+    ),
     "loss-not-finite": (
         lambda e: f"the loss of step {e['step']} is {short_number(e['loss'])}.",
         "Record the step before it, and diagnose that.",
@@ -645,17 +657,18 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "See how it ended; record(…, file=…) leaves a record that is read even after a process was killed.",
     ),
     "rank-ended-early": (
-        lambda e: f"{these_ranks(e['ended'])} end{'s' if len(e['ended']) == 1 else ''}"
+        lambda e: (f"{these_ranks(e['ended'])} end" if e["others"] else "the program end")
+        + ("s" if len(e["ended"]) == 1 else "")
         + (f" after step {e['step']}" if e["step"] else " before the first step ended")
         + (f" ({e['step_source']})" if e["step_source"] else "")
         + (f", by {e['exception']}" if e["exception"] else "")
         + (": killed, or still running" if e["killed"] else "")
         + (f"; the last call is {issued(e['last'])}" if e["last"] else "")
-        + (f"; {these_ranks(e['others'])} came to the end of step {e['last_step']}" if e["last_step"] else "")
+        + came_to_the_end(e)
         + (f"; rank {e['waiting']['rank']} waited in {issued(e['waiting'])}." if e["waiting"] else "."),
         lambda e: "See whether it ran out of memory, or who sent it a signal."
         if e["killed"]
-        else "Mend what ended it; the others only wait.",
+        else f"Mend what ended it{'; the others only wait' if e['others'] else ''}.",
     ),
     "parameters-not-equal": (
         lambda e: f"{so_many(e)} are not the same on {these_ranks(e['ranks'])}"

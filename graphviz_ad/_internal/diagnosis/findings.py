@@ -94,8 +94,14 @@ class Looked:
     ranks: int = 0  # of whose records it was made
     summaries: bool = False  # and no graphs
     step_line: str | None = None  # where the program calls step()
+    watched: tuple[int, int] | None = None  # every how manieth pass, by summaries alone, and the number of the last
     as_written: bool = False  # ran what the program compiles
     left_alone: str | None = None  # what is not looked into: a key of `diagnosis_text.LEFT_ALONE`
+
+    @property
+    def alone(self) -> bool:
+        """Whether it was made of the summaries of a process that had no other to talk to."""
+        return self.summaries and not self.ranks and not self.results
 
     @property
     def nothing(self) -> bool:

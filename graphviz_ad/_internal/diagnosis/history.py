@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf, isfinite, sqrt
 from statistics import median
 from typing import TYPE_CHECKING, overload
@@ -117,7 +118,7 @@ class History(Sequence[TrainingStep]):
         head = ("step", "loss", "gradient", "update", "weight", "found")
         lines = table_lines([head, *(tuple(cells(step)) for step in self.steps)])
         told = [self.advice] if self.advice else []
-        return "\n".join([*lines, *map(str, self.changes[:MOST_CHANGES]), *told, *self.notices])
+        return "\n".join([*lines, *change_lines(self.changes), *told, *self.notices])
 
     @property
     def advice(self) -> str:
@@ -193,9 +194,28 @@ def changes_before(steps: Sequence[TrainingStep]) -> Iterator[Change]:
                 continue
             change = Change(steps[place].number, name, what, median(usual), now)
             is_news = (name, what) not in {(one.name, one.what) for one in found}
-            if is_news and change.now != change.before and change.times > NOTABLE:
+            if is_news and change.times > NOTABLE and out_of_course(now, usual):
                 found.append(change)
     yield from sorted(found, key=lambda one: (one.step, -one.times))
+
+
+def out_of_course(now: float, before: Sequence[float]) -> bool:
+    """Whether a norm went much further than it ever did from one step to the next: what grows steadily, as a bias that
+    began at 0, is no news.
+    """
+    if not isfinite(now):
+        return True
+    moves = [abs(after - value) for value, after in pairwise(before)]
+    return bool(moves) and abs(now - before[-1]) > NOTABLE * max(moves)
+
+
+def change_lines(changes: Sequence[Change]) -> Iterator[str]:
+    """The first changes, of each step and kind one, with how many more parameters have it."""
+    groups: dict[tuple[int, str, bool], list[Change]] = {}
+    for one in changes:
+        groups.setdefault((one.step, one.what, isfinite(one.now)), []).append(one)
+    for first, *more in list(groups.values())[:MOST_CHANGES]:
+        yield str(first) + (f", and of {len(more)} more" if more else "")
 
 
 def facts_of(step: TrainingStep) -> dict[tuple[str, str], float]:

@@ -30,14 +30,15 @@ Records = Mapping[int, RunRecord]
 
 def diagnosis_of_records(records: Sequence[RunRecord], budget: int | None = None) -> Diagnosis:
     """What is wrong, by the files of one job."""
-    ranks = by_rank(records)
+    ranks, alone = by_rank(records), len(records) == 1 and records[0].rank is None
     names = {name for one in records for step in one.steps for name in step.parameters}
     models = dict.fromkeys(one.model for one in records)
     looked = Looked(
         len(names), len(names), sum(len(one.calls) for one in records), 0, min(len(one.steps) for one in records),
-        steps=True, model_known=bool(names), program_known=False, ranks=len(records), summaries=True,
+        steps=True, model_known=bool(names), program_known=False, ranks=0 if alone else len(records), summaries=True,
     )  # fmt: skip
-    return Diagnosis(Graph((), (), ", ".join(models)), in_order(_findings(ranks)), looked, budget)
+    found = [replace(one, ranks=()) if alone else one for one in _findings(ranks)]
+    return Diagnosis(Graph((), (), ", ".join(models)), in_order(found), looked, budget)
 
 
 def by_rank(records: Sequence[RunRecord]) -> dict[int, RunRecord]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from graphviz_ad._internal.diagnosis.findings import NOTE, Diagnosis, Finding
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.graph.transforms import keep_only
 from graphviz_ad._internal.scene.annotations import is_write
 
@@ -32,7 +33,7 @@ def around_findings(diagnosis: Diagnosis) -> Graph:
 
 def pass_of(graph: Graph, key: str | None) -> Graph:
     """The graph with the gradients of the first pass that came by a node; of the last, where none did."""
-    passes = (done for done in graph.passes if key in done.nodes and done.has_gradients)
+    passes = (done for done in with_shared_keys(graph).passes if key in done.nodes and done.has_gradients)
     return next((done for done in passes if any(port.grad is not None for port in done.nodes[key or ""].ports)), graph)
 
 
@@ -53,5 +54,5 @@ def remarks(diagnosis: Diagnosis) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for number, one in enumerate(diagnosis.findings, 1):
         if one in marked(diagnosis) and one.key is not None:
-            found.setdefault(one.key, []).append(f"⚠ {number} {one.kind}")
+            found.setdefault(one.key, []).append(f"⚠ {number} {one.kind}{f', {one.source}' if one.source else ''}")
     return found

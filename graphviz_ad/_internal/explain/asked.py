@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,9 +42,7 @@ class Asked:
 
     def result(self, key: str) -> str:
         """Any result with what made it and where: "z (mul, lesson.py:12)"."""
-        node = self.graph.nodes[key]
-        facts = [fact for fact in (node.op, node.source) if fact]
-        return self.names.of[key] + (f" ({', '.join(facts)})" if facts else "")
+        return with_its_facts(self.names, self.graph.nodes[key])
 
     def uses(self) -> list[Edge]:
         """The uses of the result."""
@@ -54,6 +53,26 @@ class Asked:
         values = values_of(self.graph, self.history.tensor) if self.history is not None else [(self.node, self.port)]
         places = values if (self.node, self.port) in values else [(self.node, self.port)]
         return [edge for node, port in places for edge in self.graph.out_edges(node.key) if edge.port == port]
+
+
+def described(graph: Graph, node: Node) -> str:
+    """The same of a node of any graph."""
+    return with_its_facts(names_in(graph), node)
+
+
+_NAMES: weakref.WeakKeyDictionary[Graph, Names] = weakref.WeakKeyDictionary()
+
+
+def names_in(graph: Graph) -> Names:
+    """The names of a graph, found once for all questions about it."""
+    known = _NAMES.get(graph)
+    return known if known is not None else _NAMES.setdefault(graph, graph_names(graph))
+
+
+def with_its_facts(names: Names, node: Node) -> str:
+    """What a node is called, with what made it and where."""
+    facts = [fact for fact in (node.op, node.source) if fact]
+    return names.of[node.key] + (f" ({', '.join(facts)})" if facts else "")
 
 
 def in_detail(asked: Asked) -> Asked | None:
@@ -67,7 +86,7 @@ def in_detail(asked: Asked) -> Asked | None:
         else []
     )
     return (
-        Asked(detail, graph_names(detail), same[0], asked.port)
+        Asked(detail, names_in(detail), same[0], asked.port)
         if detail is not None and len(same) == 1 and asked.node.name
         else None
     )

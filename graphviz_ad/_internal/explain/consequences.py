@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+import weakref
+from collections.abc import Iterator
+from functools import cached_property
 
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.pass_keys import same_nodes
@@ -12,16 +14,81 @@ from graphviz_ad._internal.scene.annotations import is_write
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 
+class Ways:
+    """What leads to what in one graph, found once: there may be thousands of questions about it."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Nothing is looked at before it is asked for; the graph is held no longer than by others."""
+        self._graph = weakref.ref(graph)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that is asked about."""
+        graph = self._graph()
+        assert graph is not None
+        return graph
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Node -> its place in the order in which they were computed."""
+        return {node.key: i for i, node in enumerate(self.graph.node_list)}
+
+    @cached_property
+    def constants(self) -> list[Node]:
+        """The numbers of the program."""
+        return [node for node in self.graph.node_list if is_constant(node) and node.value is not None]
+
+    @cached_property
+    def to_a_loss(self) -> set[str]:
+        """What leads to something that a gradient was fed in at in this pass."""
+        return self._to({node.key for node in self.graph.node_list if is_root(node)})
+
+    @cached_property
+    def to_any_loss(self) -> set[str]:
+        """The same, of all passes."""
+        return self._to({key for done in self.graph.passes for key in roots_of_pass(self.graph, done)})
+
+    @cached_property
+    def _taken_from(self) -> dict[str, list[str]]:
+        """Number of the program -> where it was taken out of a tensor."""
+        found: dict[str, list[str]] = {}
+        for node in filter(takes_out, self.graph.node_list):
+            for number in numbers_like(self.graph, node):
+                found.setdefault(number.key, []).append(node.key)
+        return found
+
+    def _to(self, roots: set[str]) -> set[str]:
+        graph = self.graph
+        found = {key for key in roots if key in graph.nodes}
+        waiting = list(found)
+        while waiting:
+            key = waiting.pop()
+            before = [edge.tail for edge in graph.in_edges(key) if not is_update(graph, edge)]
+            fresh = {*before, *self._taken_from.get(key, ())} - found
+            found |= fresh
+            waiting += fresh
+        return found
+
+
+_WAYS: weakref.WeakKeyDictionary[Graph, Ways] = weakref.WeakKeyDictionary()
+
+
+def ways_of(graph: Graph) -> Ways:
+    """The ways of a graph, the same at each question."""
+    known = _WAYS.get(graph)
+    return known if known is not None else _WAYS.setdefault(graph, Ways(graph))
+
+
 def leads_to_a_loss(graph: Graph, key: str) -> bool:
     """Whether something that a gradient was fed in at in this pass was computed from a node, in whatever way; an
     update of a parameter is no part of a computation.
     """
-    return _leads_to(graph, key, {node.key for node in graph.node_list if is_root(node)})
+    return key in ways_of(graph).to_a_loss
 
 
 def leads_to_any_loss(graph: Graph, key: str) -> bool:
     """The same, of all passes."""
-    return _leads_to(graph, key, {key for done in graph.passes for key in roots_of_pass(graph, done)})
+    return key in ways_of(graph).to_any_loss
 
 
 def roots_of_pass(graph: Graph, done: Graph) -> Iterator[str]:
@@ -34,23 +101,6 @@ def roots_of_pass(graph: Graph, done: Graph) -> Iterator[str]:
         elif root.call is not None:
             parts = graph.of_calls.get(root.call, ())
             yield from (node.key for node in parts if node.module[:1] == root.module[:1])
-
-
-def _leads_to(graph: Graph, key: str, roots: Container[str]) -> bool:
-    seen, waiting = {key}, [key]
-    while waiting:
-        node = graph.nodes[waiting.pop()]
-        if node.key in roots:
-            return True
-        for found in numbers_like(graph, node) if takes_out(node) else ():
-            if found.key not in seen:
-                seen.add(found.key)
-                waiting.append(found.key)
-        for edge in graph.out_edges(node.key):
-            if edge.head not in seen and not is_update(graph, edge):
-                seen.add(edge.head)
-                waiting.append(edge.head)
-    return False
 
 
 def may_lead_to_a_loss(graph: Graph, key: str) -> bool:
@@ -71,9 +121,10 @@ def numbers_like(graph: Graph, node: Node) -> Iterator[Node]:
     value = graph.nodes[taken[0].tail].ports[taken[0].port].value if taken else None
     if value is None or value.data is None or value.numel != 1:
         return
-    place = graph.node_list.index(node)
-    if not any(is_number(each, value) for each in graph.node_list[:place]):
-        yield from (each for each in graph.node_list[place + 1 :] if is_number(each, value))
+    ways = ways_of(graph)
+    alike = [each for each in ways.constants if is_number(each, value)]
+    if not any(ways.place[each.key] < ways.place[node.key] for each in alike):
+        yield from (each for each in alike if ways.place[each.key] > ways.place[node.key])
 
 
 def is_number(node: Node, value: Snapshot) -> bool:

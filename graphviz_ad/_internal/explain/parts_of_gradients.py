@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from graphviz_ad._internal.explain.amounts import alike_in_words, largest_of, size_of, text_of
-from graphviz_ad._internal.explain.asked import MOST_NAMED, Asked, counted, listed_with_and
-from graphviz_ad._internal.explain.not_finite import cause, has_nan, rises
+from graphviz_ad._internal.explain.asked import MOST_NAMED, Asked, counted, described, listed_with_and
+from graphviz_ad._internal.explain.not_finite import has_nan, rises
+from graphviz_ad._internal.explain.not_finite_words import cause
 from graphviz_ad._internal.explain.stop_words import where_of
 from graphviz_ad._internal.explain.stops import distinct, lost_ways
 from graphviz_ad._internal.explain.zeros import cause_of_zero, falls
@@ -94,10 +95,7 @@ def _not_finite(asked: Asked, port: Port) -> Iterator[str]:
     found = rises(asked.graph, asked.node, asked.port)
     what = "NaN" if has_nan(port.grad) else "infinity"
     for rise in found[:MOST_NAMED]:
-        yield (
-            f"The {what} came up at {asked.result(rise.node.key)}:"
-            f" {cause(asked.graph, rise, lambda node: asked.result(node.key))}"
-        )
+        yield f"The {what} came up at {asked.result(rise.node.key)}: {cause(asked.graph, rise, described)}"
 
 
 def _zero(asked: Asked) -> Iterator[str]:

@@ -18,14 +18,16 @@ from graphviz_ad._internal.explain.asked import (
     MOST_NAMED,
     Asked,
     counted,
+    described,
     is_differentiable,
     listed_with_and,
+    names_in,
     values_of,
 )
 from graphviz_ad._internal.explain.forward_mode import place_of_result
 from graphviz_ad._internal.explain.freed_graph import reached_in
 from graphviz_ad._internal.explain.grad_words import told
-from graphviz_ad._internal.explain.not_finite import value_not_finite
+from graphviz_ad._internal.explain.not_finite_words import value_not_finite
 from graphviz_ad._internal.explain.parts_of_gradients import has_one
 from graphviz_ad._internal.explain.program_names import as_known, is_called, names_known, parametrized_by
 from graphviz_ad._internal.explain.stops import finer_question
@@ -33,9 +35,9 @@ from graphviz_ad._internal.graph.grad_history import GradHistory, history_called
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notice_sentences import why_none
 from graphviz_ad._internal.graph.notices import NOTHING_REQUIRES, first_names, is_stood_for, unread_parameters
+from graphviz_ad._internal.graph.pass_keys import with_shared_keys
 from graphviz_ad._internal.scene.annotations import error_of, failed_in_this_pass
 from graphviz_ad._internal.scene.cut_marks import REASONS
-from graphviz_ad._internal.scene.words.names import graph_names
 
 
 def why_gradient(graph: Graph, name: str) -> str:
@@ -81,7 +83,7 @@ def _which_pass(graph: Graph, number: int, came: bool) -> str:
 
 def _asked(graph: Graph, name: str) -> Asked:
     key, port = (name, 0) if name in graph.nodes and not is_called(graph, name) else place_of_result(graph, name)
-    return Asked(graph, graph_names(graph), graph.nodes[key], port)
+    return Asked(graph, names_in(graph), graph.nodes[key], port)
 
 
 def _reached(graph: Graph, answer: Asked, history: GradHistory | None) -> tuple[int, Asked] | None:
@@ -90,15 +92,16 @@ def _reached(graph: Graph, answer: Asked, history: GradHistory | None) -> tuple[
         return len(graph.passes), answer
     if failed_in_this_pass(graph) and (history is None or history.holds is None):
         return None
-    for number, done in reversed(list(enumerate(graph.passes, 1))):
+    passes = graph.passes if history is not None else with_shared_keys(graph).passes
+    for number, done in reversed(list(enumerate(passes, 1))):
         if history is not None:
             values = [place for place in values_of(done, history.tensor) if place[0].ports[place[1]].grad is not None]
             if values:
-                return number, Asked(done, graph_names(done), *values[-1])
+                return number, Asked(done, names_in(done), *values[-1])
             continue
         same = reached_in(graph, done).get(answer.node.key)
         if same is not None and same.ports[answer.port].grad is not None:
-            return number, Asked(done, graph_names(done), same, answer.port)
+            return number, Asked(done, names_in(done), same, answer.port)
     return None
 
 
@@ -112,7 +115,7 @@ def _others(graph: Graph, name: str, best: Asked) -> tuple[str, ...]:
         and node.key != best.node.key
         and (tensor is None or all(port.tensor != tensor for port in node.ports))
     ]
-    return tuple(Asked(graph, graph_names(graph), node, 0).result(node.key) for node in named)
+    return tuple(Asked(graph, names_in(graph), node, 0).result(node.key) for node in named)
 
 
 def _not_drawn(graph: Graph, name: str) -> str | None:
@@ -147,7 +150,7 @@ def _of_what_is_parametrized(graph: Graph, name: str) -> str | None:
 def _sentences(asked: Asked) -> Iterator[str]:
     """The answer."""
     yield from _reasons(asked)
-    yield value_not_finite(asked.graph, asked.node, asked.port, lambda node: asked.result(node.key))
+    yield value_not_finite(asked.graph, asked.node, asked.port, described)
     if asked.others:
         yield (
             f"The program calls {counted(len(asked.others), 'more result')} so:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from graphviz_ad._internal.explain.asked import MOST_NAMED, Asked, in_detail
+from graphviz_ad._internal.explain.asked import MOST_NAMED, Asked, in_detail, names_in
 from graphviz_ad._internal.explain.consequences import (
     is_update,
     leads_to_a_loss,
@@ -17,7 +17,6 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.chain_rule import feeding
 from graphviz_ad._internal.operations.traits import MAKES_GRADIENTS
 from graphviz_ad._internal.scene.cut_marks import REASONS
-from graphviz_ad._internal.scene.words.names import graph_names
 
 NO_LOSS = ("unreached", "shape-only", "inner")  # cuts that keep nothing from a gradient
 NOT_ASKED = "not asked"  # a way along which a gradient could have come
@@ -157,12 +156,12 @@ def goes_on(asked: Asked, node: Node) -> Iterator[Edge]:
 
 def stops_of(graph: Graph, node: Node, port: int = 0) -> list[Stop]:
     """Where the ways from a leaf end on which a gradient could have come back: those that matter, if any do."""
-    return stops_that_matter(Asked(graph, graph_names(graph), node, port))
+    return stops_that_matter(Asked(graph, names_in(graph), node, port))
 
 
 def cut_sources_of(graph: Graph, node: Node) -> list[Stop]:
     """What a result without a graph was computed from and where that was cut."""
-    return cut_sources(Asked(graph, graph_names(graph), node, 0))
+    return cut_sources(Asked(graph, names_in(graph), node, 0))
 
 
 def finer_question(asked: Asked) -> Asked | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from graphviz_ad._internal.base.made_once import made_once
+from graphviz_ad._internal.graph.alarms import is_minus_infinity
 from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.copy_results import norms_of_results
 from graphviz_ad._internal.graph.gradient_sizes import far_off, limits
@@ -19,15 +20,25 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 
 
 def anomalous(graph: Graph) -> list[str]:
-    """The keys of these nodes, in forward order; gradients that are lost only where nothing else is wrong, of which
-    they may be the consequence.
+    """The keys of these nodes, in forward order; what steps of optimizers read and wrote only where nothing else is
+    wrong, of which it is the consequence, and lost gradients where not even that is.
     """
-    first = [
-        node.key
-        for node in graph.node_list
-        if node.raised or (nonfinite_from_here(graph, node) and matters(graph, node))
+    found = [
+        node for node in graph.node_list if node.raised or (nonfinite_from_here(graph, node) and matters(graph, node))
     ]
-    return first or [node.key for node in graph.node_list if lost_gradient(graph, node) and is_last(graph, node)]
+    first = [node.key for node in found if node.raised or not is_for_steps(graph, node)]
+    return (
+        first
+        or [node.key for node in found[:1]]
+        or [node.key for node in graph.node_list if lost_gradient(graph, node) and is_last(graph, node)]
+    )
+
+
+def is_for_steps(graph: Graph, node: Node) -> bool:
+    """Whether an optimizer made it, or nothing but an optimizer reads it."""
+    heads = [graph.nodes[edge.head] for edge in graph.out_edges(node.key)]
+    written = node.kind == "leaf" and bool(graph.in_edges(node.key))
+    return node.is_step or written or (node.kind == "data" and bool(heads) and all(head.is_step for head in heads))
 
 
 def is_last(graph: Graph, node: Node) -> bool:
@@ -43,12 +54,20 @@ def is_last(graph: Graph, node: Node) -> bool:
 def nonfinite_from_here(graph: Graph, node: Node) -> bool:
     """Whether NaN or infinity came up here: in a value of what is finite, or in a gradient of what is."""
     operands = graph.in_edges(node.key)
-    if any(has_nonfinite(graph.nodes[edge.tail].ports[edge.port].value) for edge in operands):
+    read = [graph.nodes[edge.tail].ports[edge.port].value for edge in operands]
+    bad = [value for value in read if value is not None and has_nonfinite(value)]
+    if bad and not (all(map(is_minus_infinity, bad)) and makes_nan(node)):
         return False
     if any(has_nonfinite(port.value) for port in node.ports):
         return not is_meant(node)
     flows = any(has_nonfinite(edge.grad) for edge in operands if edge.cut is None)
     return flows and not any(has_nonfinite(port.grad) for port in node.ports)
+
+
+def makes_nan(node: Node) -> bool:
+    """Whether a result holds NaN, as that of a softmax of nothing but −∞."""
+    lows = (port.value.min for port in node.ports if port.value is not None)
+    return any(low is not None and math.isnan(low) for low in lows)
 
 
 def is_born(graph: Graph, node: Node) -> bool:

@@ -42,6 +42,7 @@ from graphviz_ad._internal.graph.notices import (
     SEVERAL_PASSES,
     TIED,
     TIED_TOO,
+    WATCHED,
     WRITTEN_LINES,
 )
 from graphviz_ad._internal.graph.repeats import MEASURES
@@ -225,6 +226,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     FILE_ENDED: {"file": TEXT, "problem": TEXT},
     OTHER_THREAD: {},
     NOT_WATCHED: {},
+    WATCHED: {"every": COUNT, "number": COUNT, "found": some(pair(TEXT, TEXT, COUNT, maybe(TEXT)))},
     FILE_OF_RANK: {"file": TEXT, "rank": COUNT},
     HELD: {"held": some(pair(maybe(TEXT), maybe(TEXT), maybe(TEXT), COUNT, maybe(COUNT), COUNT))},
     "members missing": {"count": COUNT, "what": TEXT, "group": TEXT, "missing": COUNTS, "away": COUNTS},

@@ -13,7 +13,15 @@ from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
-from graphviz_ad._internal.graph.fold_cut import MOST_COPIES, Wish, cut_of, flattened, folds_called, places_of
+from graphviz_ad._internal.graph.fold_cut import (
+    MOST_ALONE,
+    MOST_COPIES,
+    Wish,
+    cut_of,
+    flattened,
+    folds_called,
+    places_of,
+)
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_steps import is_passed_over, steps_of
@@ -62,7 +70,7 @@ def fold_to_boxes(
     tree = folds_of(graph)
     alone = made_once(partial(wrong_places, graph, tree), graph, "wrong places") if anomalies or AUTO in focus else ()
     named = tuple([name for name in focus if name != AUTO])
-    near = tuple(sorted({*alone, *far_places(graph, tree)})) if AUTO in focus else ()
+    near = tuple(sorted({*alone[:MOST_ALONE], *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     cut = cut_of(tree, wish)
     return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))

@@ -44,6 +44,7 @@ from graphviz_ad._internal.graph.notices import (
     UNREAD,
     UNREAD_INPUTS,
     UNREAD_SO_FAR,
+    WATCHED,
     WITHOUT_GRADIENT,
     WRITTEN_LINES,
     Failure,
@@ -188,8 +189,8 @@ def these_parameters(note: Notice) -> str:
 def passes_drawn(note: Notice) -> str:
     """ "3 backward passes were recorded, each in graph.passes; shown are pass 1, from errD (gan.py:9), and …" """
     each = [f"pass {number}, from {name}" for number, name in zip(note["numbers"], places(note), strict=True)]
-    shown = f"{', '.join(each[:-1])}, and {each[-1]}"
-    return f"{note['count']} backward passes were recorded, each in graph.passes; shown are {shown}."
+    shown = f"are {', '.join(each[:-1])}, and {each[-1]}" if len(each) > 1 else f"is {each[0]}"
+    return f"{note['count']} backward passes were recorded, each in graph.passes; shown {shown}."
 
 
 def line_of_passes(note: Notice) -> str:
@@ -470,6 +471,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         " DistributedDataParallel waits for one for each parameter that requires grad."
     ),
     # the program around it
+    WATCHED: lambda note: f"Of every pass the structure of one was kept: that of pass {note['number']}.",
     MODEL: lambda note: f"The model has {counted_noun(len(note.subjects), 'parameter')}.",
     BACKWARD_CALLS: lambda note: f"{counted_noun(len(note['calls']), 'call')} of backward() began a pass.",
     OPTIMIZERS: lambda note: f"{counted_noun(len(note['optimizers']), 'optimizer')} lived at the end.",

@@ -32,6 +32,7 @@ RAISED_AT = "raised at"
 LOOK_FAILED, LOG_FAILED, FILE_ENDED = "step not looked at", "logger failed", "history file ended"
 OTHER_THREAD, NOT_WATCHED = "pass in another thread", "parameters not watched"
 FILE_OF_RANK = "history file of a rank"
+WATCHED = "summaries alone"
 HELD = "results held"  # of earlier passes, with their graphs
 
 

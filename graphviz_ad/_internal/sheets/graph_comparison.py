@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import groupby
+from math import inf
 from typing import Annotated, Literal
 
 from graphviz_ad._internal.base.argument_types import Says
@@ -51,7 +53,9 @@ from graphviz_ad._internal.sheets.sheet import GAP, LARGE_ENOUGH, PAD, WIDEST, P
 
 KEEPS, NOT_RECORDED = "keeps for backward", "not recorded"
 MORE_DIGITS = (DIGITS, 6, 9, 17)  # significant ones
-MOST_SAID = 12  # differences that are written out below the pictures
+MOST_SAID = 12  # differences that are written out below the pictures, and things in a text
+MOST_OF_ONE = 3  # differences of one thing that are written out in a text
+NOT_FINITE_IN_ONE = ": one has NaN or an infinity where the other has a number, or another"
 Recorded = Annotated[Graph, Says("as trace() and record() give it")]
 
 
@@ -138,9 +142,25 @@ class SideBySide(Chart):
         return not self.differences
 
     def __str__(self) -> str:
-        """Where the runs part first; then the differences, a line each, and what is called otherwise."""
+        """Where the runs part first; then the first differences, a line each, how many more there are and at what; and
+        what is called otherwise.
+        """
         parted = ["no difference"] if self.equal and self.same else divergence_lines(self.divergence, self.graphs)
-        return "\n".join([*parted, *map(str, self.differences), *renamed_lines(self.renamed)])
+        return "\n".join([*parted, *grouped_lines(self.differences), *renamed_lines(self.renamed)])
+
+
+def grouped_lines(found: Sequence[Difference]) -> Iterator[str]:
+    """The first differences of the first things, a line each; of all else how many there are."""
+    groups = [(name, list(group)) for name, group in groupby(found, key=lambda one: one.name)]
+    for name, group in groups[:MOST_SAID]:
+        yield from map(str, group[:MOST_OF_ONE])
+        if len(group) > MOST_OF_ONE:
+            yield f"and {counted_noun(len(group) - MOST_OF_ONE, 'more difference')} of {name}"
+    rest = groups[MOST_SAID:]
+    if rest:
+        last = f", up to {rest[-1][0]}" if len(rest) > 1 else ""
+        count = counted_noun(sum(len(group) for _, group in rest), "difference")
+        yield f"and {count} after these, from {rest[0][0]} on{last}; .differences has them all"
 
 
 def renamed_lines(renamed: Sequence[tuple[str, str]]) -> list[str]:
@@ -175,7 +195,7 @@ def divergence_lines(found: Divergence, graphs: tuple[Graph, Graph]) -> list[str
             names[i][node.key] + (f" ({', '.join(fact for fact in (node.op, node.source) if fact)})" if node.op else "")
             for i, node in enumerate(pair)
         ]
-        by = f", {100 * apart:.3g} % apart" if apart is not None else ""
+        by = NOT_FINITE_IN_ONE if apart == inf else f", {100 * apart:.3g} % apart" if apart is not None else ""
         lines.append(f"{direction}: the first to differ is {described[0]}, in the second {described[1]}{by}")
     return lines
 
@@ -338,7 +358,25 @@ def placed_together(first: Scene, second: Scene, pairs: Pairs, layout: str) -> t
 
 
 def differences(a: Graph, b: Graph, pairs: Pairs) -> Iterator[tuple[str | None, str | None, Difference]]:
-    """(key in a, key in b, difference) for everything that a picture would show differently."""
+    """(key in a, key in b, difference) for everything that a picture would show differently; what optimizers made of it
+    comes last.
+    """
+    found = list(_differences(a, b, pairs))
+    by_steps = [
+        any(key is not None and of_steps(graph.nodes[key]) for key, graph in zip(keys, (a, b), strict=True))
+        for *keys, _ in found
+    ]
+    yield from (one for one, late in zip(found, by_steps, strict=True) if not late)
+    yield from (one for one, late in zip(found, by_steps, strict=True) if late)
+
+
+def of_steps(node: Node) -> bool:
+    """Whether an optimizer made it."""
+    return node.is_step or node.is_of_steps
+
+
+def _differences(a: Graph, b: Graph, pairs: Pairs) -> Iterator[tuple[str | None, str | None, Difference]]:
+    """The same, in the order of the first graph."""
     called = shared_calls(a, b, pairs)
     names = graph_names(a, called[0]).of, graph_names(b, called[1]).of
     for node in a.node_list:

@@ -1,7 +1,10 @@
-"""A loss and a model -> the parameters that its backward pass would not come to: read off autograd, nothing is run."""
+"""A loss and a model -> the parameters that its backward pass would not come to, and those that it comes to although
+the model does not list them: read off autograd, nothing is run.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +25,28 @@ def unreached_parameters(loss: Any, model: Any) -> tuple[list[str], int]:
     found = leaves_behind(roots)
     wanted = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     return [name for name, p in wanted if id(p) not in found], len(wanted)
+
+
+def hidden_parameters(result: Any, model: torch.nn.Module) -> list[str]:
+    """The names of what a result was computed from and would be trained, were it not in a plain list, tuple or dict of
+    a module, into which no ``parameters()`` looks.
+    """
+    found = leaves_behind([part.thing for part in tensors_in(result).parts])
+    known = {id(p) for p in model.parameters()}
+    held = [pair for path, part in model.named_modules() for pair in _in_containers(f"{path}." if path else "", part)]
+    return [name for name, p in held if p.requires_grad and id(p) in found and id(p) not in known]
+
+
+def _in_containers(path: str, module: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters in plain containers of one module, with their names as a program writes them."""
+    for name, held in vars(module).items():
+        plain = not name.startswith("_") and isinstance(held, list | tuple | dict)
+        for key, one in (held.items() if isinstance(held, dict) else enumerate(held)) if plain else ():
+            called = f"{path}{name}[{key!r}]"
+            if isinstance(one, torch.nn.Parameter):
+                yield called, one
+            elif isinstance(one, torch.nn.Module):
+                yield from ((f"{called}.{inner}", p) for inner, p in one.named_parameters())
 
 
 def leaves_behind(roots: list[Tensor]) -> set[int]:

@@ -28,7 +28,7 @@ from graphviz_ad._internal.base.own_files import OUR_FOLDER
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import HistoryFile
 from graphviz_ad._internal.graph.notice_sentences import sentence
-from graphviz_ad._internal.graph.notices import LOOK_FAILED, NOT_WATCHED, OTHER_THREAD, Notice, notice
+from graphviz_ad._internal.graph.notices import LOOK_FAILED, NOT_WATCHED, OTHER_THREAD, WATCHED, Notice, notice
 from graphviz_ad._internal.graph.training_history import KeptSteps, ParameterSummary, StepSummary
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph
 from graphviz_ad._internal.tracing.eager import described_exception, failure_of
@@ -100,6 +100,7 @@ class StepWatch:
         self._open = ExitStack()
         self._state = "new"
         self._graph: Graph | TraceError | None = None
+        self._told: Graph | None = None  # with what the history found, until more is known
         self._path, self._logs = file, logs
         self._file: HistoryFile | None = None
         self._untold = False
@@ -116,7 +117,19 @@ class StepWatch:
             raise TraceError("no backward pass was looked at yet, so that there is no graph")
         if isinstance(self._graph, TraceError):
             raise self._graph
-        return self._graph
+        if self._told is None:
+            self._told = replace(self._graph, notes=(*self._graph.notes, self._watched()))
+        return self._told
+
+    def _watched(self) -> Notice:
+        """That summaries alone are kept, and what the first step that has it showed of each kind."""
+        steps = list(self.history)
+        found: dict[str, tuple[str, str, int, str | None]] = {}
+        for step in steps:
+            for one in step.findings:
+                found.setdefault(one.kind, (one.kind, one.severity, step.number, one.source))
+        number = steps[-1].number if steps else 0
+        return notice(WATCHED, shown=False, every=self._every, number=number, found=tuple(found.values()))
 
     @property
     def passes(self) -> tuple[Graph, ...]:
@@ -169,6 +182,7 @@ class StepWatch:
             with self._guarded():
                 self._look(outputs, source, code)
             self._keep_graph(walked, outputs)
+            self._told = None
         self._spare = {}
         return result
 
@@ -234,6 +248,7 @@ class StepWatch:
         if not self._untold:
             return
         self._untold, before, self._before = False, self._before, {}
+        self._told = None
         with self._guarded():
             self._note_moves(before)
         self._spare = before
