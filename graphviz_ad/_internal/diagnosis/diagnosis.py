@@ -20,6 +20,7 @@ from graphviz_ad._internal.diagnosis.findings import (
 )
 from graphviz_ad._internal.diagnosis.layers import layers
 from graphviz_ad._internal.diagnosis.losses import losses
+from graphviz_ad._internal.diagnosis.lost_terms import lost_terms
 from graphviz_ad._internal.diagnosis.magnitudes import lost_in_half, sizes_along_depth, step_sizes
 from graphviz_ad._internal.diagnosis.missing_gradients import missing_gradients
 from graphviz_ad._internal.diagnosis.non_finite import not_finite
@@ -33,6 +34,7 @@ from graphviz_ad._internal.graph.graph import Graph
 LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
     stopped,
     not_finite,
+    lost_terms,
     missing_gradients,
     losses,
     training_steps,

@@ -232,12 +232,22 @@ IN_PART: Mapping[str, str] = {
 }
 
 
-def in_part(how: str) -> tuple[Words, str]:
+def in_part(kind: str, how: str) -> tuple[Words, Words]:
     """Of what reaches the loss along other ways, too."""
     return (
         lambda e: f"{e['at']} {how}: what is before it is trained only along other ways.",
-        "Right if it is meant, as in a target or a baseline; else let the gradient through.",
+        lambda e: SMOOTH[kind.removesuffix("-in-part")]
+        if e.get("trained")
+        else "Right if it is meant, as in a target or a baseline; else let the gradient through.",
     )
+
+
+SMOOTH: Mapping[str, str] = {  # what to do about what has no derivative
+    "sampled": "Call rsample() in place of sample(), or write the sample as a function of its parameters and of noise,"
+    " as mean + std * torch.randn_like(std).",
+    "not-differentiable": "Use a function with a derivative in its place, such as softmax for argmax or sigmoid for a"
+    " comparison; to round, and let gradients through all the same, write x + (x.round() - x).detach().",
+}
 
 
 # --- the table: kind -> cause, remedy
@@ -300,11 +310,17 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         f" loss, it changes no gradient.",
         "Call torch.autograd.grad(…, create_graph=True) where gradients are a part of the loss.",
     ),
+    "term-without-gradient": (
+        lambda e: f"{e['at']} {'draws a sample' if e['how'] == 'sampled' else 'has no derivative'}"
+        + ("" if e["same"] else f", so that {e['term']}, which is computed from it, has no graph")
+        + f": it is added to the loss, and changes no gradient, although parameters stand behind it.",
+        lambda e: SMOOTH[e["how"]],
+    ),
     "not-asked": (
         lambda e: f"no pass asked for it: torch.autograd.grad() named other inputs; {nothing_comes(e)}.",
         "Name it among the inputs, or call backward().",
     ),
-    **{f"{kind}-in-part": in_part(how) for kind, how in IN_PART.items()},
+    **{f"{kind}-in-part": in_part(kind, how) for kind, how in IN_PART.items()},
     "result-unused": (
         lambda e: f"nothing that a backward pass began at was computed from {e['at']}, {nothing_comes(e)}.",
         "Use the result in the loss, or leave out the layer.",
@@ -525,8 +541,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     # losses
     "silent-broadcast": (
         lambda e: f"{e['loss']} is given shapes {shape(e['shapes'][0])} and {shape(e['shapes'][1])}, which broadcast to"
-        f" {shape(e['result'])}: each prediction is compared with every target.",
-        "Make both of one shape, as by squeeze(-1) or unsqueeze(-1).",
+        f" {shape(e['result'])}: each prediction is compared with every target"
+        + (f"; so it is at {' and '.join(e['others'])}" if e["others"] else "")
+        + (f". The dimension of one element comes from {e['made']}." if e["made"] else "."),
+        lambda e: "Make both of one shape, as by squeeze(-1) or unsqueeze(-1)"
+        + (", where the one is made that all these lines read." if e["others"] and e["made"] else "."),
     ),
     "probabilities-for-logits": (
         lambda e: f"{e['loss']} wants logits and applies its own"

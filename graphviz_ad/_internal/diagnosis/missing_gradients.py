@@ -260,10 +260,10 @@ def _of_what_is_trained(course: Course, stops: Sequence[Stop]) -> Sequence[Stop]
     without a graph on purpose.
     """
     held = {p.name for p in course.trainable if p.held_by}
-    return [stop for stop in stops if not held.isdisjoint(_parameters_before(course, stop.node))] or stops
+    return [stop for stop in stops if not held.isdisjoint(parameters_before(course, stop.node))] or stops
 
 
-def _parameters_before(course: Course, node: Node) -> set[str]:
+def parameters_before(course: Course, node: Node) -> set[str]:
     """The parameters that something was computed from; not those that these were copied from before."""
     names = {p.name for p in course.parameters}
     found: set[str] = set()
