@@ -365,6 +365,16 @@ class Course:
         """Where each pass began, in their order."""
         return tuple(node for done in self.graph.passes for node in done.node_list if is_root(node))
 
+    @cached_property
+    def losses(self) -> tuple[Node, ...]:
+        """The same, and what a pass was to begin at where the program was stopped: results that the lines of the others
+        made behind them all.
+        """
+        last = max((self.order.get(root.key, -1) for root in self.roots), default=len(self.order))
+        lines = {(root.source, root.op) for root in self.roots if root.source is not None}
+        later = self.graph.node_list[last + 1 :] if self.stopped_early else []
+        return (*self.roots, *(node for node in later if node.requires_grad and (node.source, node.op) in lines))
+
     def line_that_made(self, module: str) -> str | None:
         """Where the program sets the layer of this name, or one that it is in, if it does so in one place."""
         parts = module.split(".")

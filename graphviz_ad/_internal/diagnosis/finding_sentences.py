@@ -117,6 +117,23 @@ def why_not_finite(e: Mapping[str, Any]) -> str:
     return why.get(e.get("why") or "", "")
 
 
+def bound_lost(e: Mapping[str, Any]) -> str:
+    """That a clamp does nothing, where its bound is another number in a half type."""
+    if "bound" not in e:
+        return ""
+    return f"; {e['clamp']} does not keep it away, since its bound {e['bound']:.9g} is {e['held']:g} in {e['half']}"
+
+
+def with_room(e: Mapping[str, Any]) -> str:
+    """What to do about that."""
+    if "bound" not in e:
+        return ""
+    return (
+        "Compute this part in float32, by .float() before it or outside of autocast, or from the logits, as"
+        f" logsigmoid and binary_cross_entropy_with_logits do: {e['half']} has no number between."
+    )
+
+
 def zero_reason(e: Mapping[str, Any]) -> str:
     """Why a gradient became 0."""
     about = e.get("about")
@@ -219,6 +236,29 @@ WHY_APART: Mapping[str, str] = {
 NAN_REASONS = {"hook": ": a hook made it.", "derivative": ": its derivative has no value there."}
 
 
+SMOOTH: Mapping[str, str] = {  # what to do about what has no derivative
+    "sampled": "Call rsample() in place of sample(), or write the sample as a function of its parameters and of noise,"
+    " as mean + std * torch.randn_like(std).",
+    "not-differentiable": "Use a function with a derivative in its place, such as softmax for argmax or sigmoid for a"
+    " comparison; to round, and let gradients through all the same, write x + (x.round() - x).detach().",
+}
+
+
+WHERE_IT_BECOMES_0: Mapping[str, str] = {
+    "certain": "Make what the softmax is given smaller, where this is so in every step.",
+    "cancels": "Right for a number that all are moved by alike, as the bias of a critic of which differences are taken;"
+    " else see why the ways cancel.",
+    "hook": "Remove the hook, or let it return what is meant.",
+    "fed in": "Give backward() another gradient than 0.",
+    "multiplied by 0": "See why that is 0: as long as it is, nothing before it is trained.",
+    "rows of 0": "See why these rows are 0: as long as they are, nothing before them is trained.",
+    "flat": SMOOTH["not-differentiable"],
+    "underflow": "Scale the loss with torch.amp.GradScaler, or use bfloat16.",
+    "left out": "See whether the mask or the index leaves in what is to be trained.",
+    "closed": "Keep the operand where the function is not flat: look at the size and the sign of what it is given.",
+}
+
+
 # what cuts one of several ways
 IN_PART: Mapping[str, str] = {
     "detached": "is detached there, and goes on to the loss",
@@ -240,15 +280,6 @@ def in_part(kind: str, how: str) -> tuple[Words, Words]:
         if e.get("trained")
         else "Right if it is meant, as in a target or a baseline; else let the gradient through.",
     )
-
-
-SMOOTH: Mapping[str, str] = {  # what to do about what has no derivative
-    "sampled": "Call rsample() in place of sample(), or write the sample as a function of its parameters and of noise,"
-    " as mean + std * torch.randn_like(std).",
-    "not-differentiable": "Use a function with a derivative in its place, such as softmax for argmax or sigmoid for a"
-    " comparison; to round, and let gradients through all the same, write x + (x.round() - x).detach().",
-}
-
 
 # --- the table: kind -> cause, remedy
 
@@ -358,13 +389,15 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     # not finite
     "nan-value": (
         lambda e: f"NaN comes up in {e['at']}{elements(e)}"
-        + (f", out of {why_not_finite(e)}{operands(e)}." if why_not_finite(e) else f"{operands(e)}."),
-        "Keep the operand away from there, by clamp(min=…) or an epsilon before the operation.",
+        + (f", out of {why_not_finite(e)}{operands(e)}" if why_not_finite(e) else operands(e))
+        + f"{bound_lost(e)}.",
+        lambda e: with_room(e) or "Keep the operand away from there, by clamp(min=…) or an epsilon before it.",
     ),
     "infinite-value": (
         lambda e: f"∞ comes up in {e['at']}{elements(e)}"
-        + (f", out of {why_not_finite(e)}{operands(e)}." if why_not_finite(e) else f"{operands(e)}."),
-        "Keep the operand away from there, by clamp(…) or an epsilon before the operation.",
+        + (f", out of {why_not_finite(e)}{operands(e)}" if why_not_finite(e) else operands(e))
+        + f"{bound_lost(e)}.",
+        lambda e: with_room(e) or "Keep the operand away from there, by clamp(…) or an epsilon before it.",
     ),
     "data-not-finite": (
         lambda e: f"{e['at']} is data that holds {e['what']}{elements(e)}.",
@@ -453,9 +486,9 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "zero-gradient": (
         lambda e: f"the gradient of {so_many(e)} is 0 from {e['at']} on: {zero_reason(e)}.",
-        lambda e: "This ends with the first step, if that parameter moves." if e["waits"]
-            else "Make what the softmax is given smaller, where this is so in every step." if e["why"] == "certain"
-            else "Let the gradient through there.",
+        lambda e: "This ends with the first step, if that parameter moves."
+        if e["waits"]
+        else WHERE_IT_BECOMES_0.get(e["why"], "Look at the values there: with this operand its derivative is 0."),
     ),
     "hook-changed": (
         lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
@@ -729,7 +762,10 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "in-place-conflict": (
         lambda e: f"{e['needs']} keeps a value for its backward pass that "
         + (f"{' and '.join(e['writers'])} wrote over." if e["writers"] else "was written over."),
-        "Write to a new tensor in place of the old one: x = x + 1, not x += 1.",
+        lambda e: "Update parameters after backward(), as after step(); and where they are to get no gradient, as those"
+        " of a teacher that is a moving average, compute with them under torch.no_grad()."
+        if e.get("parameter")
+        else "Write to a new tensor in place of the old one: x = x + 1, not x += 1.",
     ),
     "graph-of-earlier-step": (
         lambda e: f"a backward pass goes back into the step before: it needs what {e['needs']} kept, and"
@@ -745,7 +781,10 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: "Detach it between the steps." if e["carrier"] else "Compute the result anew, or call the first"
             " backward(retain_graph=True).",
     ),
-    "raised": (lambda e: f"{e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}", "See the line"
-        " that raised."),
+    "raised": (
+        lambda e: f"the program raised {e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}",
+        lambda e: f"The message names what it could not do{' at ' + e['line'] if e.get('line') else ''}; the call that"
+        " led there stands in the traceback.",
+    ),
 }  # fmt: skip
 KINDS = tuple(SENTENCES)

@@ -153,7 +153,8 @@ def _made_of(done: Graph, node: Node, keys: list[str]) -> set[str]:
 
 
 def _in_part(course: Course, node: Node) -> Finding:
+    kind = "sampled-in-part" if _is_drawn(node) else "not-differentiable-in-part"
     return Finding(
-        "sampled-in-part" if _is_drawn(node) else "not-differentiable-in-part", WARNING, node.name, module_of(node), node.source,
+        kind, WARNING, node.name, module_of(node), node.source,
         {"at": course.described(node), "operation": node.op, "trained": True}, weight=40, key=node.key,
     )  # fmt: skip
