@@ -148,6 +148,11 @@ def all_frozen(course: Course, _: Finding, __: Finding) -> bool:
     return not course.trainable
 
 
+def always(_: Course, __: Finding, ___: Finding) -> bool:
+    """Where one is there, the other comes of it."""
+    return True
+
+
 def in_one_line(_: Course, cause: Finding, one: Finding) -> bool:
     """Whether both are about one line of the program."""
     return cause.source is not None and cause.source == one.source
@@ -171,6 +176,7 @@ TABLE: tuple[Explains, ...] = (
     Explains(KEEPS_AWAY, ("wasted-computation",), ends_there),
     Explains(("clips-always",), ("step-too-small", "update-lost"), clipped_to_nothing),
     Explains(("graph-grows",), ("graph-held",), in_one_line),
+    Explains(("backward-behind-the-loop",), ("wasted-computation",), always),
     Explains(("graph-held",), ("wasted-computation",), in_one_line),
 )
 

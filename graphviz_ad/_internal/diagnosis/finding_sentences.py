@@ -448,7 +448,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{step(e)}, which changes nothing"
             + (": so small are its gradients." if e.get("by_gradients") else "."),
         lambda e: "See whether the loss is where it is least, or multiplied by next to nothing."
-            if e.get("by_gradients") else "Use a larger learning rate.",
+            if e.get("by_gradients") else "See what the scheduler makes of the learning rate." if e.get("rate") == 0
+            else "Use a larger learning rate.",
     ),
     "diverging": (
         lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
@@ -531,8 +532,23 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Make the optimizer of the parameters of this very model, after the last change to them.",
     ),
     "in-two-optimizers": (
-        lambda e: f"two steps read the same gradient of {so_many(e)}.",
+        lambda e: f"{e['optimizers'][0]} holds all that {e['optimizers'][1]} holds and more: {so_many(e)} are stepped by"
+        f" both in turn, at {' and '.join(e['turns'])}, each on the gradients of another loss."
+        if e.get("turns")
+        else f"two steps read the same gradient of {so_many(e)}.",
         "Give each parameter to one optimizer.",
+    ),
+    "left-by-another-loss": (
+        lambda e: f"the pass of another loss{' at ' + e['other'] if e['other'] else ''} leaves gradients in {so_many(e)};"
+        f" nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to them, and the"
+        " step after that uses both.",
+        "Call zero_grad() of the optimizer that holds them right before this backward(): after step() is too early,"
+        " since another loss goes back in between.",
+    ),
+    "backward-behind-the-loop": (
+        lambda e: f"{e['losses']} losses were computed at {e['at']}, and {e['lost']} of them go nowhere: backward() stands"
+        f" behind the loop that computes them, and goes back from the last alone ({counted_noun(e['passes'], 'time')}).",
+        "Move zero_grad(), backward() and step() into the loop, or add the losses up and go back from the sum.",
     ),
     "clipped-after-step": (
         lambda e: f"gradients are clipped after step(){' at ' + e['step'] if e['step'] else ''}, which has read"
