@@ -6,6 +6,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 HEALTHY: Mapping[str, str] = {
+    "copies of parameters for a function of torch.func": """
+from torch.func import functional_call, grad_and_value
+net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+params = {k: v.detach().clone() for k, v in net.named_parameters()}
+X = torch.randn(64, 4); Y = torch.sin(X.sum(1, keepdim=True))
+def loss_fn(p, x, y): return ((functional_call(net, p, (x,)) - y) ** 2).mean()
+for step in range(4):
+    g, loss = grad_and_value(loss_fn)(params, X, Y)
+    params = {k: p - 0.05 * g[k] for k, p in params.items()}
+""",
+    "a student that begins as its teacher": """
+import copy
+student = nn.Sequential(nn.Linear(10, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 5))
+teacher = copy.deepcopy(student).requires_grad_(False)
+opt = torch.optim.SGD(student.parameters(), lr=0.05, momentum=0.9)
+for step in range(6):
+    x = torch.randn(32, 10)
+    with torch.no_grad(): soft = F.softmax(teacher(x), dim=-1)
+    loss = F.kl_div(F.log_softmax(student(x + 0.01), dim=-1), soft, reduction="batchmean")
+    opt.zero_grad(); loss.backward(); opt.step()
+    with torch.no_grad():
+        for t, s in zip(teacher.parameters(), student.parameters()): t.mul_(0.99).add_(s, alpha=0.01)
+""",
     "a differential equation in x and t": """
 class PINN(nn.Module):
     def __init__(self):

@@ -939,6 +939,108 @@ for _ in range(4):
 """
 
 S = Style
+PERSISTENT = """
+class Engine:
+    def __init__(self, net):
+        self.net, self.opt = net, torch.optim.Adam(net.parameters(), lr=1e-2)
+
+    def step(self, x, y):
+        out = self.net(x)
+        loss = F.nll_loss(F.log_softmax(out, dim=1), y)
+        loss.backward()
+        self.opt.step(); self.opt.zero_grad()
+        return loss.item()
+
+engine = Engine(nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 4)))
+for _ in range(8):
+    x = torch.randn(16, 6)
+    engine.step(x, x[:, :4].argmax(1))
+"""
+
+AVERAGED = """
+import copy
+
+class Scale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1, dtype=torch.double))
+
+    def forward(self, x):
+        return x * self.gain.float()
+
+online, predictor = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8)), nn.Sequential(nn.Linear(8, 8), Scale())
+target = copy.deepcopy(online).requires_grad_(False)
+opt = torch.optim.SGD([*online.parameters(), *predictor.parameters()], lr=0.05)
+for _ in range(6):
+    x = torch.randn(16, 8)
+    p = predictor(online(x + 0.1))
+    loss = 2 - 2 * F.cosine_similarity(p, target(x - 0.1)).mean()
+    opt.zero_grad()
+    loss.backward(retain_graph=True)
+    opt.step()
+    with torch.no_grad():
+        for t, o in zip(target.parameters(), online.parameters()):
+            t.lerp_(o, 0.01)
+"""
+
+CLIPPED_RATIO = """
+from torch.distributions import Normal
+
+body, mu, value = nn.Linear(3, 24), nn.Linear(24, 1), nn.Linear(24, 1)
+log_std = nn.Parameter(torch.zeros(1))
+opt = torch.optim.Adam([*body.parameters(), *mu.parameters(), *value.parameters(), log_std], lr=3e-4)
+states = torch.randn(32, 3)
+for _ in range(6):
+    h = torch.tanh(body(states))
+    d = Normal(mu(h), log_std.exp())
+    action = d.sample()
+    old = d.log_prob(action).detach() + 0.1 * torch.randn(32, 1)
+    ratio = (d.log_prob(action) - old).exp()
+    gain = torch.randn(32, 1)
+    loss = -torch.min(ratio * gain, ratio.clamp(0.8, 1.2) * gain).mean() + (value(h) - gain).pow(2).mean() - 0.01 * d.entropy().mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+"""
+
+CRITIC_FIRST = """
+critic = nn.Sequential(nn.Linear(2, 24), nn.LeakyReLU(), nn.Linear(24, 1))
+generator = nn.Sequential(nn.Linear(4, 24), nn.ReLU(), nn.Linear(24, 2))
+oc, og = (torch.optim.Adam(net.parameters(), 1e-4, betas=(0.0, 0.9)) for net in (critic, generator))
+
+def penalty(real, fake):
+    a = torch.rand(len(real), 1)
+    mix = (a * real + (1 - a) * fake).requires_grad_(True)
+    (g,) = torch.autograd.grad(critic(mix).sum(), mix, create_graph=True)
+    return ((g.norm(2, dim=1) - 1) ** 2).mean()
+
+for it in range(12):
+    real, fake = torch.randn(16, 2), generator(torch.randn(16, 4)).detach()
+    loss = critic(fake).mean() - critic(real).mean() + 10 * penalty(real, fake)
+    oc.zero_grad()
+    loss.backward()
+    oc.step()
+    if it % 4 == 3:
+        og.zero_grad()
+        (-critic(generator(torch.randn(16, 4))).mean()).backward()
+        og.step()
+"""
+
+SCALED = """
+net = nn.Sequential(nn.Linear(20, 40), nn.ReLU(), nn.Linear(40, 1))
+opt, scaler = torch.optim.AdamW(net.parameters(), lr=1e-3), torch.amp.GradScaler("cpu", init_scale=65536.0)
+for _ in range(6):
+    x = torch.randn(8, 20)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = F.mse_loss(net(x), x.sum(1, keepdim=True))
+    opt.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.unscale_(opt)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(opt)
+    scaler.update()
+"""
+
 STYLES: tuple[Style, ...] = (
     S("an optimizer of the head in a trainer", LIGHTNING, "AdamW(self.parameters()", "AdamW(self.head.parameters()", ("not-in-optimizer",), ("AdamW(",)),
     S("a loss of numbers in a trainer", LIGHTNING, "        return loss\n\n", "        return torch.tensor(self.logged[\"train_loss\"], requires_grad=True)\n\n", ("taken-as-number",), ("float(value)",)),
@@ -979,4 +1081,12 @@ STYLES: tuple[Style, ...] = (
     S("steps by hand that are not cleared", BYHAND, "            p.grad = None\n", "", ("not-cleared",), ("loss.backward()",)),
     S("a root of a distance of 0", SIAMESE, "torch.sqrt(d2 + 1e-8)", "torch.sqrt(d2)", ("nan-gradient", "infinite-gradient", "zero-times-infinity")),
     S("weights of losses in a list", UNCERTAINTY, "nn.ParameterList([nn.Parameter(torch.zeros(())) for _ in range(tasks)])", "[torch.zeros((), requires_grad=True) for _ in range(tasks)]", ("not-in-optimizer", "not-registered"), ("log_vars", "optimizer =")),
+    S("a loss that was told to require grad", PERSISTENT, "        loss.backward()\n", "        loss = (out.argmax(1) == y).float().mean()\n        loss.requires_grad = True\n        loss.backward()\n", ("loss-is-a-leaf",), ("loss.requires_grad",)),
+    S("logarithms along the batch", PERSISTENT, "dim=1)", "dim=0)", ("softmax-of-other-rows",), ("F.log_softmax",)),
+    S("cleared in the line of the step", PERSISTENT, "self.opt.step(); self.opt.zero_grad()", "self.opt.zero_grad(); self.opt.step()", ("cleared-before-step",)),
+    S("features that are detached beside a moving average", AVERAGED, "predictor(online(x + 0.1))", "predictor(online(x + 0.1).detach())", ("detached",)),
+    S("a parameter that is converted", AVERAGED, "nn.Parameter(torch.ones(1, dtype=torch.double))", "nn.Parameter(torch.ones(1)).double()", ("not-registered",)),
+    S("a ratio of a policy to itself", CLIPPED_RATIO, "(d.log_prob(action) - old)", "(d.log_prob(action) - d.log_prob(action))", ("zero-gradient",)),
+    S("a penalty without its graph before the generator", CRITIC_FIRST, "mix, create_graph=True)", "mix, retain_graph=True)", ("gradient-without-graph",)),
+    S("clipped before it is unscaled", SCALED, "    scaler.unscale_(opt)\n", "", ("clips-always",), ("clip_grad_norm_",)),
 )  # fmt: skip

@@ -251,9 +251,9 @@ def keeps_losses(m: Any, every: int | None, value: Any) -> Any:
     return recording
 
 
-@pytest.mark.parametrize("every", [None, 1])
-def test_a_list_that_keeps_graphs_is_found_with_its_line(every: int | None) -> None:
-    recording = keeps_losses(net(), every, lambda loss: loss)
+@pytest.mark.parametrize(("every", "record"), [(None, False), (1, False), (None, True)])
+def test_a_list_that_keeps_graphs_is_found_with_its_line(every: int | None, record: bool) -> None:
+    recording = keeps_losses(net(), every, lambda loss: (loss, 1) if record else loss)
     found = recording.history if every else (recording.graph.diagnose(),)
     (held, *_) = (one for each in found for one in each.findings if one.kind == "graph-held")
     line = keeps_losses.__code__.co_firstlineno + 8

@@ -47,7 +47,9 @@ def diagnosed(target: str, arguments: Sequence[str], passes: int | None, budget:
         raise TargetError(f"{target!r} is neither FILE.py nor FILE.py:FUNCTION nor MODULE:FUNCTION")
     if done.error is not None:
         print(f"graphviz-ad: the program raised {type(done.error).__name__}: {done.error}", file=sys.stderr)
-    return diagnose(done.graph, budget, stopped_early=done.stopped, title=program_title(target))
+    return diagnose(
+        done.graph, budget, stopped_early=done.stopped, title=program_title(target), as_written=done.as_written
+    )
 
 
 def program_title(target: str) -> str:

@@ -33,7 +33,8 @@ COMES_OF_STEPS = ("exploding", "vanishing", "saturated", "dead-units", "divergin
 KEEPS_AWAY = (
     *("detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled", "taken-as-number"),
     *("none-from-backward", "reentrant-checkpoint", "written-over", "result-unused", "never-read", "not-asked"),
-    *("cut-between-ranks", "frozen", "zero-gradient", "hook-changed", "cleared-before-step", "not-registered", "loss-is-a-leaf"),
+    *("cut-between-ranks", "frozen", "zero-gradient", "hook-changed", "cleared-before-step", "not-registered"),
+    "loss-is-a-leaf",
 )
 
 

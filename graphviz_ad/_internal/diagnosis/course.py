@@ -30,7 +30,7 @@ from graphviz_ad._internal.graph.places import Place, place_of
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.training_history import HeldGraphs
 from graphviz_ad._internal.graph.written_program import RECORDING
-from graphviz_ad._internal.operations.training import MOVES
+from graphviz_ad._internal.operations.training import MOVES, SCALES
 from graphviz_ad._internal.scene.annotations import is_write
 from graphviz_ad._internal.scene.words.names import Names, graph_names, numbered_nodes
 
@@ -338,9 +338,10 @@ class Course:
             ]
             if one.name and brought:
                 found[one.name] = brought
+        told = frozenset(found)
         for done in self.passes:
             for node in done.node_list:
-                if node.kind == "leaf" and node.name and node.name not in found and node.grad is not None:
+                if node.kind == "leaf" and node.name and node.name not in told and node.grad is not None:
                     found.setdefault(node.name, []).append(node.grad)
         return found
 
@@ -374,6 +375,16 @@ class Course:
         lines = {(root.source, root.op) for root in self.roots if root.source is not None}
         later = self.graph.node_list[last + 1 :] if self.stopped_early else []
         return (*self.roots, *(node for node in later if node.requires_grad and (node.source, node.op) in lines))
+
+    @cached_property
+    def scaled_by(self) -> float:
+        """By how much a GradScaler multiplies losses, so that gradients are as many times as large until a step."""
+        found = [1.0]
+        for root in self.roots if self.lines_that("GradScaler", "scale") else ():
+            tails = [self.graph.nodes[edge.tail] for edge in self.graph.in_edges(root.key)]
+            given = [tail.value for tail in tails if operation(root) in SCALES and not tail.requires_grad]
+            found += [abs(value.item()) for value in given if value is not None and value.numel == 1 and value.known]
+        return float(max(found))
 
     def line_that_made(self, module: str) -> str | None:
         """Where the program sets the layer of this name, or one that it is in, if it does so in one place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from graphviz_ad._internal.base.errors import OptionError
@@ -50,9 +51,16 @@ LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
 
 
 def diagnose(
-    graph: Graph, budget: int | None = None, *, stopped_early: bool = False, title: str | None = None
+    graph: Graph,
+    budget: int | None = None,
+    *,
+    stopped_early: bool = False,
+    title: str | None = None,
+    as_written: bool = False,
 ) -> Diagnosis:
-    """What is wrong with the program that was recorded, which is called ``title``; see `graphviz_ad.Graph.diagnose`."""
+    """What is wrong with the program that was recorded, which is called ``title``, and ran ``as_written`` what it
+    compiles; see `graphviz_ad.Graph.diagnose`.
+    """
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < 1):
         raise OptionError(
             f"budget={budget!r} is how many tokens the text may have; give a whole number from 1 on, or None"
@@ -61,7 +69,7 @@ def diagnose(
         return _of_ranks(graph, budget)
     course = Course(graph, stopped_early=stopped_early)
     found = _found(course, chain(_looks(course), waits_alone(course)))
-    return Diagnosis(graph, found, looked(course), budget, title)
+    return Diagnosis(graph, found, replace(looked(course), as_written=as_written), budget, title)
 
 
 def _looks(course: Course) -> Iterator[Finding]:

@@ -51,6 +51,8 @@ def unseen(looked: Looked) -> list[str]:
         missing.append("the lines of the program could not be read")
     if looked.left_alone is not None:
         missing.append(LEFT_ALONE[looked.left_alone])
+    if looked.as_written:
+        missing.append("what torch.compile makes of the program, which ran as it is written")
     if looked.stopped_early:
         missing.append(f"what comes after pass {looked.calls}, where the program was stopped (--passes N goes further)")
     return missing

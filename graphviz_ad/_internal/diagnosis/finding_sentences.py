@@ -602,8 +602,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Give it the result of the last layer, without an activation.",
     ),
     "softmax-of-other-rows": (
-        lambda e: f"{e['at']} makes probabilities along dimension {e['dim']}, and {e['read_at']} picks the targets along"
-            f" dimension {e['classes']}: what belongs to one row does not add up to 1.",
+        lambda e: f"{e['at']} makes probabilities along dimension {e['dim']}, and {e['read_at']} picks the targets"
+            f" along dimension {e['classes']}: what belongs to one row does not add up to 1.",
         lambda e: f"Give it dim={e['classes']}.",
     ),
     "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.",

@@ -94,6 +94,7 @@ class Looked:
     ranks: int = 0  # of whose records it was made
     summaries: bool = False  # and no graphs
     step_line: str | None = None  # where the program calls step()
+    as_written: bool = False  # ran what the program compiles
     left_alone: str | None = None  # what is not looked into: a key of `diagnosis_text.LEFT_ALONE`
 
     @property

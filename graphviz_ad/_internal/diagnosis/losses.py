@@ -82,8 +82,8 @@ def _of_other_rows(course: Course) -> Iterator[Finding]:
         rank = len(given.ports[0].shape or ()) if given is not None else 0
         classes = 1 if rank > 1 else 0
         if given is not None and rank and isinstance(dim, int) and dim % rank != classes:
-            yield _about(course, given, "softmax-of-other-rows", ERROR, 41, dim=dim, classes=classes, loss=operation(node),
-                         read_at=course.described(node))  # fmt: skip
+            yield _about(course, given, "softmax-of-other-rows", ERROR, 41, dim=dim, classes=classes,
+                         loss=operation(node), read_at=course.described(node))  # fmt: skip
 
 
 # --- shapes

@@ -56,7 +56,7 @@ def sizes_along_depth(course: Course) -> Iterator[Finding]:
         first, last = (max(size for _, size in some) for some in (layers[:part], layers[-part:]))
         if last and first / last < VANISHES:
             yield _along(course, layers, "vanishing", first / last, VANISHED)
-        elif last and first / last > EXPLODES and _outgrows(layers[: max(1, part)]):
+        elif last and first / last > EXPLODES and _outgrows(course, layers[: max(1, part)]):
             yield _along(course, layers, "exploding", first / last, EXPLODED)
     yield from _enormous(course)
     yield from _along_time(course)
@@ -99,10 +99,10 @@ def _readers(course: Course, parameter: Parameter) -> list[Node]:
     return [node for node in found.values() if operation(node) not in COPIES]
 
 
-def _outgrows(layers: Sequence[tuple[Parameter, float]]) -> bool:
+def _outgrows(course: Course, layers: Sequence[tuple[Parameter, float]]) -> bool:
     """Whether a gradient is larger than the weight that it is of."""
     sizes = [(size_of(p.nodes[0].ports[0].value), size) for p, size in layers if p.nodes]
-    return any(weight is not None and size > weight for weight, size in sizes)
+    return any(weight is not None and size > weight * course.scaled_by for weight, size in sizes)
 
 
 def _makes_scores(course: Course, parameter: Parameter) -> bool:
@@ -169,9 +169,10 @@ def _enormous(course: Course) -> Iterator[Finding]:
         if weight is None or not weight.norm or len(p.shape) < 2 or _is_normalised(course, p):
             continue
         norms = [snap.norm if snap.norm is not None and isfinite(snap.norm) else 0.0 for snap in p.came]
-        ratio = max(norms, default=0.0) / weight.norm
+        bears = weight.norm * course.scaled_by
+        ratio = max(norms, default=0.0) / bears
         if ratio > ENORMOUS:
-            first = next(i for i, size in enumerate(norms, 1) if size / weight.norm > ENORMOUS)
+            first = next(i for i, size in enumerate(norms, 1) if size / bears > ENORMOUS)
             found.append((ratio, first, p))
     if found:
         ratio, _, p = max(found, key=lambda each: each[0])
@@ -349,6 +350,7 @@ def _estimated(course: Course, parameter: Parameter) -> float | None:
     size, grad = size_of(weight), size_of(parameter.came[0]) if parameter.came else None
     if holder is None or holder.rate is None or not size or grad is None or not parameter.did(STEP):
         return None
+    grad /= course.scaled_by
     return holder.rate * (min(1.0, grad * 1e8) if holder.kind in ADAPTIVE else grad) / size
 
 

@@ -353,9 +353,11 @@ def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
 
 def _may_be_stepped_later(course: Course, p: Parameter) -> bool:
     """Whether the program was stopped before each optimizer had its turn, and those that hold it were to come."""
-    holders = [set(one.names) for one in course.optimizers if p.name in one.names]
+    holders = [one for one in course.optimizers if p.name in one.names]
+    held = {name for one in holders for name in one.names}
     stepped = {other.name for other in course.trainable if other.did(STEP)}
-    return course.stopped_early and bool(holders) and bool(stepped) and stepped.isdisjoint(set().union(*holders))
+    known = bool(holders) and not any(one.strangers for one in holders)  # else it may have stepped those
+    return course.stopped_early and known and bool(stepped) and stepped.isdisjoint(held)
 
 
 def _is_twin(course: Course, found: list[Parameter]) -> bool:

@@ -22,8 +22,8 @@ from graphviz_ad._internal.graph.alarms import is_minus_infinity
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import HALVES, LARGEST, rounded_to_dtype
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.operations.training import NO_VALUE_THERE, OVERFLOWS, SOFTMAXES
-from graphviz_ad._internal.operations.traits import CLAMPS
+from graphviz_ad._internal.operations.training import MOVES, NO_VALUE_THERE, OVERFLOWS, SOFTMAXES
+from graphviz_ad._internal.operations.traits import CLAMPS, UNINITIALISED
 
 HALF = ("float16",)
 MOST_BETWEEN = 3  # operations from a bound to what has no value there
@@ -83,6 +83,8 @@ def _births(course: Course) -> Iterator[Node]:
             continue
         if node.kind != "op" and _is_parameter_to_be(course, node):
             continue
+        if operation(node) in MOVES and operation(course.made_of(node) or node) in UNINITIALISED:
+            continue  # a part of memory that others write to, as of what FSDP gathers
         yield node
 
 

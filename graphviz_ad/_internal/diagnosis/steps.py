@@ -156,9 +156,7 @@ def _between_backward_and_step(course: Course) -> Callable[[WrittenLine], bool]:
     def stands(line: WrittenLine) -> bool:
         here = (line.file, line.function)
         before = any((one.file, one.function) == here and place[id(one)] < place[id(line)] for one in back)
-        return before and any(
-            (one.file, one.function) == here and place[id(line)] < place[id(one)] for one in steps
-        )
+        return before and any((one.file, one.function) == here and place[id(line)] < place[id(one)] for one in steps)
 
     return stands
 
@@ -195,6 +193,9 @@ def _not_in_an_optimizer(course: Course) -> Iterator[Finding]:
     """
     if not course.stepped:
         return
+    if not any(p.did(PASS) for p in course.trainable):
+        yield from _left_out(course, _held_by_none(course))
+        return
     idle = [p for p in course.trainable if p.came and p.did(PASS) and not p.did(STEP) and not p.by_hand]
     idle = [p for p in idle if not p.held_by and not all(map(is_zero, p.came))]
     used = {number for p in course.trainable for number in _passes_used(p)}
@@ -207,6 +208,16 @@ def _not_in_an_optimizer(course: Course) -> Iterator[Finding]:
             {**_about(course, given), "modules": (), "optimizers": (), "given": True}, tuple(p.name for p in given),
             weight=12, confidence="possible",
         )  # fmt: skip
+
+
+def _held_by_none(course: Course) -> list[Parameter]:
+    """The parameters of the model that no optimizer holds, where gradients come in other ways than to ``.grad``, as the
+    pieces of FSDP do, while what optimizers hold is stepped.
+    """
+    if not any(p.held_by and p.came and p.did(STEP) for p in course.trainable):
+        return []
+    own = [p for p in course.trainable if p.name in course.of_model and p.held_by == ()]
+    return [p for p in own if p.came and not p.did(STEP) and not all(map(is_zero, p.came))]
 
 
 def _given_at(course: Course, p: Parameter) -> str | None:

@@ -4,7 +4,10 @@ written while the program runs and can be read whenever it ended.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -12,10 +15,10 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
-except ImportError:  # as on Windows
-    fcntl = None  # type: ignore[assignment]
 
 from graphviz_ad._internal.base.errors import GraphFormatError, SaveError
 from graphviz_ad._internal.graph.messages import IssuedCall, Message
@@ -23,6 +26,8 @@ from graphviz_ad._internal.graph.notices import FILE_ENDED, FILE_OF_RANK, Notice
 from graphviz_ad._internal.graph.training_history import Ending, HeldGraphs, ParameterSummary, RunRecord, StepSummary
 
 FORMAT, VERSION = "graphviz_ad history", 1
+TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)  # what a lock says that another has
+FAR_BYTE = 2**30  # of a file, which no history comes to
 NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}  # which JSON has no numbers for
 
 
@@ -141,24 +146,40 @@ def begun(path: Path) -> IO[str] | None:
 
 def is_ours_alone(stream: IO[str]) -> bool:
     """Lock a file until it is closed, or the process ends however it ends; False where another recording has. Where the
-    system has no such locks, nobody is kept off.
+    system has no such locks, as on some file systems of networks, nobody is kept off.
     """
-    if fcntl is None:
-        return True
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # as on some file systems of networks
-        return True
+        _lock(stream)
+    except OSError as error:
+        return error.errno not in TAKEN
     return True
 
 
 def let_others(stream: IO[str]) -> None:
     """Unlock a file, also for processes that were forked meanwhile and have it open, too."""
-    if fcntl is not None:
-        with suppress(OSError):
-            fcntl.flock(stream, fcntl.LOCK_UN)
+    with suppress(OSError):
+        _unlock(stream)
+
+
+if sys.platform == "win32":  # whose locks keep others from reading as well, so that a byte is locked that nobody writes
+
+    def _lock(stream: IO[str]) -> None:
+        _at_far_byte(stream, msvcrt.LK_NBLCK)
+
+    def _unlock(stream: IO[str]) -> None:
+        _at_far_byte(stream, msvcrt.LK_UNLCK)
+
+    def _at_far_byte(stream: IO[str], mode: int) -> None:
+        os.lseek(stream.fileno(), FAR_BYTE, os.SEEK_SET)  # what is written is appended, wherever this is
+        msvcrt.locking(stream.fileno(), mode, 1)
+
+else:
+
+    def _lock(stream: IO[str]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(stream: IO[str]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_UN)
 
 
 def _rank_that_began(path: Path) -> int | None:

@@ -36,6 +36,7 @@ FEWEST = 3  # passes of which something is held, before it is no longer what a p
 MOST = 0.6  # of all passes before the last
 MOST_WALKED = 2000  # autograd nodes that are counted
 MOST_ROOTS = 256  # results that are remembered, by a weak reference each
+MOST_RECORDS, MOST_PARTS = 4, 32  # that may be around a result, and that are in a record
 CONTAINERS = (list, deque, dict, set, tuple)
 KEEPING = frozenset({"append", "appendleft", "add", "insert", "extend", "setdefault"})
 
@@ -222,14 +223,32 @@ def holder_of(tensors: Sequence[Tensor]) -> str | None:
 
 
 def containers_of(tensors: Sequence[Tensor]) -> list[Any]:
-    """The lists, or the like, of the program that hold most of these."""
-    wanted = {id(each) for each in tensors}
-    around = [each for each in gc.get_referrers(tensors[0]) if isinstance(each, CONTAINERS) and each is not tensors]
-    return [
-        each
-        for each in around
-        if "__builtins__" not in each and sum(id(part) in wanted for part in parts_of(each)) >= max(2, len(wanted) // 2)
-    ]
+    """The lists, or the like, of the program that hold most of these, or records with one each."""
+    wanted = frozenset(id(each) for each in tensors)
+    least = max(2, len(wanted) // 2)
+    around = [each for each in gc.get_referrers(tensors[0]) if each is not tensors and parts(each)]
+    around = [each for each in around if "__builtins__" not in parts(each)]
+    lists = [each for each in around if isinstance(each, CONTAINERS)]
+    found = [each for each in lists if sum(id(part) in wanted for part in parts_of(each)) >= least]
+    if found:
+        return found
+    ours = (id(around), id(lists), id(tensors))
+    of_records = [
+        outer for each in around[:MOST_RECORDS] for outer in gc.get_referrers(each)
+        if isinstance(outer, CONTAINERS) and id(outer) not in ours and "__builtins__" not in outer
+    ]  # fmt: skip
+    return [each for each in of_records if sum(holds_one(part, wanted) for part in parts_of(each)) >= least]
+
+
+def holds_one(record: Any, wanted: Collection[int]) -> bool:
+    """Whether a tuple, or an object with a few attributes, holds one of what has these ids."""
+    inside = parts(record)
+    return 0 < len(inside) <= MOST_PARTS and any(id(part) in wanted for part in parts_of(inside))
+
+
+def parts(thing: Any) -> Any:
+    """What holds what is in a thing: itself, where it is a list or the like, else its attributes."""
+    return thing if isinstance(thing, CONTAINERS) else attributes_of(thing)
 
 
 def parts_of(container: Any) -> Iterable[Any]:

@@ -20,6 +20,7 @@ import torch
 
 from graphviz_ad._internal.base.errors import TargetError
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.tracing.as_written import run_as_written
 from graphviz_ad._internal.tracing.capture import Capture
 from graphviz_ad._internal.tracing.recording import Enough, Recording
 from graphviz_ad._internal.tracing.self_check import make_sure
@@ -27,11 +28,14 @@ from graphviz_ad._internal.tracing.self_check import make_sure
 
 @dataclass(frozen=True)
 class ScriptRun:
-    """What came of it: ``stopped`` says that there would have been more passes, ``error`` how the program ended."""
+    """What came of it: ``stopped`` says that there would have been more passes, ``error`` how the program ended,
+    ``as_written`` that it ran as it is written what it has compiled.
+    """
 
     graph: Graph
     stopped: bool
     error: Exception | None
+    as_written: bool = False
 
 
 def run_script(path: Path, arguments: tuple[str, ...], passes: int, capture: Capture, patience: int = 1) -> ScriptRun:
@@ -81,7 +85,7 @@ def recorded_run(
     recording = Recording(None, capture, {}, most_passes=passes, patience=patience)
     stopped, error = False, None
     try:
-        with recording:
+        with run_as_written() as compiled, recording:
             recording.program_is(code)
             try:
                 program()
@@ -93,7 +97,7 @@ def recorded_run(
                 recording.know(models_in(namespace, recording.called_modules()))
     except Exception as raised:
         error = raised
-    return ScriptRun(recording.graph, stopped, error)
+    return ScriptRun(recording.graph, stopped, error, compiled.compiles)
 
 
 def attributes(thing: Any) -> Mapping[str, Any]:
