@@ -121,7 +121,7 @@ def bound_lost(e: Mapping[str, Any]) -> str:
     """That a clamp does nothing, where its bound is another number in a half type."""
     if "bound" not in e:
         return ""
-    return f"; {e['clamp']} does not keep it away, since its bound {e['bound']:.9g} is {e['held']:g} in {e['half']}"
+    return f"; {e['clamped_at']} does not keep it away, since its bound {e['bound']:.9g} is {e['held']:g} in {e['dtype_of_bound']}"
 
 
 def with_room(e: Mapping[str, Any]) -> str:
@@ -130,7 +130,7 @@ def with_room(e: Mapping[str, Any]) -> str:
         return ""
     return (
         "Compute this part in float32, by .float() before it or outside of autocast, or from the logits, as"
-        f" logsigmoid and binary_cross_entropy_with_logits do: {e['half']} has no number between."
+        f" logsigmoid and binary_cross_entropy_with_logits do: {e['dtype_of_bound']} has no number between."
     )
 
 
@@ -276,10 +276,13 @@ def in_part(kind: str, how: str) -> tuple[Words, Words]:
     """Of what reaches the loss along other ways, too."""
     return (
         lambda e: f"{e['at']} {how}: what is before it is trained only along other ways.",
-        lambda e: SMOOTH[kind.removesuffix("-in-part")]
-        if e.get("trained")
-        else "Right if it is meant, as in a target or a baseline; else let the gradient through.",
+        lambda e: (
+            SMOOTH[kind.removesuffix("-in-part")]
+            if e.get("trained")
+            else "Right if it is meant, as in a target or a baseline; else let the gradient through."
+        ),
     )
+
 
 # --- the table: kind -> cause, remedy
 
@@ -344,7 +347,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "term-without-gradient": (
         lambda e: f"{e['at']} {'draws a sample' if e['how'] == 'sampled' else 'has no derivative'}"
         + ("" if e["same"] else f", so that {e['term']}, which is computed from it, has no graph")
-        + f": it is added to the loss, and changes no gradient, although parameters stand behind it.",
+        + ": it is added to the loss, and changes no gradient, although parameters stand behind it.",
         lambda e: SMOOTH[e["how"]],
     ),
     "not-asked": (
@@ -378,7 +381,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "frozen": (
         lambda e: f"requires_grad is False for {so_many(e)}"
         + (f", and an optimizer holds {e['in_optimizer']} of them" if e["in_optimizer"] else "")
-        + (f"; the program sets it: {e['line']}." if e.get("line") else "."),
+        + (f"; the program sets it: {e['line']}" if e.get("line") else "")
+        + (".requires_grad_(False)." if e.get("call") else "."),
         "If they are to be trained, set requires_grad to True for them; else give the optimizer only the others.",
     ),
     "nothing-requires-grad": (
@@ -532,22 +536,22 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Make the optimizer of the parameters of this very model, after the last change to them.",
     ),
     "in-two-optimizers": (
-        lambda e: f"{e['optimizers'][0]} holds all that {e['optimizers'][1]} holds and more: {so_many(e)} are stepped by"
-        f" both in turn, at {' and '.join(e['turns'])}, each on the gradients of another loss."
+        lambda e: f"{e['optimizers'][0]} holds all that {e['optimizers'][1]} holds and more: {so_many(e)} are stepped"
+        f" by both in turn, at {' and '.join(e['turns'])}, each on the gradients of another loss."
         if e.get("turns")
         else f"two steps read the same gradient of {so_many(e)}.",
         "Give each parameter to one optimizer.",
     ),
     "left-by-another-loss": (
-        lambda e: f"the pass of another loss{' at ' + e['other'] if e['other'] else ''} leaves gradients in {so_many(e)};"
-        f" nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to them, and the"
+        lambda e: f"the pass of another loss{' at ' + e['other'] if e['other'] else ''} leaves gradients in"
+        f" {so_many(e)}; nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to them, and the"
         " step after that uses both.",
         "Call zero_grad() of the optimizer that holds them right before this backward(): after step() is too early,"
         " since another loss goes back in between.",
     ),
     "backward-behind-the-loop": (
-        lambda e: f"{e['losses']} losses were computed at {e['at']}, and {e['lost']} of them go nowhere: backward() stands"
-        f" behind the loop that computes them, and goes back from the last alone ({counted_noun(e['passes'], 'time')}).",
+        lambda e: f"{e['losses']} losses were computed at {e['at']}, and {e['lost']} of them go nowhere: backward()"
+        f" stands behind the loop that computes them, and goes back from the last alone ({counted_noun(e['passes'], 'time')}).",
         "Move zero_grad(), backward() and step() into the loop, or add the losses up and go back from the sum.",
     ),
     "clipped-after-step": (

@@ -126,10 +126,18 @@ def _all_pairs(course: Course) -> Iterator[Hit]:
         if named in PAIRWISE:
             wrong = a != b and course.leads_on(node)
         else:
-            wrong = _spreads(a, b, result) and (_is_of_a_loss(course, node) or _is_of_a_layer(course, node))
+            wrong = _spreads(a, b, result) and not _is_written(course, node)
+            wrong = wrong and (_is_of_a_loss(course, node) or _is_of_a_layer(course, node))
         if wrong:
             seen.add(node.source)
             yield node, named, (a, b), result
+
+
+def _is_written(course: Course, node: Node) -> bool:
+    """Whether the program makes the column where it meets the row, as x[:, None] - y, so that all pairs are meant."""
+    made = _of_one_column(course, node)
+    here = made is not None and made.kind == "op" and made.source == node.source and made.source is not None
+    return here and made is not None and operation(made) not in RETURNS_COLUMNS
 
 
 def _is_of_a_loss(course: Course, node: Node) -> bool:

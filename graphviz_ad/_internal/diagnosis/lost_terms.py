@@ -18,11 +18,10 @@ from graphviz_ad._internal.explain.stops import Stop, cut_sources_of
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.operations.training import ADDS_UP, MEAN, ROUNDS, SCALES
+from graphviz_ad._internal.operations.training import ADDS_UP, PUT_TOGETHER, ROUNDS
 from graphviz_ad._internal.operations.traits import DRAWS
 
 NEVER_MEANT = ("not-differentiable", "sampled")  # of a term of a loss; the others may be a target, or a trick
-ADDED = ADDS_UP | SCALES | {"sum", MEAN}  # what a loss is put together by
 FLOATS = ("float", "bfloat")
 MOST_LOOKED_AT = 400  # of what is computed from a sample
 
@@ -61,7 +60,7 @@ def _terms(graph: Graph, root: Node) -> Iterator[Node]:
     waiting, seen = [root], {root.key}
     while waiting:
         node = waiting.pop()
-        edges = graph.in_edges(node.key) if operation(node) in ADDED else []
+        edges = graph.in_edges(node.key) if operation(node) in PUT_TOGETHER else []
         for edge in edges:
             tail = graph.nodes[edge.tail]
             if tail.key in seen or tail.kind != "op":
@@ -115,7 +114,8 @@ def _meets_again(done: Graph, node: Node, edges: list[Edge]) -> bool:
     """Whether what is computed from it meets again what it was made of, as a sample does in log_prob(), or something of
     its own size that was made of the same, as where an estimator lets gradients through.
     """
-    own = _before(done, [edge.tail for edge in edges]) | _made_of(done, node, [edge.tail for edge in edges])
+    own = _before(done, [edge.tail for edge in edges])
+    own |= _made_of(done, node, [key for key in own if done.nodes[key].ports[0].shape == node.ports[0].shape])
     seen, waiting = {node.key}, [node.key]
     while waiting and len(seen) < MOST_LOOKED_AT:
         for edge in done.out_edges(waiting.pop(0)):

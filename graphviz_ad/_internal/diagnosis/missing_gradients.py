@@ -39,8 +39,7 @@ BY_CUT: Mapping[str, str] = {
     NOT_ASKED: "not-asked",
 }
 MOST_WAYS = 8
-FREEZES = "freezes"
-FROZEN_BY = (FREEZES, "requires_grad_")
+FROZEN_BY, MAY_FREEZE, ASKS = ("freezes", "requires_grad_"), "may_freeze", "asks"
 OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled"}) | {
     "taken-as-number", "none-from-backward", "reentrant-checkpoint",
 }  # fmt: skip
@@ -76,7 +75,7 @@ def _leaves_for_losses(course: Course) -> Iterator[Finding]:
     found = {root.source: root for root in course.roots if root.kind == "leaf" and root.op and course.trainable}
     names = tuple(p.name for p in course.trainable if not p.came)
     for root in found.values():
-        told = course.lines_that("requires_grad_", FREEZES)
+        told = course.lines_that(ASKS, MAY_FREEZE)
         line = next((line for line in told if root.name and line.of.startswith(root.name)), None)
         yield Finding(
             "loss-is-a-leaf", ERROR, root.name, module_of(root), line.source if line else root.source,
@@ -468,12 +467,14 @@ def _frozen(course: Course) -> Iterator[Finding]:
     if not frozen:
         return
     names = tuple(p.name for p in frozen)
-    lines = course.lines_that(*FROZEN_BY)
+    sure = course.lines_that(*FROZEN_BY)
+    lines = sure or course.lines_that(MAY_FREEZE)
+    later = course.stopped_early and not sure  # the program says it anew, and may take it back
     held = [p for p in frozen if p.held_by]
     every = not course.trainable and not _others_are_asked(course)
     yield Finding(
         "frozen",
-        ERROR if every else WARNING if held and lines else NOTE,
+        ERROR if every else WARNING if held and lines and not later else NOTE,
         names[0] if len(names) == 1 else None,
         frozen[0].module if len({p.module for p in frozen}) == 1 else None,
         lines[0].source if lines else None,
@@ -482,7 +483,8 @@ def _frozen(course: Course) -> Iterator[Finding]:
             "of": len(course.parameters),
             "names": names,
             "in_optimizer": len(held),
-            "line": f"{lines[0].of}" if lines else None,
+            "line": lines[0].of if lines else None,
+            "call": bool(lines) and lines[0].what == "requires_grad_",
         },
         names,
         weight=2 + len(names) / len(course.parameters),

@@ -23,7 +23,7 @@ from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.precision import HALVES, LARGEST, rounded_to_dtype
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.training import MOVES, NO_VALUE_THERE, OVERFLOWS, SOFTMAXES
-from graphviz_ad._internal.operations.traits import CLAMPS, UNINITIALISED
+from graphviz_ad._internal.operations.traits import BOUNDS, CLAMPS, UNINITIALISED
 
 HALF = ("float16",)
 MOST_BETWEEN = 3  # operations from a bound to what has no value there
@@ -181,7 +181,7 @@ def rounded_bound(course: Course, node: Node) -> dict[str, Any]:
             for bound in _bounds(course, one):
                 held = float(rounded_to_dtype(np.asarray(bound), dtype))
                 if held != bound and held in (0.0, 1.0, -1.0):
-                    return {"bound": bound, "held": held, "half": dtype, "clamp": course.described(one)}
+                    return {"bound": bound, "held": held, "dtype_of_bound": dtype, "clamped_at": course.described(one)}
         tails = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(one.key)] if far < MOST_BETWEEN else []
         waiting += [(tail, far + 1) for tail in tails if tail.ports[0].shape == one.ports[0].shape]
     return {}
@@ -189,7 +189,7 @@ def rounded_bound(course: Course, node: Node) -> dict[str, Any]:
 
 def _bounds(course: Course, node: Node) -> list[float]:
     """The numbers that something is clamped to."""
-    told = [argument(node, name) for name in ("min", "max")]
+    told = [argument(node, name) for name in BOUNDS]
     tails = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(node.key)]
     told += [tail.value.data for tail in tails if _is_written_number(tail) and tail.value is not None]
     return [float(one) for one in told if isinstance(one, int | float) and not isinstance(one, bool)]

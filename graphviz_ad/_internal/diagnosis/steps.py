@@ -401,7 +401,8 @@ def _behind_the_loop(course: Course) -> Iterator[Finding]:
         own = [root for root in roots if _function_of(course, root) == line.function and root.key in course.order]
         if line.in_loop or not own or {(root.source, root.op) for root in own} != {(own[0].source, own[0].op)}:
             continue
-        alike = [node for node in course.computes(operation(own[0])) if (node.source, node.op) == (own[0].source, own[0].op)]
+        made = course.computes(operation(own[0]))
+        alike = [node for node in made if (node.source, node.op) == (own[0].source, own[0].op)]
         lost = [node for node in alike if node.requires_grad and not leads_to_any_loss(course.graph, node.key)]
         if len(lost) >= MANY_LOST * len(own):
             yield Finding(

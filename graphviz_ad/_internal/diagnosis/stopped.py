@@ -51,7 +51,7 @@ def _last_call(course: Course) -> str | None:
 
 
 def _frozen_root(course: Course, root: Node) -> Finding:
-    line = next(iter(course.lines_that("freezes", "requires_grad_")), None)
+    line = next(iter(course.lines_that("freezes", "requires_grad_", "may_freeze")), None)
     return Finding(
         "nothing-requires-grad", ERROR, root.name, module_of(root), line.source if line is not None else root.source,
         {"at": course.described(root), "parameters": len(course.parameters)}, weight=200, key=root.key,

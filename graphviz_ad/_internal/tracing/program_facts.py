@@ -53,7 +53,8 @@ REGISTERED = "registers"  # the same, by a call that names it
 BUILDS = "builds"  # a line that puts a model into a variable
 FORWARD = "forward"  # where a class of the model says what it computes
 REGISTERS = frozenset({"add_module", "register_module", "register_parameter", "register_buffer"})
-FREEZES = "freezes"  # a line that sets requires_grad
+FREEZES = "freezes"  # a line that sets requires_grad to False
+ASKS, MAY_FREEZE = "asks", "may_freeze"  # a line that sets it to True, and one that sets it to what is computed
 OF_CLASSES = (BUILDS, FORWARD)
 Written = tuple[str, str, str, str, bool]  # what, of what, "file.py:12", in which function, whether in a loop
 
@@ -248,7 +249,7 @@ def _told(node: ast.AST, owner: str) -> tuple[str, str] | None:
         for target in node.targets:
             if isinstance(target, ast.Attribute):
                 if target.attr == "requires_grad":
-                    return FREEZES, f"{short(target)} = {short(node.value)}"
+                    return _wanted(node.value, FREEZES), f"{short(target)} = {short(node.value)}"
                 if isinstance(target.value, ast.Name) and target.value.id == "self":
                     return SETS, target.attr
     if not isinstance(node, ast.Call):
@@ -263,8 +264,17 @@ def _told(node: ast.AST, owner: str) -> tuple[str, str] | None:
     if name not in CALLS:
         return None
     if isinstance(node.func, ast.Attribute):
-        return name, short(node.func.value)
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        told = _wanted(given[0] if given else ast.Constant(True), name) if name == "requires_grad_" else name
+        return told, short(node if told == MAY_FREEZE else node.func.value)
     return name, ""
+
+
+def _wanted(value: ast.AST, freezes: str) -> str:
+    """What a line does that sets whether something requires grad; ``freezes``, where that is False."""
+    if not isinstance(value, ast.Constant):
+        return MAY_FREEZE
+    return ASKS if value.value else freezes
 
 
 def called_name(node: ast.AST) -> str | None:
