@@ -121,7 +121,8 @@ def bound_lost(e: Mapping[str, Any]) -> str:
     """That a clamp does nothing, where its bound is another number in a half type."""
     if "bound" not in e:
         return ""
-    return f"; {e['clamped_at']} does not keep it away, since its bound {e['bound']:.9g} is {e['held']:g} in {e['dtype_of_bound']}"
+    is_now = f"its bound {e['bound']:.9g} is {e['held']:g} in {e['dtype_of_bound']}"
+    return f"; {e['clamped_at']} does not keep it away, since {is_now}"
 
 
 def with_room(e: Mapping[str, Any]) -> str:
@@ -544,14 +545,15 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "left-by-another-loss": (
         lambda e: f"the pass of another loss{' at ' + e['other'] if e['other'] else ''} leaves gradients in"
-        f" {so_many(e)}; nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to them, and the"
-        " step after that uses both.",
+        f" {so_many(e)}; nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to"
+        " them, and the step after that uses both.",
         "Call zero_grad() of the optimizer that holds them right before this backward(): after step() is too early,"
         " since another loss goes back in between.",
     ),
     "backward-behind-the-loop": (
         lambda e: f"{e['losses']} losses were computed at {e['at']}, and {e['lost']} of them go nowhere: backward()"
-        f" stands behind the loop that computes them, and goes back from the last alone ({counted_noun(e['passes'], 'time')}).",
+        f" stands behind the loop that computes them, and goes back from the last alone"
+        f" ({counted_noun(e['passes'], 'time')}).",
         "Move zero_grad(), backward() and step() into the loop, or add the losses up and go back from the sum.",
     ),
     "clipped-after-step": (

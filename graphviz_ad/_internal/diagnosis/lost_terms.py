@@ -18,11 +18,11 @@ from graphviz_ad._internal.explain.stops import Stop, cut_sources_of
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
 from graphviz_ad._internal.graph.cuts import CUT_BY_THE_PROGRAM
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.precision import UNITS
 from graphviz_ad._internal.operations.training import ADDS_UP, PUT_TOGETHER, ROUNDS
 from graphviz_ad._internal.operations.traits import DRAWS
 
 NEVER_MEANT = ("not-differentiable", "sampled")  # of a term of a loss; the others may be a target, or a trick
-FLOATS = ("float", "bfloat")
 MOST_LOOKED_AT = 400  # of what is computed from a sample
 
 
@@ -97,7 +97,7 @@ def _lets_nothing_back(course: Course, done: Graph, node: Node) -> bool:
 
 def _is_blocked(done: Graph, node: Node, edge: Edge) -> bool:
     """Whether nothing comes back along an edge, for what the operation is."""
-    if not done.nodes[edge.tail].requires_grad or not (node.ports[0].dtype or "").startswith(FLOATS):
+    if not done.nodes[edge.tail].requires_grad or node.ports[0].dtype not in UNITS:
         return False
     drawn = _is_drawn(node)
     if drawn and not node.requires_grad:
