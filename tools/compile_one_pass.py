@@ -15,7 +15,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "graphviz_ad" / "_internal" / "tracing" / "tape" / "one_pass.c"
 # no sum may be made in another order than is written, and no product be fused with a sum
-FLAGS = ("-O3", "-ffp-contract=off", "-shared", "-fPIC")
+FLAGS = ("-O3", "-ffp-contract=off", "-shared", "-fPIC", "-pthread")
 SECONDS = 120
 
 

@@ -255,7 +255,11 @@ def test_every_number_of_every_moment_is_torchs(
             assert numbers == [grad_text(number) for number in memory_then[named[key]]], (moment, named[key])
     said = telling.story.steps[-1].caption[-1]
     for part in said.split(", "):
-        name, _, grad = part.partition(".grad = ")
+        name, is_grad, grad = part.partition(".grad = ")
+        if not is_grad:
+            name, _, value = part.partition(" = ")
+            assert value in {value_text(seen.end[one][0]) for one in (seen.end if dies else [name])}
+            continue
         assert grad in ({grad_text(seen.end[one][1]) for one in (seen.end if dies else [name])} | unseen)
     assert bool(telling.story.steps[-1].sentence) == dies
 
@@ -476,8 +480,7 @@ STEPS_BY_HAND = (in_place, through_data, by_a_setting, added, by_a_tensor, copie
 OTHER_STEPS = (decayed, times_itself, signs_alone, of_what_was)
 
 
-@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
-@pytest.mark.parametrize("lr", [0.25, -0.1])
+@pytest.mark.parametrize(("lr", "shape"), [(0.25, ()), (-0.1, (2,))], ids=str)
 @pytest.mark.parametrize("step", [*STEPS_BY_HAND, *OTHER_STEPS])
 def test_a_step_that_is_written_by_hand_is_told_with_its_rate_and_no_other_is(
     step: Callable[[Tensor, Tensor, float], None], lr: float, shape: tuple[int, ...]
@@ -505,6 +508,8 @@ def test_a_step_that_is_written_by_hand_is_told_with_its_rate_and_no_other_is(
         (old, grad), (new, _) = seen[n], seen[n + 1]
         (deed,) = deeds
         assert deed.rule is not None
+        assert deed.update is not None
+        assert deed.update.old == (None if step is data_set else deed.old)
         for known, number in ((deed.old, old), (deed.rule.read, grad), (deed.new, new)):
             assert known is not None
             assert np.array_equal(known.array, number.numpy())
@@ -779,6 +784,9 @@ def test_the_way_of_the_one_number_that_is_moved_is_what_torch_computed_and_noth
     for known, wanted in zip(zip(*places, strict=True), zip(*losses, strict=True), strict=True):
         if np.ptp(wanted) > 1e-6:
             assert np.corrcoef(known, wanted)[0, 1] ** 2 == pytest.approx(1)
+    title, aside = [mark for mark in paint_frame(film, -1).marks if mark.part == PART and isinstance(mark, Label)][:2]
+    widths = text_width(title.text, title.size, True), text_width(aside.text, aside.size)
+    assert title.x + widths[0] < aside.x - widths[1]
     tangents = [mark for mark in marks if isinstance(mark, Curve) and mark.stroke == "gradient.line"]
     slopes = [stop.slope for stop in seen if stop.slope is not None]
     assert [np.sign(line.points[0][1] - line.points[-1][1]) for line in tangents] == [*np.sign(slopes)]
@@ -804,6 +812,19 @@ def test_a_loss_that_is_not_of_one_number_alone_is_told_over_its_passes() -> Non
     for loss_of, others in told:
         assert not film_of(loss_of, others).curve.stops
     assert film_of(lambda a, b, n: (a * b) ** 2).curve.stops
+
+
+def test_the_step_after_a_single_pass_is_part_of_its_film() -> None:
+    w = torch.tensor(1.0, requires_grad=True)
+    with gad.record() as recorded:
+        loss = (2 * w - 6) ** 2
+        loss.backward()
+        with torch.no_grad():
+            w -= 0.1 * w.grad
+    film = recorded.graph.animate(layout="layered")
+    assert [step.caption[1] for step in film.steps if step.phase == "update"] == ["w = 1 − 0.1 × (−16) = 2.6"]
+    assert not any("Pass 1" in line for step in film.steps for line in step.caption)
+    assert film.film.curve is None
 
 
 def test_nothing_hides_the_lines_of_the_chart_in_whatever_order_it_is_painted() -> None:

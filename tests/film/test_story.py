@@ -448,3 +448,5 @@ def test_what_is_frozen_is_told_once_with_the_line_that_says_so():
     net[0].weight.requires_grad = False
     (said,) = run()
     assert said.startswith("0.weight gets no gradient: its requires_grad is False, see test_story.py:")
+    traced = gad.trace(net, torch.ones(1, 2)).animate(layout="layered").steps
+    assert traced[-1].sentence == "0.weight gets no gradient: its requires_grad is False."

@@ -106,7 +106,7 @@ def test_a_loop_of_passes_is_one_film_though_each_has_a_graph_of_its_own() -> No
         "Pass 2 of 2: the same backward pass | d output/dw = 4",
         "Pass 2 of 2: the new gradient is added to what .grad held | w.grad = 0 + 4 = 4",
     ]
-    assert told[-1] == f"All backward passes have run | w.grad = {w.grad.item():g}"
+    assert told[-1] == f"All backward passes have run | w = {w.item():g}, w.grad = {w.grad.item():g}"
     assert not [text for box in final_boxes(film) for text in box if "None" in text or "no " in text]
 
 
@@ -132,7 +132,7 @@ def test_an_earlier_value_of_a_parameter_points_at_where_its_gradient_stands() -
             optimizer.step()
     assert w.grad is not None
     film = recorded.graph.animate(passes=True, layout="layered")
-    assert captions(film)[-1] == f"All backward passes have run | w.grad = {w.grad.item():g}"
+    assert captions(film)[-1] == f"All backward passes have run | w = {w.item():g}, w.grad = {w.grad.item():g}"
     moves = [text.split(" | ")[1] for text in captions(film) if "SGD.step" in text]
     assert moves == ["w = 1 − 0.1 × 4 = 0.6", "w = 0.6 − 0.1 × 4.8 = 0.12"]
     assert ["w", "0.12", ".grad 4.8"] in final_boxes(film)

@@ -265,10 +265,24 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
     texts = [line.text for line in lines]  # one module, and what takes its results; a statement as it is written
     assert [text for text in texts if "net(" in text] == ["k = net(y₀)", "m = net(v₂)"]
     assert [text for text in texts if "call " in text] == ["Sequential, call 1 of 40", "Sequential, call 2 of 40"]
-    assert "y = y₀ + (0.1 / 6)·(k + 2m)" in texts
+    assert "y₁ = y₀ + (0.1 / 6)·(k + 2m)" in texts
     for missing in ("step() 21", "walk() 2"):
         with pytest.raises(UnknownNameError):
             fold_to_boxes(graph, 30, expand=(missing,))
+
+
+def test_a_hint_names_a_module_rather_than_the_variable_that_takes_its_result() -> None:
+    layers = nn.ModuleList([nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(14)])
+
+    def program(x: Tensor) -> Tensor:
+        for layer in layers:
+            x = layer(x).relu() + x
+        return x.sum()
+
+    graph = gad.trace(program, torch.randn(2, 3))
+    assert assert_hint_opens_one_box(graph, 6) == "layers.0"
+    (told,) = [note for note in fold_to_boxes(graph, 6).notes if note.kind == "parts in boxes"]
+    assert not told["clicks"]  # the box is that of a statement
 
 
 def titled(op: str | None) -> str:

@@ -30,6 +30,7 @@ from graphviz_ad._internal.graph.notices import (
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
+    FROZEN,
     GRADIENTS_OFF,
     HELD,
     IN_ALL_BOXES,
@@ -83,7 +84,7 @@ def raised(function: Any, *inputs: Any) -> Graph:
 
 
 def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> None:
-    made = {UNREAD, UNREAD_SO_FAR, UNREAD_INPUTS, STOOD_FOR, WITHOUT_GRADIENT, TIED, TIED_TOO}
+    made = {UNREAD, UNREAD_SO_FAR, FROZEN, UNREAD_INPUTS, STOOD_FOR, WITHOUT_GRADIENT, TIED, TIED_TOO}
     made |= {RAISED, FAILED, NOTHING_REQUIRES, LOOK_FAILED, LOG_FAILED, FILE_ENDED}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -125,9 +125,10 @@ def test_rows_are_measured_as_large_as_they_are_made(scene: Scene, copied: bool)
 @settings(max_examples=15)
 @given(scenes(), st.sampled_from([SLIDE, PLACES["column"], SLIDE.with_letters(4.0)]), st.booleans())
 def test_no_plan_is_ruled_out_that_would_have_been_as_good(scene: Scene, place: Place, turning: bool) -> None:
-    bench = Bench([lambda manner: scene], place, ("LR", "TB"), place_tightly, WAYS, turning=turning)
+    bench = Bench([lambda manner: scene], place, ("LR", "TB"), place_tightly, WAYS, MANNERS[-1], turning=turning)
     sheet = bench.sheet(0, MANNERS[-1])
     for way in WAYS:
+        assert sheet.can_be_read(way) == bool(sheet.readable(way))  # of which the first looks at no more than it has to
         assert all(sheet.may_reach(way, trial.hope) for trial in sheet.trials(way, roomy=True))
 
 
@@ -149,7 +150,7 @@ def test_rows_as_text_is_read_keep_every_arrow_and_overlap_nothing(scene: Scene,
         assert after.tail == before.tail or (tail.kind, tail.name) == ("copy", names[before.tail])
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(scenes(), st.sampled_from(get_args(Leaves)), st.integers(1, 6), st.booleans())
 def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_there(
     scene: Scene, leaves: Leaves, wide: int, from_leaves: bool
@@ -224,6 +225,16 @@ def test_what_several_boxes_read_stands_before_the_first_and_not_between_two_tha
     # what changes parameters was done at its time
     stepped = replace(read, boxes=(boxes[0], replace(more, in_turn=True), *boxes[2:]))
     assert names_in_order(stepped) == ["v0", "cos", "v1", "v2", "v3", "v4"]
+
+
+@pytest.mark.parametrize("leaves", get_args(Leaves))
+def test_a_small_box_stands_beside_what_it_is_drawn_for_and_is_not_drawn_again(leaves: Leaves) -> None:
+    first, small = chain(3), [Box(f"{key}~all", "copy", (), 50, 20, name="2 parameters") for key in "wu"]
+    arrows = tuple(Arrow(box.key, box.key, "v0") for box in small)
+    scene = replace(first, boxes=(*small, *first.boxes), arrows=(*arrows, *first.arrows))
+    rows = in_reading_rows(scene, lambda _, size: 1 / size[0], leaves=leaves)
+    assert rows is not None
+    assert [box.key for box in rows.settled().boxes if box.kind == "copy"] == [box.key for box in small]
 
 
 def test_a_leaf_stands_ahead_of_its_user_where_nothing_else_is_joined_to_it() -> None:

@@ -4,7 +4,9 @@ boxes there are.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +14,11 @@ from call_counts import Calls, counted
 from torch import nn
 
 import graphviz_ad as gad
+from graphviz_ad._internal.api import still_plans
 from graphviz_ad._internal.graph import fold_boxes, snapshot
 from graphviz_ad._internal.layouts import columns, layered, ordering, row_wrapping
-from graphviz_ad._internal.scene import scene_building
+from graphviz_ad._internal.layouts.planning import MANNERS_FOLDED
+from graphviz_ad._internal.scene import picture_options, scene_building
 from graphviz_ad._internal.scene.words import describe
 
 MOST_A_BOX = {"svg": 3600, "html": 5900}  # calls, of ours and of what we call, from the graph to the file
@@ -54,12 +58,43 @@ def unrolled(steps: int) -> gad.Graph:
 def test_a_slide_is_planned_with_few_descriptions_placements_and_rows() -> None:
     graph = unrolled(20)
     calls = counted(lambda: graph.plot(fit="slide"))
-    assert calls.of(layered.place_tightly) <= 14
-    assert calls.of(describe.words_of_graph) <= 18
-    assert calls.of(row_wrapping.Strip.folded) <= 8
+    assert calls.of(layered.place_tightly) <= 8
+    assert calls.of(describe.words_of_graph) <= 17
+    assert calls.of(describe.words_of_nodes) <= 12
+    assert calls.of(row_wrapping.Strip.folded) <= 2
     found = [columns.kept_columns.__wrapped__, ordering.kept_order.__wrapped__]
     assert [calls.of(each) <= 3 for each in found] == [True, True]
-    assert sum(calls.ran.values()) <= 800_000
+    assert sum(calls.ran.values()) <= 600_000
+
+
+def test_cuts_of_one_graph_share_its_folds_and_their_manners_what_is_known_of_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: Counter[str] = Counter()
+
+    def count(module: Any, name: str) -> None:  # of these few, which is faster than of all that runs
+        function = getattr(module, name)
+
+        def run(*args: Any, **settings: Any) -> Any:
+            ran[name] += 1
+            return function(*args, **settings)
+
+        monkeypatch.setattr(module, name, run)
+
+    count(picture_options, "fold_to_boxes")
+    count(fold_boxes, "fold_tree")
+    count(still_plans, "words_of_graph")
+    for name in ("with_noise_told", "facts_of", "words_of_nodes"):
+        count(describe, name)
+    layers = [[nn.Linear(2, 2), nn.Tanh()] * (i % 3 + 1) for i in range(9)]
+    blocks = [nn.Sequential(*each, nn.ReLU()) for each in layers]
+    gad.trace(nn.Sequential(*blocks), torch.ones(1, 2)).plot(fit="slide")
+    cuts = ran["fold_to_boxes"]
+    assert cuts > 1
+    assert ran["fold_tree"] == 1
+    assert 0 < ran["with_noise_told"] <= cuts
+    assert 0 < ran["words_of_nodes"] < ran["words_of_graph"]
+    assert 0 < ran["facts_of"] <= cuts * len({manner.digits for manner in MANNERS_FOLDED})
 
 
 @pytest.mark.parametrize("form", MOST_A_BOX)

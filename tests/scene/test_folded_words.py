@@ -17,6 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import graphviz_ad as gad
 from graphviz_ad._internal.api.still_plans import name_to_open
@@ -34,11 +35,12 @@ from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
 from graphviz_ad._internal.scene.paint import LEGEND
+from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words import copy_charts, short_text
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
-from graphviz_ad._internal.scene.words.cards import lines_of_contents
+from graphviz_ad._internal.scene.words.cards import lines_of_contents, lines_of_groups
 from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
@@ -270,7 +272,8 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         x.exp()
         return {"loss": x.square().mean(), "logits": x, "odd one": x + 1}
 
-    picture = gad.trace(program, torch.randn(2, 3)).plot(fit="slide")
+    graph = gad.trace(program, torch.randn(2, 3))
+    picture = graph.plot(fit="slide")
     kinds = {note.kind for note in picture.graph.notes}
     assert {"started from one output alone", "unused", "parts in boxes", IN_ALL_BOXES} <= kinds
     scene = picture.scene
@@ -283,6 +286,11 @@ def test_few_lines_stand_below_a_picture_of_folds_and_none_of_its_sentences_is_l
         assert all(html.escape(text, quote=False) in made.replace("&quot;", '"') for made in (page, drawing))
     marks = [mark.text for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
     assert " ".join(marks).endswith(" ".join(scene.notes))
+    free = graph.plot()  # its page is seen at once, too: in it, boxes can be opened
+    assert free.page is not None
+    seen, opened = free.page()
+    assert seen.boxes == scene.boxes != free.scene.boxes
+    assert {*opened} <= {box.key for box in seen.boxes}
 
 
 def blocks() -> Graph:
@@ -415,6 +423,66 @@ def test_what_a_box_of_recurrent_cells_says_of_them_is_what_torch_computes(made:
     expected = cell(x, (h, c)) if of_pairs else (cell(x, h),)
     for name, number in zip(("h_", "c_"), expected, strict=False):
         torch.testing.assert_close(known[name], number)
+
+
+def test_on_a_slide_a_line_leads_from_a_parameter_to_its_second_use() -> None:
+    torch.manual_seed(0)
+    scene = shared_weight().plot(fit="slide", boxes=6).scene
+    weight = next(box for box in scene.boxes if box.name == "table.weight")
+    assert weight.kind == "leaf"
+    assert len([arrow for arrow in scene.arrows if arrow.tail == weight.key]) == 2
+    assert not any(box.name == weight.name for box in scene.boxes if box != weight)
+    # what is drawn again is data, and the legend has its border
+    assert {box.gradless for box in scene.boxes if box.kind == "copy"} == {True}
+    assert "copy of data" in scene.legend
+
+
+def test_parameters_that_many_boxes_read_are_one_small_box_at_all_but_the_first() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2))
+
+    def flow(x: Tensor) -> Tensor:
+        for _ in range(4):
+            x = x + 0.1 * net(x)
+        return x.square().sum()
+
+    graph = fold_to_boxes(gad.trace(flow, torch.ones(2)), 12)
+    scene = build_scene(words_of_graph(graph, Options()))
+    made = with_parameter_buses(scene, graph)
+    together = [box for box in made.boxes if box.kind == "copy"]
+    assert [box.name for box in together] == ["4 parameters of net"] * 3
+    stands_for = {box.key: box.hover[0].text.split(", ") for box in together}
+    before, after = (
+        {
+            (name, arrow.head)
+            for arrow in each.arrows
+            for name in stands_for.get(arrow.tail, [each.box_by_key[arrow.tail].name])
+        }
+        for each in (scene, made)
+    )
+    assert before == after
+    assert len(made.arrows) == len(scene.arrows) - 3 * 3
+
+
+@pytest.mark.skipif(not hasattr(F, "grouped_mm"), reason="this torch has no such function")
+@pytest.mark.parametrize("ends", [(2, 2, 7), (2, 2, 6)])
+def test_a_box_with_a_matrix_for_each_group_of_rows_says_how_many_rows_these_are(ends: tuple[int, ...]) -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 8, 8))
+
+        def forward(self, x: Tensor, ends: Tensor) -> Tensor:
+            return F.grouped_mm(x, self.weight, offs=ends).tanh()
+
+    experts, layers = Experts(), nn.Sequential(*[nn.Linear(8, 8) for _ in range(20)])
+    model = nn.ModuleDict({"experts": experts, "layers": layers})
+
+    def program(x: Tensor, ends: Tensor) -> Tensor:
+        return model["layers"](model["experts"](x, ends)).sum()
+
+    graph = fold_to_boxes(gad.trace(program, torch.randn(7, 8), torch.tensor(ends, dtype=torch.int32)), 4)
+    said = [lines_of_groups(node) for node in graph.node_list if lines_of_groups(node)]
+    assert said == ([["3 groups of 2, 0, 5 rows"]] if ends[-1] == 7 else [])  # rows without a matrix: nothing is said
 
 
 def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 import graphviz_ad as gad
 from graphviz_ad._internal.tracing.tape import statistics, values
 from graphviz_ad._internal.tracing.tape.stack import StackReader
+from graphviz_ad._internal.tracing.tape.torch_private import TELLS_HOOKS
 
 SHORT, LONG = 10, 60
+MOST_OF_A_BLOCK = 1200  # what was measured and a tenth more
 STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
 
 
@@ -53,18 +55,32 @@ def calls_an_operation(
 @pytest.mark.parametrize(
     ("made", "dtype", "capture", "most"),
     [
-        (sines, torch.float64, gad.Capture(), 70),
-        (sines, torch.bfloat16, gad.Capture(), 70),
-        (sines, torch.float64, STRUCTURE, 50),
-        (Scaled, torch.float32, gad.Capture(), 77),
+        (sines, torch.float64, gad.Capture(), 42),
+        (sines, torch.bfloat16, gad.Capture(), 42),
+        (sines, torch.float64, STRUCTURE, 28),
+        (Scaled, torch.float32, gad.Capture(), 52),
     ],
     ids=["function", "halves", "structure", "module"],
 )
 def test_an_operation_of_a_long_program_costs_few_calls(
     made: Callable[[int], Callable[[Tensor], Tensor]], dtype: torch.dtype, capture: gad.Capture, most: int
 ) -> None:
-    """A limit is what was measured and a tenth more; whoever needs more calls has made a trace slower."""
-    assert calls_an_operation(made, dtype, capture) <= most
+    """A limit is what was measured and a tenth more; whoever needs more calls has made a trace slower. Where torch does
+    not say what hooks stand before what a node keeps, more has to be asked of each.
+    """
+    assert calls_an_operation(made, dtype, capture) <= most + (0 if TELLS_HOOKS else 20)
+
+
+def test_a_block_of_a_network_costs_few_calls() -> None:
+    """Of three layers, five operations and four parameters: names, copies, hooks, gradients and all else together."""
+
+    def trace(blocks: int) -> int:
+        layers = [nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.ReLU()) for _ in range(blocks)]
+        model, x = nn.Sequential(*layers), torch.ones(4, 8)
+        return sum(counted(lambda: gad.trace(model, x)).ran.values())
+
+    trace(4)  # what is done once a process
+    assert (trace(14) - trace(4)) / 10 <= MOST_OF_A_BLOCK
 
 
 @pytest.mark.parametrize(

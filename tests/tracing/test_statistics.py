@@ -147,8 +147,20 @@ def test_compiled_code_says_the_same_to_the_last_bit(
     if functions is None:
         pytest.skip("needs a processor with wide vectors")
     monkeypatch.setattr(one_pass, "functions_to_call", lambda: functions)
+    monkeypatch.setattr(one_pass, "SHARE", 1)  # however short a row is, threads share it
     for row in [row for count in ROWS_OF for row in rows(dtype, count)]:
-        assert same_bits(row_of_array(row), by_numpy(row))
+        expected = by_numpy(row)
+        assert all(same_bits(row_of_array(row, threads), expected) for threads in (1, 2, 3, 100))
+
+
+def test_no_thread_is_left_that_went_through_a_long_row(built: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = compiled(built, False)
+    monkeypatch.setattr(one_pass, "functions_to_call", lambda: functions)
+    row = rows(np.float32, 16 * BLOCK)[0]
+    before = len(list(Path("/proc/self/task").glob("*")))
+    found = row_of_array(row, 4)
+    assert len(list(Path("/proc/self/task").glob("*"))) == before
+    assert same_bits(found, row_of_array(row))
 
 
 def test_what_was_compiled_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from graphviz_ad._internal.api.still_plans import opened_boxes, plain, still
+from graphviz_ad._internal.api.looks import look_asked_for
+from graphviz_ad._internal.api.still_plans import page_of, plain, still
 from graphviz_ad._internal.base.argument_types import Axes, Destination, Says, StrPath, shown_value
 from graphviz_ad._internal.base.checked_calls import checking_arguments, saves, takes
 from graphviz_ad._internal.base.errors import GraphvizADWarning, MissingDependencyError, OptionError, UnknownNameError
@@ -47,7 +48,7 @@ from graphviz_ad._internal.output.format_table import FILMS, FRAMES, GRAPHS, MEA
 from graphviz_ad._internal.output.notebook import ShowsItself, only_in_notebooks
 from graphviz_ad._internal.scene.canvas import Canvas
 from graphviz_ad._internal.scene.paint import paint_frame
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, picture_look
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS
 from graphviz_ad._internal.scene.place import PLAIN, Finish, Size
 from graphviz_ad._internal.scene.scene import Film, Scene, Step
 from graphviz_ad._internal.scene.themes import Theme
@@ -273,27 +274,20 @@ def drawn(
             " come from, too, with wrt="
         )
     values, gradients, local = words_to_write(asked)
-    chosen = picture_look(
-        theme_name=asked.theme,
-        layout=asked.layout,
+    chosen = look_asked_for(
+        asked,
         direction=asked.direction,
         values=values,
         gradients=gradients,
         local=local,
         depth=asked.depth,
-        detail=asked.detail,
-        boxes=asked.boxes,
-        focus=asked.focus,
-        expand=asked.expand,
-        transforms=asked.transforms,
         graph=graph,
-        labels=asked.labels,
         saved=saved,
     )
     made = still(graph, chosen, asked, remarks, room) if arranged else plain(graph, chosen, asked, remarks)
     finish = Finish(made.place, family(asked.font) or chosen.theme.font)
     return Picture(
-        made.graph, made.scene, chosen.theme, finish, inside=partial(opened_boxes, graph, chosen, asked, made)
+        made.graph, made.scene, chosen.theme, finish, page=partial(page_of, graph, chosen, asked, remarks, made)
     )
 
 
@@ -370,7 +364,9 @@ class Picture(ShowsItself):
     scene: Scene
     theme: Theme
     finish: Finish = PLAIN
-    inside: Callable[[], Mapping[str, Scene]] = field(default=dict, compare=False, repr=False, kw_only=True)
+    page: Callable[[], tuple[Scene, Mapping[str, Scene]]] | None = field(
+        default=None, compare=False, repr=False, kw_only=True
+    )
 
     @cached_property
     def canvas(self) -> Canvas:

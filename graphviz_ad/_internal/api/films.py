@@ -19,6 +19,7 @@ from graphviz_ad._internal.api.film_plans import (
     may_be_lines,
     tells_steps,
 )
+from graphviz_ad._internal.api.looks import look_asked_for
 from graphviz_ad._internal.base.errors import GraphvizADWarning, OptionError
 from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.film.lecture import Time, in_time
@@ -27,13 +28,14 @@ from graphviz_ad._internal.film.rounds import Passes, Round, rounds_of
 from graphviz_ad._internal.film.staging import Screen, Staged, best_stage, is_surely_below
 from graphviz_ad._internal.film.story_choice import Choice, PassStory, UsualStory, choose
 from graphviz_ad._internal.film.story_passes import on_one_picture
+from graphviz_ad._internal.film.updates import MOVES
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.maths.detail_levels import LINES
 from graphviz_ad._internal.output.call_options import AnimateOptions, asked_about
 from graphviz_ad._internal.scene.loss_curve import panel_with_chart, size_with_panel
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.paint import scale_of
-from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look, picture_look
+from graphviz_ad._internal.scene.picture_options import DIRECTIONS, Look
 from graphviz_ad._internal.scene.program_panel import panel_for
 from graphviz_ad._internal.scene.ramp_legend import panel_with_legend
 from graphviz_ad._internal.scene.scene import Film, Listing, LossCurve
@@ -87,21 +89,14 @@ def look_of_film(asked: AnimateOptions, *, anomalies: bool) -> Look:
     """What is drawn on the stage, and how; ``anomalies`` open boxes where something goes wrong."""
     numbers = history_in(asked) is None  # of the steps of a training those of one pass would not be true
     backward = asked.direction != "forward" and asked.tangents is None and numbers
-    return picture_look(
-        theme_name=asked.theme,
-        layout=asked.layout,
+    return look_asked_for(
+        asked,
         direction=asked.flow,
         values=numbers,
         gradients=backward,
         local=asked.local and (backward or (asked.tangents is not None and numbers)),
         depth=asked.depth or (1 if asked.steps == "module" else None),
-        detail=asked.detail,
-        boxes=asked.boxes,
-        focus=asked.focus,
-        expand=asked.expand,
         anomalies=anomalies,
-        transforms=asked.transforms,
-        labels=asked.labels,
     )
 
 
@@ -152,7 +147,9 @@ def fills_of(asked: AnimateOptions) -> str | Mapping[str, float] | None:
 
 
 def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
-    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them."""
+    """Which recorded passes are told one after the other, None for the last alone; 0 is the first of them. A single
+    pass is told so where the program moved something after it.
+    """
     if asked.passes is not None:
         return None if asked.passes is False else asked.passes
     other = (
@@ -162,8 +159,15 @@ def told_passes(graph: Graph, asked: AnimateOptions) -> Passes | None:
         or asked.direction != "both"
         or asked.steps in ("edge", "op")
     )
-    few = 1 < len(graph.passes) <= FEW_PASSES
-    return True if few and graph.has_gradients and not graph.ranks and not other else None
+    if other or not graph.has_gradients or graph.ranks or len(graph.passes) > FEW_PASSES:
+        return None
+    return True if len(graph.passes) > 1 else 0 if len(graph.passes) == 1 and is_moved(graph) else None
+
+
+def is_moved(graph: Graph) -> bool:
+    """Whether the program moved a tensor that was learning."""
+    events = (event for history in graph.grad_histories for event in history.events)
+    return any(event.what in MOVES and event.wrote for event in events)
 
 
 def with_curve(film: Film, curve: LossCurve | None) -> Film:

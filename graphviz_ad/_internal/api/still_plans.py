@@ -14,6 +14,7 @@ from graphviz_ad._internal.base.made_once import made_once, shared_by_candidates
 from graphviz_ad._internal.diagnosis.history import History
 from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to_open
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.step_updates import with_updates
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
@@ -373,7 +374,7 @@ class Levels:
             return tuple(LEVELS)
         counts = {OPERATIONS: BOXES, **FEWER}
         for name in (LINES, CALLS):  # worth a look where nothing of them would have to be folded
-            level = replace(self.look, detail=name).unfolded(self.graph, steps=True, needed=self.needed)
+            level = replace(self.look, detail=name).to_be_counted(self.graph, self.needed)
             if not is_too_large(level):
                 counts[name] = len(level.node_list)
         return (*sorted(counts, key=lambda name: -counts[name]), MODULES)
@@ -407,6 +408,20 @@ class Levels:
             shown = subject(self.graph, look, self.asked, self.remarks)
             self.made[name] = replace(shown, is_part=self.is_folded)
         return self.made[name]
+
+
+def page_of(
+    graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, made: Still
+) -> tuple[Scene, Mapping[str, Scene]]:
+    """What a page of the picture shows, and what is seen in boxes that open there: of a graph that is too large, what
+    is seen at once, if nobody asked for something else, as boxes can be opened.
+    """
+    is_folded = any(note.kind == PARTS_IN_BOXES for note in made.graph.notes)
+    is_left_open = asked.fit is None and look.layout == "auto" and not look.theme.for_slides
+    if is_folded and is_left_open and Levels(graph, look, asked, remarks).are_chosen:
+        asked = replace(asked, fit="slide")
+        made = still(graph, look, asked, remarks)
+    return made.scene, opened_boxes(graph, look, asked, made)
 
 
 @shared_by_candidates()

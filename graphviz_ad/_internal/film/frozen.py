@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphviz_ad._internal.film.ledger import named_shortly
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.notices import MODEL, WRITTEN_LINES
+from graphviz_ad._internal.graph.notices import FROZEN, MODEL, WRITTEN_LINES
 from graphviz_ad._internal.scene.words.describe import Words
 
 FREEZE = ("freezes", "requires_grad_", "may_freeze")  # lines that say whether tensors require a gradient
@@ -26,6 +26,7 @@ def frozen_in(graph: Graph) -> list[str]:
     trained = {one.name for one in graph.grad_histories} | {node.name for node in graph.node_list if node.requires_grad}
     known = [note for note in graph.notes if note.kind == MODEL]
     pairs = [pair for note in known for pair in zip(note.subjects, note["wanted"], strict=True)]
+    pairs += [(name, False) for note in graph.notes if note.kind == FROZEN for name in note.subjects]
     return [name for name, wanted in pairs if not wanted and name not in trained]
 
 

@@ -49,7 +49,7 @@ class ParameterWay:
 
 def way_of(rounds: Sequence[Round], ledger: Ledger) -> ParameterWay | None:
     """The way of the one number that is moved; None where there are others, or where the loss is not of it alone."""
-    deeds = [deed for chapter in chapters(rounds) if chapter.what in MOVES for deed in chapter.deeds]
+    deeds = [deed for chapter in chapters_of(rounds) if chapter.what in MOVES for deed in chapter.deeds]
     moved = {deed.leaf for deed in deeds}
     if len(moved) != 1 or len(rounds) < 2 or not moved <= ledger.lines.keys():
         return None
@@ -61,7 +61,7 @@ def way_of(rounds: Sequence[Round], ledger: Ledger) -> ParameterWay | None:
     return ParameterWay(leaf) if is_known and len({*values}) > 1 and all(one == others[0] for one in others) else None
 
 
-def chapters(rounds: Sequence[Round]) -> Iterator[Chapter]:
+def chapters_of(rounds: Sequence[Round]) -> Iterator[Chapter]:
     """All of them."""
     for one in rounds:
         yield from (*one.opening, *one.before, *one.after)

@@ -21,7 +21,7 @@ from graphviz_ad._internal.film.ledger import (
     said_of_grad,
 )
 from graphviz_ad._internal.film.memories import Memories
-from graphviz_ad._internal.film.parameter_way import ParameterWay, way_of
+from graphviz_ad._internal.film.parameter_way import ParameterWay, chapters_of, way_of
 from graphviz_ad._internal.film.program_lines import lines_of_nodes
 from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import (
@@ -37,7 +37,7 @@ from graphviz_ad._internal.film.story import (
 )
 from graphviz_ad._internal.film.story_updates import LeafTeller
 from graphviz_ad._internal.film.update_words import letters_beside
-from graphviz_ad._internal.film.updates import Chapter
+from graphviz_ad._internal.film.updates import MOVES, Chapter
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations import lessons
@@ -171,7 +171,9 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         steps += teller.round(told)
     kept = picture.graph.has_gradients
     end = ending(picture, forward_only=not kept)
-    caption = end.caption if not kept else ("All backward passes have run", teller.said_of_grad() or end.caption[-1])
+    ran = "All backward passes have run" if each[-1].round.count > 1 else "The backward pass has run"
+    moved = said_of_moved([told.round for told in each], ledger, picture)
+    caption = end.caption if not kept else (ran, with_moved(moved, teller.said_of_grad()) or end.caption[-1])
     sentence = (said_of_gone(each[-1], ledger.lines, picture) or end.sentence) if kept else ""
     changes = (
         *end.changes,
@@ -185,6 +187,22 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
         for i, step in enumerate([*steps, replace(end, caption=caption, changes=changes, sentence=sentence)])
     ]
     return Story(tuple(opening), tuple(whole), curve)
+
+
+def said_of_moved(rounds: Sequence[Round], ledger: Ledger, picture: Words) -> str:
+    """ "w = 4.36", of a few leaves that were moved; nothing where one of these values was not seen."""
+    deeds = [deed for chapter in chapters_of(rounds) if chapter.what in MOVES for deed in chapter.deeds]
+    last = {deed.leaf: deed.new for deed in deeds if deed.leaf in ledger.lines}
+    texts = {key: short_elements(snap) for key, snap in last.items()}
+    if len(texts) > MOST_NAMED or any(text is None for text in texts.values()):
+        return ""
+    return ", ".join(f"{picture.names.of[key]} = {text}" for key, text in texts.items())
+
+
+def with_moved(moved: str, held: str) -> str:
+    """Where the leaves were moved to, if there is room for that before what their ``.grad`` holds."""
+    both = ", ".join(part for part in (moved, held) if part)
+    return both if len(both) <= ROOM else held
 
 
 def said_of_gone(last: Told, leaves: Collection[str], picture: Words) -> str:
@@ -449,7 +467,9 @@ class LeafKeeping(Teller):
 
 
 def numbered(steps: list[Step], current: Round) -> list[Step]:
-    """The steps, the first of each phase with the number of the pass."""
+    """The steps, the first of each phase with the number of the pass, if there are several."""
+    if current.count == 1:
+        return steps
     found: list[Step] = []
     said = f"Pass {current.number} of {current.count}"
     for step in steps:

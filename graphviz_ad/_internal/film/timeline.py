@@ -96,52 +96,71 @@ def timeline(film: Film) -> list[Shown]:
 
 def timeline_of(film: Film, of: Sequence[Moment]) -> list[Shown]:
     """All marks of these moments of a film, back to front, without numbers that move."""
-    last = len(of) - 1
-    fit = film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
-    drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
-    parts = {part.key: part for part in drawn}
-    bodies = {key: Layer(drawn=bool(part.drawings)) for key, part in parts.items()}
-    words = {arrow.key: Layer() for arrow in film.stage.arrows}
-    frame, small = Layer(), {key: Layer() for key in parts if film.views}
-    inset = Inset(film)
-    front, behind, around, named = Layer(), Layer(), Layer(), Layer()
-
-    def update(part: Box | Arrow, i: int) -> None:
-        marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
-        bodies[part.key].show(i, paint.moved_marks(marks, *fit))
-        if isinstance(part, Arrow):
-            words[part.key].show(i, paint.moved_marks(paint.arrow_words(part), *fit))
-        if part.key in small:
-            small[part.key].show(i, paint.part_in_small(part, inset.fit) if inset.seen(of[i].step) else ())
-
-    apply(film.opening, parts)
-    touched, before = list(parts), dict(parts)
+    stage = TimedStage(film)
     for i, moment in enumerate(of):
-        step = moment.step
-        if not moment.begin:
-            before = dict(parts)
-            all_small = parts if small and i and inset.seen(step) != inset.seen(step - 1) else ()
-            touched = [*touched, *apply(film.steps[step].changes, parts), *all_small]
-            frame.show(i, paint.frame_text(film, step, *film.size))
-            front.show(i, inset.covers())
-            behind.show(i, inset.behind if inset.seen(step) else [])
-            around.show(i, [inset.outline(step)] if inset.seen(step) else [])
-            named.show(i, [] if inset.seen(step) else paint.signs_of_whole(film, parts.values(), step))
-        for key in dict.fromkeys(touched):
-            update(holding(parts[key], before[key], moment.held), i)
-        touched = [key for key, _ in sorted(moment.held) if key in parts]
+        stage.go_to(i, moment)
+    return stage.all(len(of) - 1)
 
-    ground = [
-        Shown(mark, 0, last, bool(film.views))
-        for group in film.stage.groups
-        for mark in paint.moved_marks(paint.group_marks(group), *fit)
-    ]
-    stage = [one for layer in (*bodies.values(), *words.values()) for one in layer.all(last)]
-    if film.views:
-        stage = [replace(one, staged=True) for one in stage]
-    layers = [front, behind, *small.values(), around, frame]
-    signs = [replace(one, rests=True) for one in named.all(last)]
-    return [*ground, *stage, *(one for layer in layers for one in layer.all(last)), *signs]
+
+class TimedStage:
+    """The stage of a film and the frame around it, moment by moment: in which layers each mark is since when."""
+
+    def __init__(self, film: Film) -> None:
+        self.film = film
+        self.fit: Fit = film.fit(film.whole) if not film.views else (Cameras(film).scale, 0.0, 0.0)
+        drawn: list[Box | Arrow] = [*film.stage.arrows, *film.stage.boxes]
+        self.parts = {part.key: part for part in drawn}
+        self.bodies = {key: Layer(drawn=bool(part.drawings)) for key, part in self.parts.items()}
+        self.words = {arrow.key: Layer() for arrow in film.stage.arrows}
+        self.small = {key: Layer() for key in self.parts if film.views}
+        self.inset = Inset(film)
+        self.frame, self.front, self.behind, self.around, self.named = (Layer() for _ in range(5))
+        apply(film.opening, self.parts)
+        self.touched, self.before = list(self.parts), dict(self.parts)
+
+    def go_to(self, i: int, moment: Moment) -> None:
+        """What is seen from a moment on, which is number ``i``."""
+        if not moment.begin:
+            self.begin(i, moment.step)
+        for key in dict.fromkeys(self.touched):
+            self.update(holding(self.parts[key], self.before[key], moment.held), i, moment.step)
+        self.touched = [key for key, _ in sorted(moment.held) if key in self.parts]
+
+    def begin(self, i: int, step: int) -> None:
+        """A step changes what it changes, and what stands around the stage."""
+        film, inset = self.film, self.inset
+        self.before, seen = dict(self.parts), inset.seen(step)
+        all_small = self.parts if self.small and i and seen != inset.seen(step - 1) else ()
+        self.touched = [*self.touched, *apply(film.steps[step].changes, self.parts), *all_small]
+        self.frame.show(i, paint.frame_text(film, step, *film.size))
+        self.front.show(i, inset.covers())
+        self.behind.show(i, inset.behind if seen else [])
+        self.around.show(i, [inset.outline(step)] if seen else [])
+        self.named.show(i, [] if seen else paint.signs_of_whole(film, self.parts.values(), step))
+
+    def update(self, part: Box | Arrow, i: int, step: int) -> None:
+        """What a part looks like from a moment on."""
+        marks = paint.box_marks(part) if isinstance(part, Box) else paint.arrow_marks(part)
+        self.bodies[part.key].show(i, paint.moved_marks(marks, *self.fit))
+        if isinstance(part, Arrow):
+            self.words[part.key].show(i, paint.moved_marks(paint.arrow_words(part), *self.fit))
+        if part.key in self.small:
+            seen = self.inset.seen(step)
+            self.small[part.key].show(i, paint.part_in_small(part, self.inset.fit) if seen else ())
+
+    def all(self, last: int) -> list[Shown]:
+        """All marks up to the last moment, back to front."""
+        close = bool(self.film.views)
+        ground = [
+            Shown(mark, 0, last, close)
+            for group in self.film.stage.groups
+            for mark in paint.moved_marks(paint.group_marks(group), *self.fit)
+        ]
+        stage = [one for layer in (*self.bodies.values(), *self.words.values()) for one in layer.all(last)]
+        stage = [replace(one, staged=True) for one in stage] if close else stage
+        layers = [self.front, self.behind, *self.small.values(), self.around, self.frame]
+        signs = [replace(one, rests=True) for one in self.named.all(last)]
+        return [*ground, *stage, *(one for layer in layers for one in layer.all(last)), *signs]
 
 
 class Cameras:

@@ -32,7 +32,7 @@ from graphviz_ad._internal.graph.fold_tree import (
 from graphviz_ad._internal.graph.folding import LEVEL, collapse_modules, folded_module
 from graphviz_ad._internal.graph.gradient_sizes import odd_ones, worst_of_runs
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
-from graphviz_ad._internal.graph.layer_facts import layer_facts
+from graphviz_ad._internal.graph.layer_facts import groups_of_rows, layer_facts
 from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
@@ -170,12 +170,17 @@ def with_folds(
         inside=sum(fold.size for fold in folded) - len(folded),
         operations=sum(node.inside for node in boxes),
         opens=opens,
-        clicks=opens in graph.class_of_module and not first,
+        clicks=opens in graph.class_of_module and not first and any(is_opened_by(opens, node) for node in boxes),
         first=first,
     )
     if tree is not None:
         result = with_bounds(result, tree, shown)
     return renumbered(result).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
+
+
+def is_opened_by(name: str, box: Node) -> bool:
+    """Whether a box is that of a module, or of copies of which this is the first."""
+    return name in (box.op, box.copies.first if box.copies is not None else None)
 
 
 def with_bounds(graph: Graph, tree: Fold, shown: Sequence[Fold]) -> Graph:
@@ -230,7 +235,7 @@ def box_of_fold(
         node,
         op=title_of(graph, fold) + said_of_places(fold, every),
         call_op=class_of(graph, fold),
-        arguments=layer_facts(graph, members) if fold.kind == MODULE else (),
+        arguments=(*layer_facts(graph, members), *groups_of_rows(graph, members)) if fold.kind == MODULE else (),
         module=path,
         raised=any(member.raised for member in members),
         copies=copies_in(graph, fold.loop, every) if fold.loop is not None else None,

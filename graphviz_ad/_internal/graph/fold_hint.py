@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
-from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, named_folds
+from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING, Wish, cut_of, flattened, named_folds
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import Fold
 from graphviz_ad._internal.graph.open_copies import numbers_of_calls, title_of_copy
@@ -30,7 +30,9 @@ def names_of(tree: Fold, box: Fold) -> Iterator[str]:
     for each in (fold, box):
         if each.kind in (MODULE, FUNCTION):
             yield from dict.fromkeys((each.name, *each.names))
-    if fold.kind == LINE:  # by the variable that stands on it
+    if fold.kind == LINE:  # by a module that it calls, which says more than the variable that stands on it
+        modules = [part for part in flattened(fold.children) if part.kind == MODULE and part.operations > 1]
+        yield from (part.name for part in sorted(modules, key=lambda part: -part.operations))
         *_, last = fold.leaves()
         yield from (name for name in dict.fromkeys(fold.names) if name == last.name and name.isidentifier())
     if fold.kind in (MODULE, FUNCTION) and fold is not box:

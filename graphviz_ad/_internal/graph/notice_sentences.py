@@ -20,6 +20,7 @@ from graphviz_ad._internal.graph.notices import (
     FAILED,
     FILE_ENDED,
     FILE_OF_RANK,
+    FROZEN,
     GRADIENTS_OFF,
     HELD,
     IN_ALL_BOXES,
@@ -495,6 +496,9 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     # its parameters
     UNREAD: unread,
     UNREAD_SO_FAR: unread,
+    FROZEN: lambda note: (
+        f"The program reads {these_parameters(note)}, whose requires_grad is False: {names_in_short(note.subjects)}."
+    ),
     TIED: same_parameter,
     TIED_TOO: lambda note: f"{len(note.subjects) // 2} more parameters have several names.",
     STOOD_FOR: lambda note: (

@@ -14,6 +14,7 @@ from typing import Any
 SAID = "said"  # a sentence of somebody else's, as of a transform of the user's
 UNREAD, UNREAD_SO_FAR = "unread parameters", "parameters unread so far"
 UNREAD_INPUTS = "unread inputs"
+FROZEN = "frozen parameters"
 TIED, TIED_TOO = "tied parameter", "further tied parameters"
 NOTHING_REQUIRES = "nothing requires grad"
 STOOD_FOR = "stood for"

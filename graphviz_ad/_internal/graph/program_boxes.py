@@ -137,9 +137,7 @@ def names_of_program(graph: Graph, asked: Collection[str]) -> None:
     known = {name for node in graph.node_list for name in called_around(graph, node)} if asked else set()
     for name in asked:
         if not is_name_of(name.removesuffix("()"), known):
-            raise UnknownNameError(
-                "variable, module or function", name, known, "No call has a number here."
-            )
+            raise UnknownNameError("variable, module or function", name, known, "No call has a number here.")
 
 
 # --- what goes together

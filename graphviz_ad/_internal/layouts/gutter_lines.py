@@ -277,10 +277,10 @@ class Lines:
         numbers = {arrow: i for i, arrow in enumerate(wishes)}
         return cls(wishes, ways, lanes, numbers, {row: len(asked) + i for i, row in enumerate(turns)}, one)
 
-    def room(self, gutter: int, least: float) -> float:
-        """How broad a gutter is, which would be that without any line."""
+    def room(self, gutter: int, empty: float) -> float:
+        """How broad a gutter is, and what it is without anything that runs in it."""
         count = self.lanes.counts[gutter] if gutter < len(self.lanes.counts) else 0
-        return max(self.one + (count - 1) * LANE, least) if count else least
+        return self.one + (count - 1) * LANE if count else empty
 
     def lane(self, way: int, piece: int, begin: float) -> float:
         """Where a lane is in a gutter that begins there."""

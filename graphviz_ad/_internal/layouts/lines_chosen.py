@@ -75,16 +75,18 @@ def matters(scene: Scene, tail: int) -> bool:
 
 
 def with_lines(
-    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves, lined: tuple[str, ...]
+    scene: Scene, scale: Callable[[Scene, Point], float], *, leaves: Leaves, lined: tuple[str, ...], least: float = 0.0
 ) -> Rows | None:
-    """The scene in rows with as many of these lines as have room, cross little and run through nothing; None where
-    that is none of them.
+    """The scene in rows with as many of these lines as have room at the ``least`` scale that may be, cross little and
+    run through nothing; None where that is none of them.
     """
     while lined:
         rows = in_reading_rows(scene, scale, leaves=leaves, lined=lined)
         if rows is None:
             return None
         worst = in_the_way(rows, lined)
+        if worst is None and scale(rows.scene, rows.size) < least:
+            worst = longest(rows, lined)
         if worst is None:
             return rows
         lined = tuple([key for key in lined if key != worst])
@@ -92,15 +94,15 @@ def with_lines(
 
 
 def in_the_way(rows: Rows, lined: tuple[str, ...]) -> str | None:
-    """The line to do without, if there is any: one without a way, or of those that are in the way of others, the one
-    that matters least.
-    """
-    made = rows.settled()
+    """The line to do without, if any: one without a way, or the longest where they are in the way of others."""
     lost = [key for key in lined if key not in rows.lines]
     if lost:
         return lost[-1]
-    found = overlaps(made)
-    if not found.faults and found.crossings <= MOST_CROSSINGS:
-        return None
-    lengths = {each.arrow.key: each.length for each in map(course, made.arrows)}
+    found = overlaps(rows.settled())
+    return None if not found.faults and found.crossings <= MOST_CROSSINGS else longest(rows, lined)
+
+
+def longest(rows: Rows, lined: tuple[str, ...]) -> str:
+    """The longest of these lines."""
+    lengths = {arrow.key: course(arrow).length for arrow in rows.settled().arrows if arrow.key in lined}
     return max(lined, key=lambda key: (lengths[key], key))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
@@ -46,12 +46,15 @@ LIKELY = 6  # trials that are looked at where none can be read
 # what a picture is worth in which leaves are drawn again, rows are connected by arrows, begin with copies, or are
 # read like text, with leaves beside what uses them, some ahead of it, or apart; and how much more it is where one arrow
 # leads from row to row, and where all that lead far and matter are lines, and none begins at a small box
-COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.4
-FOR_LINES = 0.9  # of what most letters need otherwise, where lines are drawn; the smallest need as much as ever
+COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0.85, 0.83, 0.8, 1.02, 1.5
+# of what most letters of a graph that is too large to be drawn as it stands need otherwise, where lines are drawn; the
+# smallest need as much as ever
+FOR_LINES = 0.9
 HOPEFUL = 0.9  # share of the scale that is needed, from which on lines are tried, which may need less room
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
+NEARLY = 0.9  # of what can be read: what is below that in the manner that says least, is not reached in any other
 GAP = 4.0  # points between two boxes at least, however they are placed
 DENSEST = 0.9  # share of a place that boxes and words may take
 
@@ -152,14 +155,14 @@ def best_plan(
     ``turning``: an arrow leads from row to row wherever one can, and not only where that costs nothing.
     """
     allowed_ways = [way for way in ways if engine is None or way in DRAWN]
-    bench = Bench(builds, place, flows, engine or place_tightly, allowed_ways, turning=turning)
+    bench = Bench(builds, place, flows, engine or place_tightly, allowed_ways, manners[-1], turning=turning)
     for levels, allowed in stages(len(builds), manners):
         for level in levels:
-            if not bench.is_hopeless(level, manners[-1]):
+            if not bench.is_hopeless(level):
                 found = first_readable(bench, level, allowed)
                 if found is not None:
                     return chosen(found)
-    return chosen(bench.likeliest(manners[-1]))
+    return chosen(bench.likeliest())
 
 
 def stages(count: int, manners: Sequence[Manner]) -> Iterator[tuple[range, Sequence[Manner]]]:
@@ -206,11 +209,15 @@ def joined(found: Trial, bench: Bench) -> Trial:
 
 
 def since_readable(bench: Bench, level: int, way: Way, manners: Sequence[Manner]) -> Sequence[Manner]:
-    """The manners from the first that can be read in some way: those behind it say less, and can be, too."""
+    """The manners from the first that can be read in some way: those behind it say less, and can be, too; so that
+    none is looked for where that which says least of all is far from it.
+    """
     low, high = 0, len(manners)
+    if len(manners) > 1 and (not bench.sheet(level, manners[-1]).has_room or bench.is_out_of_reach(level, way)):
+        return ()
     probe = high - 1  # the last first, as often none can be read
     while low < high:
-        if bench.sheet(level, manners[probe]).readable(way):
+        if bench.sheet(level, manners[probe]).can_be_read(way):
             high = probe
         else:
             low = probe + 1
@@ -264,11 +271,12 @@ class Bench:
         flows: Sequence[str],
         engine: Engine,
         ways: Sequence[Way],
+        least: Manner,
         *,
         turning: bool,
     ) -> None:
         self.builds, self.place, self.flows, self.engine, self.ways = builds, place, flows, engine, ways
-        self.turning = turning
+        self.least, self.turning = least, turning
         self.sheets: dict[tuple[int, Manner], Sheet] = {}
 
     def sheet(self, level: int, manner: Manner) -> Sheet:
@@ -281,17 +289,26 @@ class Bench:
             self.sheets[key] = same or Sheet(scene, self, level, manner)
         return self.sheets[key]
 
-    def is_hopeless(self, level: int, least: Manner) -> bool:
-        """Whether a level takes far too much room even in the manner that says ``least``: no other is described then.
+    def is_hopeless(self, level: int) -> bool:
+        """Whether a level takes far too much room even in the manner that says least: no other is described then.
         Of several levels, that is, for one alone is seldom looked at in vain.
         """
         if len(self.builds) == 1:
             return False
-        return FAR * largest_scale(self.sheet(level, least).scene, self.place) < self.place.readable
+        return FAR * largest_scale(self.sheet(level, self.least).scene, self.place) < self.place.readable
 
-    def likeliest(self, manner: Manner) -> Trial:
-        """The best trial of all levels in a manner, where none can be read."""
-        sheets = [self.sheet(level, manner) for level in range(len(self.builds))]
+    def is_out_of_reach(self, level: int, way: Way) -> bool:
+        """Whether a level is far from what can be read in that way even in the manner that says least. What says more
+        may be placed a little better by chance. Of graphs without folds too few manners are tried for that to pay.
+        """
+        sheet = self.sheet(level, self.least)
+        if not self.turning or not sheet.has_room or sheet.can_be_read(way):
+            return False
+        return max((trial.scale for trial in sheet.trials(way)), default=0.0) < NEARLY * sheet.needed
+
+    def likeliest(self) -> Trial:
+        """The best trial of all levels in the manner that says least, where none can be read."""
+        sheets = [self.sheet(level, self.least) for level in range(len(self.builds))]
         tried: dict[tuple[int, int], list[Trial]] = {}
         for level in sorted(range(len(sheets)), key=lambda level: -largest_scale(sheets[level].scene, self.place)):
             for number, way in enumerate(self.ways):
@@ -315,20 +332,37 @@ class Sheet:
         self.scene, self.bench, self.level, self.manner = scene, bench, level, manner
         smallest, usual = smallest_and_median(letter_sizes(scene))
         self.needed = bench.place.readable_with(smallest, usual)
-        self.needed_with_lines = bench.place.readable_with(smallest, usual / FOR_LINES)
+        self.needed_with_lines = bench.place.readable_with(smallest, usual / (FOR_LINES if bench.turning else 1.0))
         self.has_room = largest_scale(scene, bench.place) >= self.needed_with_lines
         self.tried: dict[Way, list[Trial]] = {}
+        self.others: dict[Way, Iterator[Trial]] = {}  # which were not placed yet
 
     def trials(self, way: Way, *, roomy: bool = False) -> list[Trial]:
         """The scene, placed in that way; none where it cannot be read anyway, if not all are asked for."""
         if not self.has_room and not roomy:
             return []
-        if way not in self.tried:
-            self.tried[way] = [
-                Trial(self, rows, scale, worth * min(scale, ENOUGH * self.needed))
-                for rows, scale, worth in self.placed(way)
-            ]
+        for _ in self.next_trials(way):
+            pass
         return self.tried[way]
+
+    def next_trials(self, way: Way) -> Iterator[Trial]:
+        """Further trials in that way."""
+        if way not in self.tried:
+            self.tried[way], self.others[way] = [], self.made_trials(way)
+        for trial in self.others[way]:
+            self.tried[way].append(trial)
+            yield trial
+
+    def made_trials(self, way: Way) -> Iterator[Trial]:
+        """The scene, placed in that way, one after the other."""
+        for rows, scale, worth in self.placed(way):
+            yield Trial(self, rows, scale, worth * min(scale, ENOUGH * self.needed))
+
+    def can_be_read(self, way: Way) -> bool:
+        """Whether one of them can be; no more are placed than tell that."""
+        known = self.tried.get(way, ())
+        more = self.next_trials(way) if self.has_room else ()
+        return self.has_room and any(trial.is_readable for trial in chain(known, more))
 
     def may_reach(self, way: Way, hope: float) -> bool:
         """Whether a trial in that way may be as good: nothing is placed where its boxes alone take too much room."""
@@ -383,7 +417,8 @@ class Sheet:
         whole = 1.0 if count else LINED  # nothing that matters begins at a small box
         yield from ((each, whole * more) for each, more in ((rows, 1.0), (turned, TURNED)) if each is not None)
         if far.lined and self.scale(rows.scene, rows.size) >= HOPEFUL * self.needed:
-            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined)
+            least = self.needed_with_lines
+            lined = with_lines(drawn, self.scale, leaves=leaves, lined=far.lined, least=least)
             if lined is not None:
                 yield lined, 1.0 + (LINED - 1.0) * len(lined.lines) / count
 

@@ -37,7 +37,7 @@ from graphviz_ad._internal.layouts.satellites import (
     orbits,
     with_ports_above,
 )
-from graphviz_ad._internal.scene.leaf_copies import copy_of, legend_with_copies
+from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, with_copies_in_legend
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -47,6 +47,7 @@ BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
 AROUND, CLEAR, GUTTER = 10.0, 8.0, 9.0
+NARROW = 18.0  # points between two rows with one lane of a line or of what turns, in a picture with lines
 ALONE = 40.0  # points of height that are as bad as a row of one box
 LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
@@ -159,9 +160,7 @@ class ReadingOrder:
         number = {box.key: i for i, box in enumerate(scene.boxes)}
         self.pairs = [(number[arrow.tail], number[arrow.head]) for arrow in scene.arrows]
         self.moved = SOURCES if leaves != LEAVES_APART else ()
-        self.found = {} if leaves == LEAVES_APART else orbits(scene)
-        if leaves == LEAVES_AHEAD:
-            self.found = left_aside(self.found, self.joined(range(len(scene.boxes))))
+        self.found = self.standing_beside(leaves)
         aside = {i for orbit in self.found.values() for i in orbit.satellites}
         self.order = self.joined([i for i in range(len(scene.boxes)) if i not in aside])
         self.entering: dict[int, list[int]] = {}
@@ -169,6 +168,15 @@ class ReadingOrder:
             if tail not in aside:
                 self.entering.setdefault(head, []).append(arrow)
         self.tags = self.made_tags()
+
+    def standing_beside(self, leaves: Leaves) -> dict[int, Orbit]:
+        """What stands beside its only user: small boxes always do, other leaves where these are to."""
+        found = orbits(self.scene)
+        if leaves == LEAVES_BESIDE:
+            return found
+        away = {(box, center) for center, orbit in found.items() for box in orbit.satellites}
+        away = away if leaves == LEAVES_APART else away & {*pairwise(self.joined(range(len(self.scene.boxes))))}
+        return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind != "copy"})
 
     def joined(self, boxes: Sequence[int]) -> list[int]:
         """These boxes so that most of them stand right behind one that they read; of as many, so that more of
@@ -238,7 +246,8 @@ class ReadingOrder:
     @cached_property
     def noted(self) -> Scene:
         """The scene with a legend of all that may be in it."""
-        return with_copies_in_legend(self.scene) if self.tags else self.scene
+        told = not self.tags or not self.scene.legend or COPY in self.scene.legend
+        return self.scene if told else replace(self.scene, legend=(*self.scene.legend, COPY))
 
     def turn(self, point: Point) -> Point:
         """From x and y to u and v, and back."""
@@ -419,13 +428,12 @@ class ReadingOrder:
         return placing.scene(), placing.places()
 
 
-def left_aside(found: Mapping[int, Orbit], order: Sequence[int]) -> dict[int, Orbit]:
-    """What stands beside its only user still, where each that stands right before it in this order is joined to it."""
-    joined = {*pairwise(order)}
+def left_aside(found: Mapping[int, Orbit], away: Collection[Pair]) -> dict[int, Orbit]:
+    """What stands beside its only user still, where these pairs of a box and its user do not."""
     kept = {}
     for center, orbit in found.items():
         own = zip(orbit.satellites, orbit.arrows, strict=True)
-        aside = [(box, arrows) for box, arrows in own if (box, center) not in joined]
+        aside = [(box, arrows) for box, arrows in own if (box, center) not in away]
         if aside:
             kept[center] = Orbit(center, tuple(box for box, _ in aside), tuple(arrows for _, arrows in aside))
     return kept
@@ -439,11 +447,6 @@ def between(first: Part) -> float:
 def apart(breadth: float) -> float:
     """How far two arrows are apart that have words of such a breadth between them."""
     return breadth + BESIDE + 6.0
-
-
-def with_copies_in_legend(scene: Scene) -> Scene:
-    """The scene whose legend, if it has one, says what small boxes are."""
-    return replace(scene, legend=legend_with_copies(scene.legend))
 
 
 def alone(box: Box) -> Cluster:
@@ -607,7 +610,7 @@ def lines_between(placing: Placing) -> Lines:
         rows[turn.row].arrows.append((turn.out - AROUND, turn.out))
         rows[turn.row].take(turn.out, 0.0, rows[turn.row].high)
         rows[turn.row + 1].take(turn.back, -rows[turn.row + 1].low, 0.0)
-    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, BETWEEN + GUTTER)
+    return Lines.found(rows, {arrow: wish(placing, arrow, i) for arrow, i in ports}, turns, NARROW)
 
 
 def turn_between(placing: Placing, row: int) -> Turn:

@@ -13,7 +13,7 @@ import numpy as np
 
 from graphviz_ad._internal.layouts.margins import Path, Places
 from graphviz_ad._internal.layouts.row_wrapping import Cut, Strip, Truths, line_between, rounded_way, split
-from graphviz_ad._internal.scene.leaf_copies import copy_of
+from graphviz_ad._internal.scene.leaf_copies import copy_of, with_copies_in_legend
 from graphviz_ad._internal.scene.scene import Box, Point, Scene
 
 BETWEEN = 13.0  # points between two rows
@@ -117,9 +117,8 @@ def with_starts(scene: Scene, found: Sequence[Start]) -> Scene:
     arrows = list(scene.arrows)
     for i, box in again:
         arrows[i] = replace(arrows[i], tail=box.key)
-    told = not again or not scene.legend or "copy" in scene.legend
-    legend = scene.legend if told else (*scene.legend, "copy")
-    return replace(scene, boxes=(*scene.boxes, *(box for _, box in again)), arrows=tuple(arrows), legend=legend)
+    made = replace(scene, boxes=(*scene.boxes, *(box for _, box in again)), arrows=tuple(arrows))
+    return with_copies_in_legend(made) if again else made
 
 
 class Placing:

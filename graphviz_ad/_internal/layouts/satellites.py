@@ -16,7 +16,8 @@ from graphviz_ad._internal.scene.group_tree import innermost_groups
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 
 APART = 8.0  # points between two satellites
-SHORTEST = 22.0  # points of an arrow from a satellite, without a label
+# points of an arrow from a satellite, without a label, and of the end of one that comes from further away
+SHORTEST, INTO = 22.0, 12.0
 HEAD = 12.0  # points of such an arrow that stay free of its label, for the arrowhead
 BESIDE, BROAD = 4.0, 3.0  # points between an arrow and its label, and more beside the head of the arrow
 INSET = 10.0  # points between the corner of a box and the nearest arrow
@@ -169,7 +170,7 @@ def below(center: Box, slots: Sequence[Slot], head: float = HEAD) -> Cluster:
     """Satellites in a row under the box, the words on the right of their arrows; those stay free of a head of such a
     length, or stand beside it.
     """
-    drop = max([SHORTEST, *(arrow.height + head for _, _, arrows in slots for _, arrow in arrows)])
+    drop = max([SHORTEST if head else INTO, *(arrow.height + head for _, _, arrows in slots for _, arrow in arrows)])
     beside = BESIDE + (0.0 if head else BROAD)
     needs = [[(i, BESIDE, beside + arrow.width) for i, arrow in arrows] for _, _, arrows in slots]
     row = in_a_row([(number, box.width) for number, box, _ in slots], needs, center.width)

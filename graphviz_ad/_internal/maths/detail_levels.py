@@ -8,36 +8,43 @@ from collections.abc import Callable, Collection, Mapping
 
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.graph.folding import collapse_modules_but, is_name_of
-from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.program_boxes import fold_calls, fold_lines
+from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.program_boxes import Derivative, Derive, Result, fold_calls, fold_lines
 from graphviz_ad._internal.maths.box_derivatives import derivatives_of_box
 
 OPERATIONS, LINES, CALLS, MODULES = "op", "line", "call", "module"
 
 
-def operations_as_they_are(graph: Graph, opened: Collection[str] = ()) -> Graph:
+def without_derivatives(graph: Graph, members: list[Node], result: Result) -> Mapping[Result, Derivative]:
+    """Nothing, where nobody will see derivatives: they are most of the work."""
+    del graph, members, result
+    return {}
+
+
+def operations_as_they_are(graph: Graph, opened: Collection[str] = (), derive: Derive = derivatives_of_box) -> Graph:
     """Each operation as a box."""
-    del opened
+    del opened, derive
     return graph
 
 
-def lines_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
+def lines_as_boxes(graph: Graph, opened: Collection[str] = (), derive: Derive = derivatives_of_box) -> Graph:
     """Each statement of the user's program as a box."""
-    return fold_lines(graph, derivatives_of_box, opened)
+    return fold_lines(graph, derive, opened)
 
 
-def calls_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
+def calls_as_boxes(graph: Graph, opened: Collection[str] = (), derive: Derive = derivatives_of_box) -> Graph:
     """Each call of a function of the user's as a box."""
-    return fold_calls(graph, derivatives_of_box, opened)
+    return fold_calls(graph, derive, opened)
 
 
-def modules_as_boxes(graph: Graph, opened: Collection[str] = ()) -> Graph:
+def modules_as_boxes(graph: Graph, opened: Collection[str] = (), derive: Derive = derivatives_of_box) -> Graph:
     """Each call of a module right below what was traced as a box; but those of an ``opened`` name."""
+    del derive
     modules = {name for node in graph.node_list for name in node.module}
     return collapse_modules_but(graph, 1, [name for name in opened if is_name_of(name, modules)])
 
 
-LEVELS: Mapping[str, Callable[[Graph, Collection[str]], Graph]] = {  # from fine to coarse
+LEVELS: Mapping[str, Callable[[Graph, Collection[str], Derive], Graph]] = {  # from fine to coarse
     OPERATIONS: operations_as_they_are,
     LINES: lines_as_boxes,
     CALLS: calls_as_boxes,
@@ -45,11 +52,11 @@ LEVELS: Mapping[str, Callable[[Graph, Collection[str]], Graph]] = {  # from fine
 }
 
 
-def at_detail(graph: Graph, level: str, opened: Collection[str] = ()) -> Graph:
+def at_detail(graph: Graph, level: str, opened: Collection[str] = (), derive: Derive = derivatives_of_box) -> Graph:
     """The graph at a level of detail; what computes something of an ``opened`` name stays as it is."""
     if level not in LEVELS:
         raise UnknownNameError("level of detail", level, LEVELS)
-    return LEVELS[level](graph, opened)
+    return LEVELS[level](graph, opened, derive)
 
 
 def finest(graph: Graph, is_readable: Callable[[Graph], bool], levels: Collection[str] = tuple(LEVELS)) -> Graph:

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 IN, OUT, ROWS, KERNEL, STRIDE, GROUPS = "in", "out", "rows", "kernel", "stride", "groups"
+ROWS_OF_GROUPS = "rows of groups"
+# Operations that multiply each group of rows by a matrix of its own, as experts do -> the places of the rows, the
+# matrices, and where groups end.
+GROUPED: Mapping[str, tuple[int, int, int]] = MappingProxyType({"grouped_mm": (0, 1, 2)})
 # What the first axes of a weight are; further ones are those of a kernel, and in a group there is a part of what follows
 # the first.
 WEIGHT_AXES: Mapping[str, tuple[str, ...]] = MappingProxyType({

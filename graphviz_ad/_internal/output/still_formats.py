@@ -75,6 +75,6 @@ def picture_page(picture: Picture) -> bytes:
     """A page to look around in."""
     from graphviz_ad._internal.renderers.html.player import inspection_page
 
-    inside = picture.inside()
+    scene, inside = picture.page() if picture.page is not None else (picture.scene, {})
     with at_rest():
-        return inspection_page(picture.scene, picture.theme, inside).encode()
+        return inspection_page(scene, picture.theme, inside).encode()

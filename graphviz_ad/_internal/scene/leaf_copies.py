@@ -15,6 +15,7 @@ from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
 SOURCES = ("leaf", "data")
+COPY, COPY_OF_DATA = "copy", "copy of data"  # what the legend says of small boxes
 
 
 def inline_constants(words: Words) -> frozenset[str]:
@@ -71,18 +72,24 @@ def with_copies(scene: Scene) -> Scene:
     place = {arrow.key: i for i, arrow in enumerate(scene.arrows)}
     arrows.sort(key=lambda arrow: place[arrow.key])
     heads = {made.key: head for (_, head), made in copies.items()}
-    return replace(
+    copied = replace(
         scene,
         boxes=beside_their_users(scene.boxes, copies.values(), heads),
         arrows=tuple(arrows),
         groups=tuple(with_copies_inside(group, heads) for group in scene.groups),
-        legend=legend_with_copies(scene.legend),
     )
+    return with_copies_in_legend(copied)
 
 
-def legend_with_copies(legend: tuple[str, ...]) -> tuple[str, ...]:
-    """A legend, if there is one, that says what small boxes are."""
-    return (*legend, "copy") if legend and "copy" not in legend else legend
+def with_copies_in_legend(scene: Scene) -> Scene:
+    """The scene whose legend, if it has one, says what small boxes are, with the border that they have in it: that of
+    what takes gradients, if there is any such, or of data.
+    """
+    copies = [box for box in scene.boxes if box.kind == "copy"]
+    if not scene.legend or not copies:
+        return scene
+    role = COPY_OF_DATA if all(box.gradless for box in copies) else COPY
+    return replace(scene, legend=(*(each for each in scene.legend if each not in (COPY, COPY_OF_DATA)), role))
 
 
 def in_order_of_use(scene: Scene) -> list[Arrow]:

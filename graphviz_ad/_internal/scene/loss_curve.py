@@ -18,6 +18,7 @@ from graphviz_ad._internal.scene.scene import Film, LossCurve, Point
 WIDTH, HEIGHT, GAP = 250.0, 160.0, 26.0  # points: of the panel, and between it and the graph
 LARGER = (1.6, 1.4, 1.2)  # times as wide and high, where there is room
 PAD, DOT = 14.0, 3.5
+TITLE = 15.0  # of its letters
 AXIS, BETWEEN = 14.0, 8.0  # of the numbers below: their letters, and what is free between two
 FAR = 100.0  # the largest loss by the smallest: from there on, powers of ten
 MOST_POWERS = 3  # that have a line
@@ -64,18 +65,24 @@ def curve_marks(curve: LossCurve, seen: int) -> Iterator[Mark]:
     wide, high = curve.size or (WIDTH, HEIGHT)
     yield Rect(x, y, wide, high, 8, None, "group.line", 1.0, part=PART)  # hides no line, whatever is painted first
     title, aside = headings(curve)[seen]
-    yield Label(x + PAD, y + 22, title, 15, "value", True, anchor="start", part=PART, math=True)
-    yield Label(x + wide - PAD, y + 22, aside, 14, "muted", anchor="end", part=PART, math=bool(curve.stops))
+    yield Label(x + PAD, y + 22, title, TITLE, "value", True, anchor="start", part=PART, math=True)
+    yield Label(x + wide - PAD, y + 22, aside, AXIS, "muted", anchor="end", part=PART, math=bool(curve.stops))
     room = x + PAD, x + wide - PAD, y + 36, y + high - 26
     yield from way_marks(curve, seen, room) if curve.stops else points_of_losses(curve, seen, room)
 
 
 def headings(curve: LossCurve) -> list[tuple[str, str]]:
-    """What stands above the chart, on the left and on the right, when none of what becomes known is, one, two, …"""
-    if curve.stops:
-        return [(curve.names[0], ""), *headings_of_way(curve)]
+    """What stands above the chart, on the left and, where there is room beside that, on the right, when none of what
+    becomes known is, one, two, …
+    """
     told = [f"{name} = {short_number(loss)}" for name, loss in zip(curve.names, curve.losses, strict=True)]
-    return [(curve.names[0], ""), *zip(told, (f"pass {number}" for number in curve.numbers), strict=True)]
+    passes = zip(told, (f"pass {number}" for number in curve.numbers), strict=True)
+    room = (curve.size or (WIDTH, HEIGHT))[0] - 2 * PAD - TITLE / 2
+    found = [(curve.names[0], ""), *(headings_of_way(curve) if curve.stops else passes)]
+    return [
+        (title, aside if text_width(title, TITLE, True) + text_width(aside, AXIS) <= room else "")
+        for title, aside in found
+    ]
 
 
 def points_of_losses(curve: LossCurve, seen: int, room: Room) -> Iterator[Mark]:

@@ -72,6 +72,7 @@ TYPES = {
     "example": Type(SMALL, "ink"),
     "remark": Type(SMALL, "ink", bold=True),
     "copy": Type(TEXT, "value", bold=True),
+    "copy of data": Type(TEXT, "muted"),
     "of result": Type(TEXT, "gradient", italic=True),
     "held": Type(TEXT, "gradient", italic=True),
     "of leaf": Type(TEXT, "gradient", italic=True),
@@ -253,8 +254,11 @@ def foot_height(scene: Scene, width: float) -> float:
 
 def wrapped_heading(scene: Scene, width: float) -> tuple[str, ...]:
     """The lines of what a picture of some width says before all else."""
-    room = max(int((width - 2 * MARGIN) / (BOLD_LETTER * LARGE)), 24)
-    return wrapped_note(scene.notes[0], room) if scene.headed and scene.notes else ()
+    if not scene.headed or not scene.notes:
+        return ()
+    heading, letters = scene.notes[0], max(int((width - 2 * MARGIN) / (BOLD_LETTER * LARGE)), 24)
+    fits = heading.isprintable() and text_width(heading, LARGE, True) <= width - 2 * MARGIN
+    return wrapped_note(heading, max(letters, len(heading)) if fits else letters)
 
 
 def wrapped_notes(scene: Scene, width: float) -> list[str]:
@@ -509,6 +513,7 @@ LEGEND = {
     "born": ("⚠ ▢", "NaN or ∞ came up there"),
     "passed on": ("⚠ ⬚", "NaN or ∞ came from elsewhere"),
     "copy": ("⬚", "drawn again where it is used"),
+    "copy of data": ("⬚", "drawn again where it is used"),
     "gradless": ("⬚", "needs no gradient"),
     "gradless, said": ("⬚ grad —", "needs no gradient"),
     "start": ("▣", "output, where gradients start"),

@@ -11,7 +11,7 @@ from graphviz_ad._internal.scene.leaf_copies import (
     beside_their_users,
     copy_of,
     in_order_of_use,
-    legend_with_copies,
+    with_copies_in_legend,
     with_copies_inside,
 )
 from graphviz_ad._internal.scene.scene import Arrow, Box, Fact, Scene
@@ -32,13 +32,13 @@ def with_parameter_buses(scene: Scene, graph: Graph) -> Scene:
     if not made:
         return scene
     heads = {box.key: head for head, box in made.items()}
-    return replace(
+    bundled = replace(
         scene,
         boxes=beside_their_users(scene.boxes, made.values(), heads),
         arrows=tuple([led.get(arrow.key, arrow) for arrow in scene.arrows if arrow.key not in gone]),
         groups=tuple(with_copies_inside(group, heads) for group in scene.groups),
-        legend=legend_with_copies(scene.legend),
     )
+    return with_copies_in_legend(bundled)
 
 
 def told_together(scene: Scene) -> dict[str, list[Arrow]]:

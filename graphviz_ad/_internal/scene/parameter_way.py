@@ -20,7 +20,7 @@ DOT, RING = 4.5, 3.5  # points: radius of a loss, and of a value of the paramete
 SLOPE = 26.0  # points: half of the line that shows a slope
 LETTERS, BETWEEN = 14.0, 8.0  # of the numbers on the axis, and what is free between two
 HEAD = 8.0  # the tip of an arrow
-EDGE = 12.0  # between the outermost value and the end of the axis
+EDGE = 14.0  # between the outermost value and the end of the axis
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def way_marks(curve: LossCurve, seen: int, room: Room) -> Iterator[Mark]:
             yield Curve(line_between(here, (here[0], bottom)), "group.line", 0.7, owner=owner, part=PART)
             yield dot(here, DOT * (1.4 if n == last else 1.0), owner, fill="value.line")
             before = here
-        yield from slope_marks(stop, scale, owner, (top - 4, bottom))
+        yield from slope_marks(stop, scale, owner, (left - 8, right + 8), (top - 4, bottom))
         if n in numbers:
             yield dot((scale.across(stop.at), bottom), RING, owner, stroke="value.line")
             if (x := numbers[n]) is not None:
@@ -88,13 +88,14 @@ def is_loss(stop: Stop) -> bool:
     return stop.loss is not None and stop.slope is None and math.isfinite(stop.loss) and math.isfinite(stop.at)
 
 
-def slope_marks(stop: Stop, scale: Scale, owner: str, down: Point) -> Iterator[Mark]:
+def slope_marks(stop: Stop, scale: Scale, owner: str, across: Point, down: Point) -> Iterator[Mark]:
     """A short line along the slope of the loss, which no room but its own holds."""
     if stop.loss is None or stop.slope is None or not all(map(math.isfinite, (stop.at, stop.loss, stop.slope))):
         return
     x, y = scale.place(stop.at, stop.loss)
     dx, dy = scale.direction(stop.slope)
-    long = min([SLOPE, *([min(y - down[0], down[1] - y) / abs(dy)] if dy else [])])
+    rooms = (abs(dx), min(x - across[0], across[1] - x)), (abs(dy), min(y - down[0], down[1] - y))
+    long = min([SLOPE, *(free / part for part, free in rooms if part)])
     ends = (x - long * dx, y - long * dy), (x + long * dx, y + long * dy)
     yield Curve(line_between(*ends), "gradient.line", 2.5, owner=owner, part=PART)
 

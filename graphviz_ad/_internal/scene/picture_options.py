@@ -11,9 +11,10 @@ from graphviz_ad._internal.graph.calls import with_passes_opened
 from graphviz_ad._internal.graph.fold_boxes import is_too_large
 from graphviz_ad._internal.graph.folding import collapse_modules_but, paths_called
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.program_boxes import names_of_program
+from graphviz_ad._internal.graph.program_boxes import Derive, names_of_program
 from graphviz_ad._internal.graph.transforms import Transform, fold_to_boxes, hide_all_but
-from graphviz_ad._internal.maths.detail_levels import CALLS, MODULES, OPERATIONS, at_detail
+from graphviz_ad._internal.maths.box_derivatives import derivatives_of_box
+from graphviz_ad._internal.maths.detail_levels import CALLS, MODULES, OPERATIONS, at_detail, without_derivatives
 from graphviz_ad._internal.scene.themes import Theme, theme
 from graphviz_ad._internal.scene.words.describe import Options
 
@@ -73,7 +74,19 @@ class Look:
         asked = detail, self.depth, *map(id, self.transforms), steps, frozenset(needed), frozenset(ends)
         return made_once(make, graph, "unfolded", *asked)
 
-    def _unfolded(self, graph: Graph, *, steps: bool, needed: Collection[str], ends: Collection[str]) -> Graph:
+    def to_be_counted(self, graph: Graph, needed: Collection[str]) -> Graph:
+        """The same with steps, whose boxes are to be counted: nobody will see derivatives by lines or calls."""
+        return self._unfolded(graph, steps=True, needed=needed, ends=(), derive=without_derivatives)
+
+    def _unfolded(
+        self,
+        graph: Graph,
+        *,
+        steps: bool,
+        needed: Collection[str],
+        ends: Collection[str],
+        derive: Derive = derivatives_of_box,
+    ) -> Graph:
         if self.detail == OPERATIONS:
             graph = with_passes_opened(graph)
         for transform in self.transforms:
@@ -82,9 +95,9 @@ class Look:
         folds = self.detail in (AUTO, OPERATIONS) and self.depth is None
         if steps and folds and is_too_large(shown):  # steps will be strips
             shown = hide_all_but(graph, ends, steps=steps, most_steps=None)
-        return self.at_level(shown, needed)
+        return self.at_level(shown, needed, derive)
 
-    def at_level(self, graph: Graph, needed: Collection[str]) -> Graph:
+    def at_level(self, graph: Graph, needed: Collection[str], derive: Derive) -> Graph:
         """The graph at the level of detail; what would hide a name of which the picture is to tell stays open."""
         if self.detail == AUTO:
             return graph
@@ -92,9 +105,9 @@ class Look:
             paths_called(graph, self.opened)  # names of no modules are an error
         elif self.detail == CALLS:
             names_of_program(graph, self.opened)
-        shown = at_detail(graph, self.detail, self.opened)
+        shown = at_detail(graph, self.detail, self.opened, derive)
         hidden = {*needed} & names_in(graph) - names_in(shown)
-        return at_detail(graph, self.detail, {*self.opened, *hidden}) if hidden else shown
+        return at_detail(graph, self.detail, {*self.opened, *hidden}, derive) if hidden else shown
 
 
 def names_in(graph: Graph) -> set[str]:

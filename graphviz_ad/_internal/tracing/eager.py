@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.made_late import graph_made_late
 from graphviz_ad._internal.graph.notice_sentences import error_text
 from graphviz_ad._internal.graph.notices import (
     FAILED,
+    FROZEN,
     NOTHING_REQUIRES,
     RAISED,
     STOOD_FOR,
@@ -63,6 +64,7 @@ from graphviz_ad._internal.tracing.inputs import (
     surroundings,
 )
 from graphviz_ad._internal.tracing.made_numbers import Replaced, Replacements, exception_to_raise
+from graphviz_ad._internal.tracing.module_members import Members, members_of
 from graphviz_ad._internal.tracing.naming.returned_names import name_returned
 from graphviz_ad._internal.tracing.outputs import starts_of_tensors, upstream_gradients
 from graphviz_ad._internal.tracing.rerun.keeping import KeptTarget, kept_target
@@ -125,7 +127,8 @@ def trace(
         noted.__exit__()
         current_tape.set(outer)
     with unseen_by_functions():
-        notices = about_parameters(tape, modules_of(target, namespace))
+        had = had_by(modules_of(target, namespace))
+        notices = [*about_parameters(tape, had), *frozen_parameters(tape, had)]
         kept.finish(tape)
         idle = inputs_to_be_read(target, args, kwargs, returned)
         make = finish(
@@ -133,7 +136,7 @@ def trace(
             returned,
             Wanted(grad_outputs, output),
             name_of(target),
-            module_names(target, namespace),
+            names_of_modules(had),
             finished=False,
             notices=notices,
             started=kept.note_starts,
@@ -183,14 +186,15 @@ def made_for(tape: Tape, given: Given, target: Any) -> Replacements:
 def graph_so_far(tape: Tape, error: BaseException, target: Any, namespace: Mapping[str, Any]) -> Graph:
     """What had been computed when the program raised; without gradients."""
     tape.stopped = stopped_by(error, tape)
-    ends, names = tape.loose_ends(), module_names(target, namespace)
+    ends, had = tape.loose_ends(), had_by(modules_of(target, namespace))
+    names = names_of_modules(had)
     autograd = walk(ends)
     autograd.is_packed = tape.is_packed
     tape.keeper.pending.settle()
     name_returned(tape)
     notices = [
         failure_notice(RAISED, failure_of(error)),
-        *about_parameters(tape, modules_of(target, namespace), ended=False),
+        *about_parameters(tape, had, ended=False),
     ]
     try:
         with at_rest():
@@ -296,21 +300,34 @@ def modules_of(target: Any, namespace: Mapping[str, Any]) -> Modules:
     return modules + [(f"{name}.", thing) for name, thing in namespace.items() if isinstance(thing, torch.nn.Module)]
 
 
-def about_parameters(tape: Tape, modules: Modules, *, ended: bool = True) -> list[Notice]:
+Had = Sequence[tuple[str, Members]]  # what modules have, with what stands before the names
+
+
+def had_by(modules: Modules) -> Had:
+    """What modules have now."""
+    return [(prefix, members_of(module)) for prefix, module in modules]
+
+
+def names_of_modules(had: Had) -> dict[int, str]:
+    """Identity of each module in reach -> its dotted name; the traced module itself has none."""
+    names: dict[int, str] = {}
+    for prefix, members in had:
+        for name, module in members.modules:
+            names.setdefault(id(module), prefix + name if name else prefix.removesuffix("."))
+    return names
+
+
+def about_parameters(tape: Tape, had: Had, *, ended: bool = True) -> list[Notice]:
     """What is to be said of the parameters of modules; of a program that raised, only to those who ask."""
+    tied = tied_parameters(had, ended)
     if not SEES_OPERATIONS:
-        return [notice("no dispatch modes", shown=ended), *tied_parameters(modules, ended)]
-    return [*idle_parameters(tape, modules, ended), *tied_parameters(modules, ended), *parameters_stood_for(tape)]
+        return [notice("no dispatch modes", shown=ended), *tied]
+    return [*idle_parameters(tape, had, ended), *tied, *parameters_stood_for(tape)]
 
 
-def tied_parameters(modules: Modules, shown: bool) -> list[Notice]:
+def tied_parameters(had: Had, shown: bool) -> list[Notice]:
     """The parameters that a module has under several names; the first is the one that is shown."""
-    found: list[tuple[str, str]] = []
-    for prefix, module in modules:
-        first: dict[int, str] = {}
-        for name, parameter in module.named_parameters(remove_duplicate=False):
-            if first.setdefault(id(parameter), name) != name:
-                found.append((f"{prefix}{name}", f"{prefix}{first[id(parameter)]}"))
+    found = [(prefix + name, prefix + first) for prefix, members in had for name, first in members.tied]
     rest = [name for pair in found[MOST_TIED:] for name in pair]
     return [
         *(notice(TIED, pair, shown=shown) for pair in found[:MOST_TIED]),
@@ -318,16 +335,26 @@ def tied_parameters(modules: Modules, shown: bool) -> list[Notice]:
     ]
 
 
-def idle_parameters(tape: Tape, modules: Modules, ended: bool) -> list[Notice]:
+def idle_parameters(tape: Tape, had: Had, ended: bool) -> list[Notice]:
     """The parameters that took no part, and therefore get no gradient; of those that are frozen nobody expects one,
     so that no picture speaks of them.
     """
-    named = [(prefix + name, p) for prefix, module in modules for name, p in module.named_parameters()]
+    named = [(prefix + name, p) for prefix, members in had for name, p in members.parameters]
     kind, found = UNREAD if ended else UNREAD_SO_FAR, []
     for wanted in (True, False):
         idle = tape.untouched((name, p) for name, p in named if p.requires_grad is wanted)
         found += [notice(kind, idle, shown=ended and wanted)] if idle else []
     return found
+
+
+def frozen_parameters(tape: Tape, had: Had) -> list[Notice]:
+    """The parameters that were read and require no gradient, beside others that do; for those who ask."""
+    named = [(prefix + name, p) for prefix, members in had for name, p in members.parameters]
+    still = [(name, p) for name, p in named if not p.requires_grad]
+    idle = {*tape.untouched(iter(still))}
+    names = [name for name, _ in still if name not in idle]
+    seen = SEES_OPERATIONS and names and len(still) < len(named)
+    return [notice(FROZEN, names, shown=False)] if seen else []
 
 
 def parameters_stood_for(tape: Tape) -> list[Notice]:

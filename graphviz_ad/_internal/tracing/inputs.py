@@ -18,6 +18,7 @@ from torch import Tensor
 from graphviz_ad._internal.base.errors import TraceError
 from graphviz_ad._internal.tracing.constants import Constant, kept
 from graphviz_ad._internal.tracing.contents import below
+from graphviz_ad._internal.tracing.module_members import members_of
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.torch_private import leaves_of_tree, map_tree
 from graphviz_ad._internal.tracing.tensor_contents import tensors_and_modules_in
@@ -179,9 +180,10 @@ def leaves_of_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, A
 
 def name_parameters(tape: Tape, module: torch.nn.Module, prefix: str) -> None:
     """Dotted names of parameters and buffers; a tied parameter has the first of its names."""
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+    members = members_of(module)
+    for name, tensor in (*members.parameters, *members.buffers):
         tape.name_later(tensor, prefix + name)
-    tape.stand_ins.know(module, prefix)
+    tape.stand_ins.know(module, prefix, members.modules)
 
 
 def bound_arguments(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -66,6 +66,7 @@ from graphviz_ad._internal.tracing.eager import (
     beside_failure,
     described_exception,
     failure_of,
+    had_by,
     modules_of,
 )
 from graphviz_ad._internal.tracing.held_results import FEWEST, held_of_tape, summed_of_tape
@@ -337,14 +338,14 @@ class Recording:
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
         if error is None:
-            self._graph = self._assembled(about_parameters(self._tape, modules) if modules else [])
+            self._graph = self._assembled(about_parameters(self._tape, had_by(modules)) if modules else [])
             return
         with beside_failure(error):
             self._tape.stopped = stopped_by(error, self._tape)
             self._graph = self._assembled(
                 [
                     failure_notice(RAISED, failure_of(error)),
-                    *about_parameters(self._tape, modules, ended=False),
+                    *about_parameters(self._tape, had_by(modules), ended=False),
                     *self._not_reduced(failure_of(error)),
                     *about_error(error, OUR_FOLDER),
                 ]
@@ -671,10 +672,10 @@ class Recording:
 
     def _words_of(self, names: dict[int, str]) -> Words:
         """What the program calls an operation, and where that stands."""
-        recorded = Recorded(self._tape, AutogradGraph([], [], {}, {}), BackwardPass(), [], names)
+        source = bool(self._tape.capture.source)
 
         def words(operation: Operation) -> tuple[str | None, str | None]:
-            found = words_at(recorded, operation)
+            found = words_at(names, source, operation)
             return found.call, found.source
 
         return words

@@ -277,15 +277,21 @@ def close_set(script: str) -> str:
     return re.sub(rf"({strings})| ?([=!&|?:,<>{{}}()*]+) ?", lambda found: found[1] or found[2], script)
 
 
+# looks of what is said first
+HEADING = "flex-basis: 100%; text-align: center; font-size: 18px; font-weight: bold; color: var(--ink)"
+
+
 def page_legend(scene: Scene) -> str:
     """Legend and notes as text of the page, which stays readable when a large stage shrinks."""
     items = "".join(
         f"<li>{legend_sample(role, sample)} {escaped_xml(words)}</li>"
         for role, sample, words in paint.legend_items(scene)
     )
-    notes = "".join(f"<li><em>{escaped_xml(prose(note))}</em></li>" for note in scene.notes)
+    first = int(scene.headed)
+    heading = "".join(f'<li style="{HEADING}">{escaped_xml(prose(note))}</li>' for note in scene.notes[:first])
+    notes = "".join(f"<li><em>{escaped_xml(prose(note))}</em></li>" for note in scene.notes[first:])
     items = "".join(f"<li>{trail_sample(trail)}{escaped_xml(prose(trail.said))}</li>" for trail in scene.trails) + items
-    items = ramp_item(scene.ramp) + items
+    items = heading + ramp_item(scene.ramp) + items
     shown = f'<ul class="gad-legend">{items}{notes}</ul>\n' if items or notes else ""
     return shown + (details_of(scene.more) if scene.more else "")
 

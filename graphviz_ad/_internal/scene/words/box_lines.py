@@ -25,6 +25,7 @@ from graphviz_ad._internal.scene.scene import NO_SHADE, Grid, Line
 from graphviz_ad._internal.scene.words.cards import (
     is_of_numbers,
     lines_of_contents,
+    lines_of_groups,
     not_finite_lines,
     statistic,
     what_it_is,
@@ -172,7 +173,7 @@ def module_title(
     held = (node.saved_bytes or 0) if kept else 0
     if held >= LEAST_KEPT:
         facts.append(f"keeps {readable_bytes(held)}")
-    told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief))]
+    told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief)), *lines_of_groups(node)]
     sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
     title = shortened_text(end_of_path(name, room), room) + often

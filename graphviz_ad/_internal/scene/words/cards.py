@@ -10,7 +10,7 @@ from graphviz_ad._internal.graph.box_facts import MIXED, OF_OPERATION, Part
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.number_format import is_uniform, snapshot_parts
-from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, STRIDE
+from graphviz_ad._internal.operations.layers import IN, KERNEL, OUT, ROWS, ROWS_OF_GROUPS, STRIDE
 from graphviz_ad._internal.operations.traits import FORMULAS_OF_CELLS
 from graphviz_ad._internal.scene.words.box_steps import STEPS_ROOM, WIDE, lines_of_steps
 
@@ -18,6 +18,7 @@ LEVELS = "▁▂▃▄▅▆▇█"
 LONGEST_CURVE = 24  # characters
 LEAST_SPAN = 1.0  # of powers of ten, from the lowest to the highest column
 UNKNOWN = "·"
+MOST_GROUPS = 8  # of which all are told
 MOST_PARTS, SMALL_SHARE, CONTENTS_ROOM = 4, 12, 34  # modules told of a box, of how many operations one; characters
 
 
@@ -99,6 +100,15 @@ def lines_of_contents(node: Node, *, brief: bool = False) -> list[str]:
     each = chosen_parts(main.parts, max(main.operations // main.copies, 1))
     each = [part for part in each if part.parts] or each
     return [*listed(shown, 1), *listed(each, len(main.parts), "each ")]
+
+
+def lines_of_groups(node: Node) -> list[str]:
+    """ "4 groups of 6, 3, 2, 5 rows": what each of the matrices of a box is for, as those of experts are."""
+    rows = dict(node.arguments).get(ROWS_OF_GROUPS)
+    if not isinstance(rows, tuple) or not rows:
+        return []
+    each = ", ".join(map(str, rows)) if len(rows) <= MOST_GROUPS else f"{min(rows)} … {max(rows)}"
+    return [f"{len(rows)} groups of {each} rows"]
 
 
 def listed(parts: Sequence[Part], count: int, before: str = "") -> list[str]:

@@ -140,8 +140,16 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
 
 
 def is_called_by_result(node: Node) -> bool:
-    """Whether a node is one of several calls of a module, which the variable that takes its result tells apart."""
-    return node.kind == "module" and node.name is not None and call_of(node) is not None
+    """Whether a folded node is called by the variable that takes its result: one of several calls of a module, and a
+    statement under that name.
+    """
+    return node.kind == "module" and node.name is not None and (is_statement(node) or call_of(node) is not None)
+
+
+def is_statement(node: Node) -> bool:
+    """Whether a folded node is a statement that has the name of the variable that it fills."""
+    is_line = node.statement is not None and node.call_op is None and node.copies is None
+    return node.kind == "module" and is_line and node.name is not None and node.name == node.op
 
 
 def names_of_modules(graph: Graph) -> dict[str, str]:

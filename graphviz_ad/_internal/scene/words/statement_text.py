@@ -15,7 +15,7 @@ from graphviz_ad._internal.maths.program_text import mathematical
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import Names
+from graphviz_ad._internal.scene.words.names import Names, is_statement
 from graphviz_ad._internal.scene.words.short_text import short_elements
 
 LONGEST = 160  # characters of a formula that is composed
@@ -46,8 +46,7 @@ class StatementTexts:
         """The formula of a statement that is folded under the variable that it fills: as it is written; "" of another
         box, and where that is not known, or would be long.
         """
-        is_statement = node.kind == "module" and node.statement is not None and node.call_op is None
-        if not is_statement or node.copies is not None or node.name is None or node.name != node.op:
+        if not is_statement(node) or node.statement is None:
             return ""
         text = self.graph.statements[node.statement].text
         operands = [edge for edge in self.graph.in_edges(node.key) if edge.cut != "inner"]

@@ -119,7 +119,8 @@ class AutogradGraph:
         """When each node was made; from now on this is known without the nodes."""
         if not self.all_moments:
             found = list(map(made_at, self.nodes))
-            self.all_moments = found if None in found else array("Q", found)  # type: ignore[arg-type]
+            told = [moment for moment in found if moment is not None]
+            self.all_moments = array("Q", told) if len(told) == len(found) else found
             self.moments.clear()
         return self.all_moments
 
@@ -183,7 +184,6 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
 
     A graph that its owner will release is touched only up to `limit` nodes, see `stack_depth`; beyond that, TraceError.
     """
-    found: dict[int, Any] = {}
     behind: dict[int, Any] = {}  # each asked once: torch makes a new tuple each time
     order: list[Any] = []
     waiting: dict[int, int] = {}
@@ -191,10 +191,9 @@ def walk(roots: Sequence[Any], limit: int | None = None) -> AutogradGraph:
     while stack:
         node = stack.pop()
         key = id(node)
-        if key in found:
+        if key in behind:
             continue
-        found[key] = node
-        if limit is not None and len(found) > limit:
+        if limit is not None and len(behind) >= limit:
             raise TraceError(
                 f"this graph has more than {limit} autograd nodes: once Python has touched them, releasing them would"
                 " overflow the stack. Trace the function that builds it instead, as in trace(function, inputs), which"
@@ -518,7 +517,7 @@ class _Watch:
                 same = arrived  # what a hook of the user made of it is looked at
             if self._asks_locals and i not in self._asked_once:
                 self._local(i, upstream, type(arrived) is float)
-            self._node_grads[i] = alone(arrived)
+            self._node_grads[i] = arrived if type(arrived) is float else alone(arrived)
         else:
             self._node_grads[i] = tuple([self._seen(grad) for grad in grad_outputs])
         kept: list[Held] = []
@@ -531,7 +530,7 @@ class _Watch:
             kept.append(found)
             if not grad.is_inference():
                 left.append((weakref.ref(grad), version_of(grad), found))
-        self._edge_grads[i] = alone(kept[0]) if len(kept) == 1 else tuple(kept)
+        self._edge_grads[i] = tuple(kept) if len(kept) != 1 else kept[0] if type(kept[0]) is float else alone(kept[0])
         if i in self._made:
             self._note_made(i, grad_inputs)
         self._left = left
@@ -575,8 +574,14 @@ class _Watch:
             except Exception:  # such as a number inside vmap
                 return self._gradient(grad, same)
         found = self._gradient(grad, same)
-        is_first = self._numbers.dtype is None and found is not None and type(grad) is Tensor and not grad.dim()
-        if is_first and grad.is_cpu and grad.dtype in PLAIN:
+        if (
+            self._numbers.dtype is None
+            and found is not None
+            and type(grad) is Tensor
+            and not grad.dim()
+            and grad.is_cpu
+            and grad.dtype in PLAIN
+        ):
             self._dtype, self._numbers.dtype = grad.dtype, PLAIN[grad.dtype]
         return found
 
@@ -601,7 +606,8 @@ class _Watch:
             )
             return
         if not isinstance(found, tuple):
-            self._locals[i] = alone(self._held(found))
+            local = self._held(found)
+            self._locals[i] = local if type(local) is float else alone(local)
         elif found:
             self._locals[i] = tuple([self._held(grad) for grad in found])
 
@@ -655,7 +661,11 @@ def merged_passes(results: Sequence[BackwardPass]) -> BackwardPass:
 def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph) -> BackwardPass:
     """What was noted over `graph`, by the numbers that the same nodes have in `other`."""
     number = [other.index[id(node)] for node in graph.nodes]
-    moved = {name: {number[i]: found for i, found in getattr(result, name).items()} for name in TABLES}
+    moved: dict[str, Any] = {}
+    for name in TABLES:
+        table = getattr(result, name)
+        is_rows = isinstance(table, Rows)
+        moved[name] = table.renumbered(number) if is_rows else {number[i]: found for i, found in table.items()}
     return BackwardPass(
         **moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial
     )

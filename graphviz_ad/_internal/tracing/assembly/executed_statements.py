@@ -14,7 +14,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import count
+from itertools import count, pairwise
 from types import CodeType
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -32,7 +32,7 @@ from graphviz_ad._internal.tracing.naming.written_statements import (
     statement_at,
 )
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
-from graphviz_ad._internal.tracing.tape.stack import PathStep
+from graphviz_ad._internal.tracing.tape.stack import PathStep, Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 
 
@@ -50,11 +50,11 @@ class Line(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What was read of the program's text: identity of a path that leads to operations -> its lines; and the parts of
-    the program, with the place among them of the part that each code stands in.
+    """What was read of the program's text: identity of a call site -> the statement that stands there; and the parts
+    of the program, with the place among them of the part that each code stands in.
     """
 
-    lines: Mapping[int, Sequence[Line]] = {}
+    statements: Mapping[int, WrittenStatement] = {}
     part_of: Mapping[CodeType, int | None] = {}
     program: tuple[WrittenPart, ...] = ()
 
@@ -86,17 +86,22 @@ class Ran(NamedTuple):
 
 def written_at(tape: Tape) -> Written:
     """The text of the program at all places of a tape."""
-    paths = {id(operation.place.path): operation.place.path for operation in tape.operations}
     statements: dict[int, WrittenStatement] = {}
-    lines = {key: lines_on(path, statements) for key, path in paths.items()}
-    read = [
-        (line.site.code, line.statement)
-        for on_path in lines.values()
-        for i, line in enumerate(on_path)
-        if not (i and line.site.code.co_name in FOR_EACH)
-    ]
-    places, program = written_parts(read)
-    return Written(lines, {code: part for (code, _), part in zip(read, places, strict=True)}, program)
+    read: dict[int, tuple[CodeType, WrittenStatement]] = {}
+    for place in apart(tape):
+        for i, site in enumerate(lines_of_program(place.lines)):
+            if id(site) not in statements:
+                statements[id(site)] = statement_at(site)
+            if not (i and site.code.co_name in FOR_EACH):
+                read[id(site)] = site.code, statements[id(site)]
+    parts, program = written_parts(list(read.values()))
+    return Written(statements, {code: part for (code, _), part in zip(read.values(), parts, strict=True)}, program)
+
+
+def apart(tape: Tape) -> list[Place]:
+    """A place of each kind that a tape has: those at the same instructions, in other modules, read the same text."""
+    places = {id(operation.place): operation.place for operation in tape.operations}
+    return list({id(place.lines) if place.lines else key: place for key, place in places.items()}.values())
 
 
 _known: WeakKeyDictionary[Tape, tuple[int, Ran]] = WeakKeyDictionary()  # all passes over a tape ask the same
@@ -104,7 +109,7 @@ _known: WeakKeyDictionary[Tape, tuple[int, Ran]] = WeakKeyDictionary()  # all pa
 
 def statements_run(tape: Tape, written: Written) -> Ran:
     """The statements that ran; of a program whose text was not read none."""
-    if not written.lines:
+    if not written.statements:
         return Ran()
     length, ran = _known.get(tape, (-1, Ran()))
     if length != len(tape.operations):
@@ -115,9 +120,13 @@ def statements_run(tape: Tape, written: Written) -> Ran:
 
 def statements_in_order(tape: Tape, written: Written) -> Ran:
     """The same, found anew."""
-    running, found = Running(), {}
+    running, found = Running(), dict[int, int]()
+    on_paths: dict[int, Sequence[Line]] = {}
     for operation in tape.operations:
-        lines = written.lines[id(operation.place.path)]
+        path = operation.place.path
+        lines = on_paths.get(id(path))
+        if lines is None:
+            lines = on_paths[id(path)] = lines_on(path, written.statements)
         if lines:
             found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
     parts = [written.part_of[code] for code, _ in running.written]
@@ -267,26 +276,26 @@ def is_behind(old: PathStep, new: PathStep) -> bool:
     return before[0] is now[0] and before[1] < now[1]
 
 
-def lines_on(path: Sequence[PathStep], statements: dict[int, WrittenStatement]) -> Sequence[Line]:
-    """The lines of the user's program on a path; those of libraries only where there are no others. ``statements``
-    remembers by identity what stands at a site.
+def lines_of_program(lines: Sequence[CallSite]) -> Sequence[CallSite]:
+    """Those of the call sites on a path that are the user's program; those of libraries only where there are no
+    others.
     """
-    places = [n for n, step in enumerate(path) if isinstance(step, CallSite)]
-    own = [n for n in places if not of_a_library(path[n].code.co_filename)]  # type: ignore[union-attr]
-    places = places[: places.index(own[-1]) + 1] if own else places
-    if not places:
-        return []
-    return [line_at(path[start:end], statements) for start, end in zip(places, [*places[1:], len(path)], strict=True)]
+    own = [n for n, site in enumerate(lines) if not of_a_library(site.code.co_filename)]
+    return lines[: own[-1] + 1] if own else lines
 
 
-def line_at(steps: Sequence[PathStep], statements: dict[int, WrittenStatement]) -> Line:
+def lines_on(path: Sequence[PathStep], statements: Mapping[int, WrittenStatement]) -> Sequence[Line]:
+    """The lines of the user's program on a path; ``statements``: see `Written`."""
+    sites = {n: step for n, step in enumerate(path) if isinstance(step, CallSite)}
+    places = list(sites)[: len(lines_of_program(list(sites.values())))]
+    return [line_at(path[start:end], statements) for start, end in pairwise([*places, len(path)])]
+
+
+def line_at(steps: Sequence[PathStep], statements: Mapping[int, WrittenStatement]) -> Line:
     """A line with what lies between it and the next."""
     site, *way = steps
     assert isinstance(site, CallSite)
-    statement = statements.get(id(site))
-    if statement is None:
-        statement = statements[id(site)] = statement_at(site)
-    return Line(site, tuple(way), tuple(step for step in way if isinstance(step, int)), statement)
+    return Line(site, tuple(way), tuple([step for step in way if isinstance(step, int)]), statements[id(site)])
 
 
 @cache

@@ -6,7 +6,7 @@ memory of a `Snapshot`, and Python's garbage collector keeps no account of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.tracing.tape.values import Held
@@ -43,7 +43,7 @@ class Rows(MutableMapping[int, Row]):
     def __getitem__(self, i: int) -> Row:
         """The row of a node."""
         kept = self.kept[i]
-        if type(kept) is tuple:
+        if isinstance(kept, tuple):
             return tuple([self.numbers.snapshot(held) for held in kept])
         return (self.numbers.snapshot(kept),)
 
@@ -66,6 +66,13 @@ class Rows(MutableMapping[int, Row]):
     def __len__(self) -> int:
         """How many these are."""
         return len(self.kept)
+
+    def renumbered(self, number: Sequence[int]) -> Rows:
+        """The same rows, each of the node that has another number elsewhere."""
+        moved = Rows()
+        moved.kept = {number[i]: kept for i, kept in self.kept.items()}
+        moved.numbers = self.numbers
+        return moved
 
 
 def alone(held: Held) -> Kept:

@@ -18,7 +18,7 @@ from graphviz_ad._internal.maths.agreement import means_add_up
 from graphviz_ad._internal.maths.gradient_sums import is_plainly_the_sum, parts_of_gradient, sum_of_edges
 from graphviz_ad._internal.operations.traits import PASSES_ON
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
-from graphviz_ad._internal.tracing.tape.torch_private import hooks_after_accumulation, hooks_of
+from graphviz_ad._internal.tracing.tape.torch_private import HOOKS, hooks_after_accumulation, hooks_of
 
 
 def hook_names(values: Iterable[Value], seen: dict[int, tuple[str, ...]]) -> tuple[str, ...]:
@@ -34,6 +34,11 @@ def hook_names(values: Iterable[Value], seen: dict[int, tuple[str, ...]]) -> tup
             known = seen[value.number] = tuple(hooks_on(value))
         found += known
     return found
+
+
+def those_with_hooks(values: Iterable[Value]) -> list[Value]:
+    """Those of tensors that may have hooks: of most a look is enough to see that they have none."""
+    return [value for value in values if value.is_leaf or getattr(value.reference(), HOOKS, None)]
 
 
 def hooks_on(value: Value) -> list[str]:

@@ -8,6 +8,7 @@ among those that the tape has seen, and, where the graph is older than the tape,
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -55,8 +56,10 @@ def _retains_within(graph: AutogradGraph, tensor: Tensor) -> bool:
 
 def _all_tensors(graph: AutogradGraph, tape: Tape) -> Iterable[Tensor]:
     """All that live in this process, if a node of the graph was there before the tape."""
-    moments = enumerate(graph.note_moments())
-    if not any(made is None or made < tape.moment for i, made in moments if i not in graph.variables):
+    moments = graph.note_moments()
+    if isinstance(moments, array) and min(moments, default=tape.moment) >= tape.moment:  # the usual case
+        return ()
+    if not any(made is None or made < tape.moment for i, made in enumerate(moments) if i not in graph.variables):
         return ()
     things = gc.get_objects()
     kinds = {kind for kind in set(map(type, things)) if issubclass(kind, Tensor)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from graphviz_ad._internal.graph.notices import Notice
@@ -39,6 +39,7 @@ class NameOfModule:
 
 
 WordKey = tuple[int, int, tuple[str, ...]]  # all that the words for an operation depend on
+Words = Callable[[Operation], SiteWords]
 
 
 def word_key(operation: Operation) -> WordKey:
@@ -51,14 +52,19 @@ def word_key(operation: Operation) -> WordKey:
     )
 
 
+def without_words(_: Operation) -> SiteWords:
+    """Those where nothing is said."""
+    return NO_WORDS
+
+
 @dataclass(frozen=True)
 class Said:
-    """``words`` of operations by `word_key`; ``classes`` of modules that ran, by name; ``switches``: identity of a
-    place at which autograd recorded nothing that it might have -> what switched it off; ``written`` is the program's
-    text; ``doubts`` are those of the process, then.
+    """``words`` of an operation; ``classes`` of modules that ran, by name; ``switches``: identity of a place at which
+    autograd recorded nothing that it might have -> what switched it off; ``written`` is the program's text; ``doubts``
+    are those of the process, then.
     """
 
-    words: Mapping[WordKey, SiteWords] = field(default_factory=dict)
+    words: Words = without_words
     classes: tuple[tuple[str, str], ...] = ()
     switches: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     written: Written = NOTHING_WRITTEN

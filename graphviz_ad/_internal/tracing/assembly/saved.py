@@ -151,16 +151,16 @@ class KeptByNodes:
     def names_and_bytes(self, i: int) -> tuple[tuple[str, ...], int | None]:
         """What one keeps is called, and how many bytes it has in all."""
         row = self.rows[i]
-        if row is not None and type(row) is not Keeps:  # the usual case
+        if row is not None and not isinstance(row, Keeps):  # the usual case
             return (row[0],), row[1]
         keeps = keeps_of_row(row)
         return tuple([tensor.name for tensor in keeps.tensors]), keeps.bytes
 
     def memory_besides(self, own: Collection[int | None]) -> tuple[int, bool]:
         """See `memory_besides`."""
-        single = [row for row in self.rows if row is not None and type(row) is not Keeps]
-        saved = {row[2]: row[3] for row in single if row[2] not in own}
-        others = [row for row in self.rows if type(row) is Keeps]
+        single = [row for row in self.rows if row is not None and not isinstance(row, Keeps)]
+        saved: dict[int | None, int] = {row[2]: row[3] for row in single if row[2] not in own}
+        others = [row for row in self.rows if isinstance(row, Keeps)]
         saved.update(_pieces(others, own))
         return sum(saved.values()), all(kept.bytes is not None for kept in others)
 

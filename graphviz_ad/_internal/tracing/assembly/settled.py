@@ -14,7 +14,7 @@ import torch
 
 from graphviz_ad._internal.graph.messages import Message
 from graphviz_ad._internal.tracing.assembly.autograd_graph import AutogradGraph, node_name
-from graphviz_ad._internal.tracing.assembly.hooks import hooks_on
+from graphviz_ad._internal.tracing.assembly.hooks import hooks_on, those_with_hooks
 from graphviz_ad._internal.tracing.assembly.said import NameOfModule
 from graphviz_ad._internal.tracing.assembly.site_words import name_and_class, what_is_said
 from graphviz_ad._internal.tracing.assembly.units import Recorded
@@ -41,7 +41,7 @@ def settled(recorded: Recorded) -> tuple[Recorded, FinishedTape]:
     leaves = {i: tape.value_of(variable) for i, variable in autograd.variables.items()}
     note_unwalked(tape, autograd)
     alive = [value for value in tape.values if value.reference() is not None]
-    hooks = ((value.number, tuple(hooks_on(value))) for value in alive)
+    hooks = ((value.number, tuple(hooks_on(value))) for value in those_with_hooks(alive))
     tape.hooks_seen.update((number, found) for number, found in hooks if found)
     let_modules_and_functions_go(recorded)
     let_settings_go(tape)
@@ -54,7 +54,7 @@ def settled(recorded: Recorded) -> tuple[Recorded, FinishedTape]:
         tape=finished,
         autograd=known,
         leaf_values=leaves,
-        said=what_is_said(recorded),
+        said=what_is_said(recorded, is_settled=True),
         written_late=tape.has_writes and not was_written,
     )
     return plain, finished
@@ -120,13 +120,16 @@ def let_modules_and_functions_go(recorded: Recorded) -> None:
 def nameless(recorded: Recorded, place: Place, names: dict[int, tuple[Any, Any]]) -> Place:
     """A place with names for what is there."""
     for module in place.modules:
-        names.setdefault(id(module), (module, NameOfModule(*name_and_class(recorded, module))))
+        if id(module) not in names:
+            names[id(module)] = module, NameOfModule(*name_and_class(recorded.module_names, module))
     for function in place.functions:
-        names.setdefault(id(function), (function, NameOfFunction(label_of(function))))
-    return place._replace(
-        modules=tuple([names[id(module)][1] for module in place.modules]),
-        functions=tuple([names[id(function)][1] for function in place.functions]),
-    )
+        if id(function) not in names:
+            names[id(function)] = function, NameOfFunction(label_of(function))
+    modules = tuple([names[id(module)][1] for module in place.modules])
+    named = place.with_modules(modules, place.module_calls, place.path)
+    if not place.functions:  # the usual case
+        return named
+    return named._replace(functions=tuple([names[id(function)][1] for function in place.functions]))
 
 
 def let_settings_go(tape: Tape) -> None:
@@ -138,6 +141,8 @@ def let_settings_go(tape: Tape) -> None:
 
 def as_setting(value: Any) -> Any:
     """A value that nobody can write to, and that holds nothing of the user's."""
+    if type(value) is list and all(type(part) is int for part in value):  # the usual case
+        return tuple(value)
     if isinstance(value, Message):
         return value
     if not is_plain_value(value):

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 from graphviz_ad._internal.operations.names import public_name
-from graphviz_ad._internal.tracing.assembly.executed_statements import NOTHING_WRITTEN, written_at
-from graphviz_ad._internal.tracing.assembly.said import NameOfModule, Said, SiteWords, word_key
+from graphviz_ad._internal.tracing.assembly.executed_statements import NOTHING_WRITTEN, apart, written_at
+from graphviz_ad._internal.tracing.assembly.said import NameOfModule, Said, SiteWords, Words, word_key
 from graphviz_ad._internal.tracing.assembly.units import Recorded
 from graphviz_ad._internal.tracing.assembly.unrecorded import ran_with_grad
 from graphviz_ad._internal.tracing.naming.as_written import call_in_program, messages, reflected, written_operation
 from graphviz_ad._internal.tracing.naming.returned_names import names_further_out
 from graphviz_ad._internal.tracing.naming.switched_off import switched_off_at
-from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 from graphviz_ad._internal.tracing.tape.doubts import doubts
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation
 
 
-def what_is_said(recorded: Recorded) -> Said:
-    """All that the program's text and its modules say of what was recorded."""
+def what_is_said(recorded: Recorded, *, is_settled: bool = False) -> Said:
+    """All that the program's text and its modules say of what was recorded; where all that is on the tape is plain
+    values, the words for operations are made when asked for, of those and of the text as it is read now.
+    """
     tape, source = recorded.tape, recorded.tape.capture.source
     read_sites(tape)
     return Said(
-        {word_key(operation): words_at(recorded, operation) for operation in of_all_kinds(tape)},
+        partial(words_at, recorded.module_names, bool(source)) if is_settled else words_now(recorded),
         classes_of_modules(recorded),
         switches_at(tape) if source else {},
         written_at(tape) if source else NOTHING_WRITTEN,
         doubts(),
     )
+
+
+def words_now(recorded: Recorded) -> Words:
+    """Those for all operations, read at once."""
+    names, source = recorded.module_names, bool(recorded.tape.capture.source)
+    found = {word_key(one): words_at(names, source, one) for one in of_all_kinds(recorded.tape)}
+    return lambda operation: found[word_key(operation)]
 
 
 def of_all_kinds(tape: Tape) -> Iterable[Operation]:
@@ -44,12 +53,12 @@ def of_all_kinds(tape: Tape) -> Iterable[Operation]:
 
 def read_sites(tape: Tape) -> None:
     """Have all sites read what is written there: they remember it, and the text may change."""
-    places = {id(one.place): one.place for one in tape.operations}.values()
-    steps = {id(step): step for place in places for step in (place.site, place.namer, place.user, *place.path)}
+    places = apart(tape)
+    steps = {id(step): step for place in places for step in (place.site, place.namer, place.user, *place.lines)}
     calls = {id(call): call for place in places for call in place.module_calls}.values()
     steps.update((id(site), site) for call in calls for site in (call.site, call.namer))
     for site in steps.values():
-        if isinstance(site, CallSite):
+        if site is not None:
             _ = site.text, site.written, site.names
     for site in {id(place.site): place.site for place in places}.values():
         if site is not None:
@@ -64,7 +73,7 @@ def words_of(said: Said, operations: Iterable[Operation]) -> Mapping[Operation, 
         key = (operation.schema.name, id(operation.place))
         words = known.get(key)
         if words is None:
-            words = known[key] = said.words[word_key(operation)]
+            words = known[key] = said.words(operation)
         found[operation] = words
     return found
 
@@ -86,10 +95,10 @@ def switches_at(tape: Tape) -> Mapping[int, tuple[str, ...]]:
     return {key: switched_off_at(place.path) for key, place in places.items()}
 
 
-def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
-    """What the program calls an operation where it ran."""
+def words_at(names: Mapping[int, str], source: bool, operation: Operation) -> SiteWords:
+    """What the program calls an operation where it ran; ``names`` are those of modules, by identity."""
     place = operation.place
-    modules = [name_and_class(recorded, module)[0] for module in place.modules]
+    modules = [name_and_class(names, module)[0] for module in place.modules]
     own = place.step[0] if place.step is not None else operation.schema.library_name
     return SiteWords(
         operation.schema.library_name or public_name(operation.op),
@@ -98,7 +107,7 @@ def words_at(recorded: Recorded, operation: Operation) -> SiteWords:
         reflected(operation),
         place.namer.names if place.namer is not None else (),
         tuple(name for name in modules if name),
-        place.user.source if place.user is not None and recorded.tape.capture.source else None,
+        place.user.source if place.user is not None and source else None,
         names_further_out(place.namer, place.path),
     )
 
@@ -107,16 +116,16 @@ def classes_of_modules(recorded: Recorded) -> tuple[tuple[str, str], ...]:
     """What each module is that ran, by its name, in the order in which they ran."""
     places = {id(operation.place): operation.place for operation in recorded.tape.operations}
     modules = {id(module): module for place in places.values() for module in place.modules}
-    named = dict([name_and_class(recorded, module) for module in modules.values()])
+    named = dict([name_and_class(recorded.module_names, module) for module in modules.values()])
     return tuple([(name, kind) for name, kind in named.items() if name])
 
 
-def name_and_class(recorded: Recorded, module: Any) -> tuple[str, str]:
+def name_and_class(names: Mapping[int, str], module: Any) -> tuple[str, str]:
     """What the program calls a module, and what it is."""
     if isinstance(module, NameOfModule):
         return module.name, module.kind
     kind = type(module).__name__
-    return recorded.module_names.get(id(module), kind), kind
+    return names.get(id(module), kind), kind
 
 
 def call_between_ranks(operation: Operation) -> str | None:

@@ -14,7 +14,8 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
+from operator import call, itemgetter
 from types import (
     BuiltinMethodType,
     CellType,
@@ -25,7 +26,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +45,36 @@ EMPTY = frozenset((dict, OrderedDict, set, list))  # what modules have most of i
 RUNNING = (GeneratorType, FrameType)  # they hold all that they have met
 MADE_BY_A_CLASS_STATEMENT = 1 << 9  # in the flags of a type
 AROUND = "_graphviz_ad_around"  # attribute of a function that is kept: what it takes from around it
+
+
+class UsualModule(NamedTuple):
+    """Names of the attributes of a module: of containers in which most modules have nothing, which kinds these are,
+    and the others.
+    """
+
+    empty: tuple[str, ...]
+    kinds: tuple[type, ...]
+    others: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+    def is_empty(self, own: Mapping[str, Any]) -> bool:
+        """Whether there is nothing in any of them, and all are what torch makes them."""
+        held = self.read(own)
+        return tuple(map(type, held)) == self.kinds and not any(held)
+
+
+# the containers that torch gives a module, mostly for hooks, of which nearly all modules have none
+CONTAINERS = {name: type(value) for name, value in vars(torch.nn.Module()).items() if type(value) in EMPTY}
+MOSTLY_EMPTY = {name: kind for name, kind in CONTAINERS.items() if name not in ("_parameters", "_buffers", "_modules")}
+
+
+@lru_cache(maxsize=1024)
+def usual_module(names: tuple[str, ...]) -> UsualModule | None:
+    """What is known of a module by the names of its attributes; None of what is no such module."""
+    if not MOSTLY_EMPTY.keys() <= set(names):
+        return None
+    others = tuple(name for name in names if name not in MOSTLY_EMPTY)
+    return UsualModule(tuple(MOSTLY_EMPTY), tuple(MOSTLY_EMPTY.values()), others, itemgetter(*MOSTLY_EMPTY))
 
 
 class CopyError(Exception):
@@ -188,6 +219,8 @@ class Copier:
 
     def _of_tuple(self, thing: tuple[Any, ...]) -> Any:
         self._count(len(thing))
+        if AT_ONCE.issuperset(map(type, thing)):  # the usual case
+            return thing
         parts = [self.copy(part) for part in thing]
         if all(one is other for one, other in zip(parts, thing, strict=True)):
             return thing
@@ -218,10 +251,17 @@ class Copier:
         return self._with_attributes(thing) if compiled is None else self.copy(compiled)
 
     def _with_attributes(self, thing: Any) -> Any:
-        self._count(len(vars(thing)))
+        own = vars(thing)
+        self._count(len(own))
         copy = self._note(thing, object.__new__(type(thing)))
-        parts, made = dict[str, Any](), self._made
-        for name, value in vars(thing).items():
+        names = tuple(own)
+        parts, made = dict[str, Any].fromkeys(names), self._made
+        usual = usual_module(names)
+        if usual is not None and usual.is_empty(own):
+            parts.update(zip(usual.empty, map(call, usual.kinds), strict=True))
+            names = usual.others
+        for name in names:
+            value = own[name]
             kind = type(value)
             if kind in AT_ONCE:
                 parts[name] = value
@@ -230,6 +270,10 @@ class Copier:
                 if known is None:
                     known = made[id(value)] = (value, kind())
                 parts[name] = known[1]
+            elif kind is tuple and AT_ONCE.issuperset(map(type, value)):  # as of the sizes of a convolution
+                parts[name] = value
+            elif kind is dict and id(value) not in made:  # as of parameters
+                parts[name] = self._of_dict(value)
             else:
                 parts[name] = self.copy(value)
         copy.__dict__.update(parts)

@@ -490,9 +490,17 @@ def _stored(step: dis.Instruction) -> tuple[str, ...]:
 
 def _parsed(text: str) -> ast.expr | None:
     try:
-        return syntax_tree(f"({text})", "eval").body
+        return _tree_of(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _tree_of(text: str) -> ast.expr:
+    """The tree of an expression, which nobody writes to; each site asks for its own several times, and each trace
+    again.
+    """
+    return syntax_tree(f"({text})", "eval").body
 
 
 def _is_number(tree: ast.expr) -> bool:

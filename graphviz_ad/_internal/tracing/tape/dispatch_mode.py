@@ -146,7 +146,8 @@ class Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         ):
             return func(*args, **kwargs) if kwargs else func(*args)
         operation = None
-        self.full = self.most is not None and len(self.tape.operations) >= self.most
+        if self.most is not None:
+            self.full = len(self.tape.operations) >= self.most
         try:
             operation = self.tape.before(schema, args, kwargs)
         except Exception as error:

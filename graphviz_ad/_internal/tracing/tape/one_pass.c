@@ -6,18 +6,27 @@
    and so are then the lanes, each FOLDED-th first. No order is left to the compiler, which must neither reorder
    sums nor fuse a product with a sum: no -ffast-math, and -ffp-contract=off.
 
+   Blocks of a long row may be gone through by several threads, each by those that lie together; what each lane has of
+   each block is then added up here, block after block, so that it is the same for any number of threads. They live no
+   longer than the call, and take no signals.
+
    This file includes itself once for each dtype and width of vectors. */
 
 #ifndef NAME
 
+#include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
-#define EDITION 2 /* one_pass.py believes no other */
+#define EDITION 3 /* one_pass.py believes no other */
 #define LANES 1024
 #define ROWS 64
 #define FOLDED 32   /* lanes that are left when they are added up a first time, one after the other */
 #define BLOCKS 1024 /* weights of blocks, which then begin again */
 #define DEEP 4      /* rows that are added at a time, each read from its begin to its end */
+#define MOST_THREADS 8
 #define JOINED_(one, other) one##_##other
 #define JOINED(one, other) JOINED_(one, other)
 
@@ -58,6 +67,7 @@ int is_wide(void) { return 0; }
 #define VECTOR JOINED(NAME, vector)
 #define MASK JOINED(NAME, mask)
 #define SOFAR JOINED(NAME, sofar)
+#define PART JOINED(NAME, part)
 #define AT(place) (*(VECTOR *)(place))
 #define CHOSEN(mask, one, other) ((VECTOR)(((MASK)(one) & (mask)) | ((MASK)(other) & ~(mask))))
 
@@ -67,6 +77,12 @@ typedef struct {
     REAL sums[LANES], squares[LANES], weighted[LANES];
     REAL least[DEEP * WIDTH], most[DEEP * WIDTH];
 } SOFAR;
+typedef struct {
+    const REAL *elements, *weights;
+    size_t count, first, last; /* blocks, and how many elements there are in all */
+    REAL *lanes;               /* of each block of the row, what its lanes have */
+    REAL least, most;
+} PART;
 
 /* The first lanes of so many rows, which the compiler knows. */
 TARGET static inline __attribute__((always_inline)) void JOINED(NAME, add)(
@@ -89,7 +105,8 @@ TARGET static inline __attribute__((always_inline)) void JOINED(NAME, add)(
 }
 
 /* One block, of which the last row may be shorter than the others. */
-TARGET static void JOINED(NAME, block)(const REAL *first, size_t size, const REAL *weights, SOFAR *sofar) {
+TARGET static inline __attribute__((always_inline)) void JOINED(NAME, block)(
+    const REAL *first, size_t size, const REAL *weights, SOFAR *sofar) {
     size_t used = size < LANES ? size : LANES, rows = size / LANES, row = 0, whole = size % LANES / WIDTH * WIDTH;
     for (size_t j = 0; j < used; j++) sofar->sums[j] = sofar->squares[j] = sofar->weighted[j] = 0;
     for (; row + DEEP <= rows; row += DEEP)
@@ -104,31 +121,101 @@ TARGET static void JOINED(NAME, block)(const REAL *first, size_t size, const REA
     }
 }
 
+TARGET static inline __attribute__((always_inline)) void JOINED(NAME, begin)(SOFAR *sofar) {
+    for (size_t j = 0; j < DEEP * WIDTH; j++)
+        sofar->least[j] = (REAL)__builtin_inf(), sofar->most[j] = -(REAL)__builtin_inf();
+}
+
+TARGET static inline __attribute__((always_inline)) void JOINED(NAME, extremes)(SOFAR *sofar) {
+    for (size_t j = 1; j < DEEP * WIDTH; j++) {
+        if (sofar->least[j] < sofar->least[0]) sofar->least[0] = sofar->least[j];
+        if (sofar->most[j] > sofar->most[0]) sofar->most[0] = sofar->most[j];
+    }
+}
+
+/* What the lanes of a block of so many elements have, to that of all blocks before. */
+TARGET static inline __attribute__((always_inline)) void JOINED(NAME, total)(
+    const REAL *restrict lanes, size_t size, double weight, double (*restrict totals)[LANES]) {
+    for (size_t j = 0; j < LANES && j < size; j++) {
+        totals[0][j] += lanes[j], totals[1][j] += lanes[LANES + j];
+        totals[2][j] += lanes[2 * LANES + j] * weight;
+    }
+}
+
+/* The blocks of one thread. */
+TARGET static void *JOINED(NAME, share)(void *given) {
+    PART *part = given;
+    SOFAR sofar;
+    JOINED(NAME, begin)(&sofar);
+    for (size_t number = part->first; number < part->last; number++) {
+        size_t start = number * ROWS * LANES, rest = part->count - start;
+        JOINED(NAME, block)(part->elements + start, rest < ROWS * LANES ? rest : ROWS * LANES, part->weights, &sofar);
+        memcpy(part->lanes + number * 3 * LANES, sofar.sums, sizeof(REAL) * 3 * LANES);
+    }
+    JOINED(NAME, extremes)(&sofar);
+    part->least = sofar.least[0], part->most = sofar.most[0];
+    return NULL;
+}
+
+/* The lanes of all blocks, by several threads; what none can be started for, this one does. */
+TARGET static void JOINED(NAME, shared)(PART whole, size_t blocks, size_t threads, PART *found) {
+    pthread_t others[MOST_THREADS];
+    int runs[MOST_THREADS] = {0};
+    PART parts[MOST_THREADS];
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (size_t k = 0; k < threads; k++) {
+        parts[k] = whole, parts[k].first = blocks * k / threads, parts[k].last = blocks * (k + 1) / threads;
+        runs[k] = k && !pthread_create(others + k, NULL, JOINED(NAME, share), parts + k);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    for (size_t k = 0; k < threads; k++)
+        if (!runs[k]) JOINED(NAME, share)(parts + k);
+    *found = parts[0];
+    for (size_t k = 1; k < threads; k++) {
+        if (runs[k]) pthread_join(others[k], NULL);
+        if (parts[k].least < found->least) found->least = parts[k].least;
+        if (parts[k].most > found->most) found->most = parts[k].most;
+    }
+}
+
 /* Weights are those of the places of a block, and of blocks. Found are the least, the greatest, the sum,
    the sum of squares and the weighted sum; the first two pass NaN by, of which the squares tell. */
-TARGET void NAME(const REAL *elements, size_t count, const REAL *weights, const double *of_blocks, double *found) {
+TARGET void NAME(
+    const REAL *elements, size_t count, const REAL *weights, const double *of_blocks, double *found, size_t threads) {
     double totals[3][LANES];
     SOFAR sofar;
-    size_t used = count < LANES ? count : LANES;
+    size_t used = count < LANES ? count : LANES, blocks = (count + ROWS * LANES - 1) / (ROWS * LANES);
+    if (threads > MOST_THREADS) threads = MOST_THREADS;
+    REAL *lanes = threads > 1 && blocks > 1 ? malloc(blocks * 3 * LANES * sizeof(REAL)) : NULL;
     for (size_t j = 0; j < used; j++) totals[0][j] = totals[1][j] = totals[2][j] = 0;
-    for (size_t j = 0; j < DEEP * WIDTH; j++) sofar.least[j] = (REAL)__builtin_inf(), sofar.most[j] = -(REAL)__builtin_inf();
+    JOINED(NAME, begin)(&sofar);
+    if (lanes) {
+        PART whole = {elements, weights, count, 0, blocks, lanes, 0, 0};
+        JOINED(NAME, shared)(whole, blocks, threads < blocks ? threads : blocks, &whole);
+        sofar.least[0] = whole.least, sofar.most[0] = whole.most;
+    }
     for (size_t start = 0, number = 0; start < count; start += ROWS * LANES, number++) {
         size_t size = count - start < ROWS * LANES ? count - start : ROWS * LANES;
         double weight = of_blocks[number % BLOCKS];
+        if (lanes) {
+            JOINED(NAME, total)(lanes + number * 3 * LANES, size, weight, totals);
+            continue;
+        }
         JOINED(NAME, block)(elements + start, size, weights, &sofar);
+        /* as `total`, which takes longer, since the compiler does not know then that nobody else has these lanes */
         for (size_t j = 0; j < used && j < size; j++) {
             totals[0][j] += sofar.sums[j], totals[1][j] += sofar.squares[j];
             totals[2][j] += sofar.weighted[j] * weight;
         }
     }
+    free(lanes);
     for (int k = 0; k < 3; k++) {
         for (size_t j = FOLDED; j < used; j++) totals[k][j % FOLDED] += totals[k][j];
         for (size_t j = 1; j < FOLDED && j < used; j++) totals[k][0] += totals[k][j];
     }
-    for (size_t j = 1; j < DEEP * WIDTH; j++) {
-        if (sofar.least[j] < sofar.least[0]) sofar.least[0] = sofar.least[j];
-        if (sofar.most[j] > sofar.most[0]) sofar.most[0] = sofar.most[j];
-    }
+    JOINED(NAME, extremes)(&sofar);
     found[0] = sofar.least[0], found[1] = sofar.most[0];
     for (int k = 0; k < 3; k++) found[2 + k] = used ? totals[k][0] : 0;
 }
@@ -140,6 +227,7 @@ TARGET void NAME(const REAL *elements, size_t count, const REAL *weights, const 
 #undef VECTOR
 #undef MASK
 #undef SOFAR
+#undef PART
 #undef AT
 #undef CHOSEN
 

@@ -15,7 +15,12 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.tracing.tape.torch_private import address_of, bytes_of_memory, is_zeros
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    address_of,
+    address_of_memory,
+    bytes_of_memory,
+    is_zeros,
+)
 
 _WHOLE = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 _FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
@@ -79,8 +84,15 @@ def demand_memory(tensor: Tensor) -> None:
 
 def readable_address(tensor: Tensor) -> int:
     """The address of the elements, if they can be read there."""
-    demand_memory(tensor)
-    address = address_of(tensor)
+    if not tensor.is_contiguous():
+        demand_memory(tensor)
+        address = address_of(tensor)
+    else:  # the usual case, with few questions
+        count, before = tensor.numel(), int(tensor.storage_offset()) * (size := tensor.element_size())
+        if count and before + count * size > bytes_of_memory(tensor):
+            demand_memory(tensor)
+        start = address_of_memory(tensor)
+        address = start and start + before
     if not address and tensor.numel():
         raise FreedMemory(f"a storage without memory for a tensor of shape {tuple(tensor.shape)}")
     return address

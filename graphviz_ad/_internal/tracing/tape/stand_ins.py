@@ -20,7 +20,7 @@ def may_have_stand_ins(module: torch.nn.Module) -> bool:
     held = module.__dict__.get("_parameters")
     if type(module).named_parameters is not _PLAINLY_NAMED or "named_parameters" in module.__dict__:
         return True
-    return held is None or any(type(tensor) is Tensor for tensor in held.values())
+    return held is None or Tensor in map(type, held.values())
 
 
 class StandIns:
@@ -34,10 +34,10 @@ class StandIns:
         self._prefixes: dict[int, str] = {}  # identity of a module in reach -> what its parameters' names begin with
         self._roots: list[torch.nn.Module] = []  # so that identities stay what they are
 
-    def know(self, root: torch.nn.Module, prefix: str) -> None:
+    def know(self, root: torch.nn.Module, prefix: str, within: Iterable[tuple[str, torch.nn.Module]]) -> None:
         """Look at parameters of this module, too, and of all within it; ``prefix`` stands before their names."""
         self._roots.append(root)
-        for name, module in root.named_modules():
+        for name, module in within:
             self._prefixes.setdefault(id(module), f"{prefix}{name}." if name else prefix)
 
     def name(self, leaf: Tensor, running: Iterable[torch.nn.Module]) -> str | None:

@@ -69,19 +69,19 @@ def _on_cpu(tensor: Tensor) -> Stats:
 
 def _row_of(tensor: Tensor) -> tuple[Row, bool]:
     """What is found out about the elements, and whether that was in their order."""
-    plain = tensor
+    plain, threads = tensor, torch.get_num_threads()
     if not tensor.is_contiguous():
         demand_memory(tensor)
         plain = tensor.detach()
         if tensor.numel() <= MOST_PUT_IN_ORDER:
             plain = plain.contiguous()  # torch does that several times as fast as numpy
     if plain.is_contiguous():
-        found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype])
+        found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype], threads)
         if found is not None:
             return found, True
     memory = shown_memory(plain)
     in_order = memory.flags.c_contiguous
-    return row_of_array(memory.ravel(order="K")), in_order  # else in whatever order it lies there
+    return row_of_array(memory.ravel(order="K"), threads), in_order  # else in whatever order it lies there
 
 
 def _square_root(tensor: Tensor, squares: float) -> float:

@@ -48,7 +48,8 @@ class StepByHand:
         found = self._made(operation, 0)
         if found is None or found.own != 1 or not found.grad:
             return None
-        written = [use[1] for use in operation.uses if use[0] in operation.schema.written]
+        names = {operation.schema.argument(place) for place in operation.schema.written}
+        written = [use[1] for use in operation.uses if use[0] in names]
         old = self.tape.values[written[0]] if len(written) == 1 else None
         known = old.snapshot if old is not None and self.is_own(old, operation) else None
         return OptimizerUpdate(BY_HAND, ((RATE, -found.grad),), known)

@@ -43,6 +43,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
 from graphviz_ad._internal.tracing.tape.unwritten import NOT_WRITTEN, UNREAD, WRITES_ALL, Unwritten
 from graphviz_ad._internal.tracing.tape.values import Held, Keeper, dtype_name, seen_through, shape_of_value
 
+is_grad_enabled, is_inference_mode_enabled = torch.is_grad_enabled, torch.is_inference_mode_enabled
 OF_FUNCTIONS = torch.autograd.function.BackwardCFunction  # what nodes of custom Functions are
 AMBIGUOUS = "created in no_grad mode"  # so torch says of a view that it does not say it
 current_tape: ContextVar[Tape | None] = ContextVar("current_tape", default=None)
@@ -188,10 +189,12 @@ class Tape:
         return None
 
     def _new_value(self, tensor: Tensor, maker: int | None, port: int, held: Held) -> Value:
-        key, requires_grad = id(tensor), tensor.requires_grad
-        memory = memory_of_tensor(tensor)
+        key, requires_grad, memory = id(tensor), tensor.requires_grad, memory_of_tensor(tensor)
+        number = len(self.values)
+        if maker is not None and (clock := self.operations[maker].clock) == number:
+            number = clock  # the same number, which takes room once
         value = Value(
-            len(self.values),
+            number,
             maker,
             port,
             tuple(tensor.shape) if type(tensor) is Tensor and not tensor.is_nested else shape_of_value(tensor),
@@ -202,10 +205,10 @@ class Tape:
             is_view(tensor),
             weakref.ref(tensor),
             key,
-            memory=memory,
+            memory,
         )
         if maker is not None and memory is not None:
-            self._made[memory] = value.number
+            self._made[memory] = number
         named = self._names.get(key)
         if named is not None and named[0]() is tensor and (maker is None or (requires_grad and tensor.is_leaf)):
             value.name = named[1]  # the leaf as it was found, or updated by an optimizer, or initialised
@@ -280,7 +283,11 @@ class Tape:
     def leaves(self) -> list[Tensor]:
         """The tensors that were read, require grad, and were made by no operation."""
         tensors = [value.reference() for value in self._objects.values() if value.requires_grad]
-        return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad and _is_leaf(tensor)]
+        wanting = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
+        try:
+            return [tensor for tensor in wanting if tensor.is_leaf]
+        except RuntimeError:  # of one of them, which is none
+            return [tensor for tensor in wanting if _is_leaf(tensor)]
 
     def name(self, tensor: Tensor, name: str) -> None:
         """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
@@ -350,18 +357,20 @@ class Tape:
                     self._note(name, argument, uses, constants, loose)
         if place.modules and (clock < len(self.values) or may_have_stand_ins(place.modules[-1])):
             self._name_stand_ins(self.values[clock:], place)
+        number = len(self.operations)
         operation = Operation(
-            len(self.operations),
+            number,
             schema,
             tuple(uses),
             tuple(constants),
             place,
-            self._call_of(place, loose) if place.step is None else self._call_in_step(place, uses),
-            torch.is_grad_enabled(),
-            torch.is_inference_mode_enabled(),
+            self._call_of(place, loose, number) if place.step is None else self._call_in_step(place, uses),
+            is_grad_enabled(),
+            is_inference_mode_enabled(),
             sequence_number(),
             clock,
-            reads_unwritten=bool(self.unwritten.regions)
+            (),
+            bool(self.unwritten.regions)
             and self.unwritten.reads(schema, (*schema.named(args), *(kwargs or {}).items())),
         )
         self.operations.append(operation)
@@ -381,9 +390,10 @@ class Tape:
             tensor = value.reference() if value.is_leaf and value.name is None else None
             if isinstance(tensor, torch.nn.Parameter):
                 self._stands_in(tensor, value, self.stand_ins.name(tensor, place.modules))
-        for key, tensor in place.modules[-1].named_parameters(recurse=False):
+        module = place.modules[-1]
+        for key, tensor in module.named_parameters(recurse=False) if may_have_stand_ins(module) else ():
             if type(tensor) is Tensor and (held := self.known(tensor)) is not None and held.used:
-                self._stands_in(tensor, held, self.stand_ins.name_in(place.modules[-1], key))
+                self._stands_in(tensor, held, self.stand_ins.name_in(module, key))
 
     def _stands_in(self, tensor: Tensor, value: Value, name: str | None) -> None:
         if name is not None:
@@ -405,7 +415,17 @@ class Tape:
         """Take an argument in; ``loose`` gets the values that only C++ holds."""
         if isinstance(argument, Tensor):
             count = sys.getrefcount(argument)
-            value = self._use(name, argument, uses)
+            value = self._objects.get(id(argument))
+            if (
+                value is None
+                or self._storages
+                or value.reference() is not argument
+                or memory_of_tensor(argument) != value.memory
+            ):
+                value = self.value_of(argument)
+            value.used = True
+            wants = argument.requires_grad
+            uses.append((name, value.number, wants, self.edge_of(argument, value) if wants else None))
             if count <= self.lowest:
                 loose.append(value)
         elif isinstance(argument, (list, tuple)) and any(isinstance(part, Tensor) for part in argument):
@@ -526,8 +546,11 @@ class Tape:
 
     # --- calls: which operations belong to one call in the user's program
 
-    def _call_of(self, place: Place, loose: list[Value]) -> int:
+    def _call_of(self, place: Place, loose: list[Value], number: int) -> int:
+        """The call that operation ``number`` is part of."""
         call = len(self.calls)
+        if call == number:
+            call = number  # the same number, which takes room once
         if self.operations and place.inner and _goes_on(self.operations[-1].place, place):
             call = self.operations[-1].call
         else:

@@ -55,11 +55,11 @@ class Value:
     is_view: bool
     reference: weakref.ref[Tensor]
     object_id: int
+    memory: int | None = None
     is_leaf: bool = False
     used: bool = False
     edge: Edge | None = None
     name: str | None = None
-    memory: int | None = None
 
     @property
     def snapshot(self) -> Snapshot | None:

@@ -193,7 +193,7 @@ class Keeper:
             and not modes_are_active()
         ):
             try:
-                return number_in(tensor)
+                return number_in(tensor) if tensor.storage_offset() else tensor.item()
             except Exception:  # such as a number inside vmap
                 return take(tensor, level, self.capture.whole)
         return self._keep(tensor, level, same, self.whole_of(given))
