@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.notices import (
     OF_NO_MODULE,
     OPTIMIZERS,
     RAISED_AT,
+    STEPS_CALLED,
     WRITTEN_LINES,
     first_names,
     unread_parameters,
@@ -102,12 +103,15 @@ class WrittenLine:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer that lived at the end; ``strangers`` is how many tensors it holds that no model has."""
+    """An optimizer that lived at the end; ``strangers`` is how many tensors it holds that no model has, ``called`` how
+    often its step() was called, None where that was not noted.
+    """
 
     kind: str
     names: tuple[str, ...]
     strangers: int
     rate: float | None
+    called: int | None = None
 
 
 class Course:
@@ -165,7 +169,19 @@ class Course:
             if note
             else []
         )
+        counts = self._facts[STEPS_CALLED]["counts"] if STEPS_CALLED in self._facts else ()
+        known = [replace(one, called=count) for one, count in zip(known, counts, strict=True)] if counts else known
         return tuple(one for one in known if one.names)
+
+    @cached_property
+    def waited_for(self) -> tuple[Optimizer, ...]:
+        """Those whose turn had not come where the program was stopped, while others had taken steps."""
+        stepped = {p.name for p in self.trainable if p.did(STEP)}
+        if not self.stopped_early or not stepped:
+            return ()
+        # of what holds others, too, it is not known whether it has stepped those
+        idle = [one for one in self.optimizers if one.called == 0 or (one.called is None and not one.strangers)]
+        return tuple(one for one in idle if stepped.isdisjoint(one.names))
 
     @cached_property
     def calls(self) -> tuple[tuple[str | None, bool, bool], ...]:

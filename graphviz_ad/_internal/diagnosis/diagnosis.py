@@ -9,8 +9,9 @@ from itertools import chain
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.causes import causes_first
-from graphviz_ad._internal.diagnosis.course import Course, Parameter
+from graphviz_ad._internal.diagnosis.course import Course, Optimizer, Parameter
 from graphviz_ad._internal.diagnosis.diagnosis_text import NO_COPIES, PIECES
+from graphviz_ad._internal.diagnosis.finding_sentences import few
 from graphviz_ad._internal.diagnosis.findings import (
     ERROR,
     NOTE,
@@ -116,8 +117,14 @@ def looked(course: Course) -> Looked:
         seen, len(course.parameters), len(results), blank, len(course.passes), course.stepped,
         course.parameters_known, bool(course.lines or course.graph.program), course.stopped_early, len(course.calls),
         step_line=_step_called(course),
+        waited_for=tuple(_told(one) for one in course.waited_for),
         left_alone=PIECES if is_in_pieces(course) else None,
     )  # fmt: skip
+
+
+def _told(optimizer: Optimizer) -> str:
+    """ "Adam, which holds G.0.weight and 3 more"."""
+    return f"{optimizer.kind}, which holds {few(optimizer.names)}"
 
 
 def _not_compared(courses: Sequence[Course]) -> str | None:

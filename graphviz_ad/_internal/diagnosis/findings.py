@@ -95,6 +95,7 @@ class Looked:
     summaries: bool = False  # and no graphs
     step_line: str | None = None  # where the program calls step()
     as_written: bool = False  # ran what the program compiles
+    waited_for: tuple[str, ...] = ()  # optimizers whose turn had not come
     left_alone: str | None = None  # what is not looked into: a key of `diagnosis_text.LEFT_ALONE`
 
     @property

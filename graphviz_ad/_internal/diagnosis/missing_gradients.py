@@ -60,6 +60,8 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
             if stop is not None and not _is_copied_for_a_transform(course, p, stop):
                 groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
         for (kind, _), found in groups.items():
+            if all(_may_be_stepped_later(course, p) for p, _ in found):
+                continue  # as a generator before whose turn the program was stopped
             if kind not in LEFT_OUT_ON_PURPOSE or any(p.held_by != () for p, _ in found):
                 yield _cut(course, kind, found)
         yield from _cut_in_part(course, set(groups))
@@ -338,8 +340,6 @@ def _is_of_a_loss(stop: Stop) -> bool:
 
 
 def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
-    if all(_may_be_stepped_later(course, p) for p in found):
-        return NOTE
     by_hand = all(p.by_hand and not p.did(STEP) for p in found)
     held = any(p.held_by for p in found)
     if by_hand or (not held and (all(p.held_by == () for p in found) or _is_twin(course, found))):
@@ -351,12 +351,9 @@ def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
 
 
 def _may_be_stepped_later(course: Course, p: Parameter) -> bool:
-    """Whether the program was stopped before each optimizer had its turn, and those that hold it were to come."""
+    """Whether the program was stopped before any optimizer that holds it had its turn."""
     holders = [one for one in course.optimizers if p.name in one.names]
-    held = {name for one in holders for name in one.names}
-    stepped = {other.name for other in course.trainable if other.did(STEP)}
-    known = bool(holders) and not any(one.strangers for one in holders)  # else it may have stepped those
-    return course.stopped_early and known and bool(stepped) and stepped.isdisjoint(held)
+    return bool(holders) and all(one in course.waited_for for one in holders)
 
 
 def _is_twin(course: Course, found: list[Parameter]) -> bool:

@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     OPTIMIZERS,
     RAISED_AT,
+    STEPS_CALLED,
     WRITTEN_LINES,
     Notice,
     notice,
@@ -96,8 +97,9 @@ def facts_of_program(
     calls: Sequence[BackwardCall],
     codes: Iterable[CodeType],
     seen: Optimizers,
+    steppers: Sequence[weakref.ref[Any]],
 ) -> list[Notice]:
-    """All of them, those that are known."""
+    """All of them, those that are known; ``steppers`` are the optimizers whose step() was called, each as often."""
     classes = {type(part).__name__ for _, module in modules for part in module.modules()}
     lines = tuple(written_lines([*tape.codes_of_program(), *codes], classes))
     found = [about_model(modules)] if modules else []
@@ -113,6 +115,7 @@ def facts_of_program(
     optimizers = tuple(seen.about(modules)) if modules else ()
     if optimizers:
         found.append(notice(OPTIMIZERS, shown=False, optimizers=optimizers))
+        found.append(notice(STEPS_CALLED, shown=False, counts=tuple(seen.called(steppers))))
     if lines:
         found.append(notice(WRITTEN_LINES, shown=False, lines=lines))
     return found
@@ -164,6 +167,11 @@ class Optimizers:
         """Whether every parameter that is trained is held by one of them."""
         held = {id(p) for _, _, references, _ in self._known.values() for one in references if (p := one()) is not None}
         return all(id(p) in held for _, module in modules for p in module.parameters() if p.requires_grad)
+
+    def called(self, steppers: Sequence[weakref.ref[Any]]) -> Iterator[int]:
+        """How often step() was called, of each; an object has one weak reference, which outlives it."""
+        for reference, *_ in self._known.values():
+            yield sum(other is reference for other in steppers)
 
     def about(self, modules: Sequence[tuple[str, torch.nn.Module]]) -> Iterator[tuple[Any, ...]]:
         """Of each: its kind, the names of what it holds of the model, how many others it holds, and its learning
