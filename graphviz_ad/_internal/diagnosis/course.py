@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -365,6 +365,11 @@ class Course:
     def trainable(self) -> tuple[Parameter, ...]:
         """The parameters that require grad."""
         return tuple(p for p in self.parameters if p.wanted)
+
+    def out_of(self, names: Iterable[str]) -> int:
+        """Of how many that are trained these are some: of the parameters of the model, if they all are."""
+        own = [p for p in self.trainable if p.name in self.of_model]
+        return len(own) if self.of_model.issuperset(names) else len(self.trainable)
 
     @cached_property
     def moving(self) -> frozenset[str]:

@@ -57,6 +57,11 @@ def elements(e: Mapping[str, Any]) -> str:
     return f" ({e['count']} of {counted_noun(e['of'], 'element')}{first}{rows})"
 
 
+def when(e: Mapping[str, Any]) -> str:
+    """ " on the way to pass 5"; nothing of the first."""
+    return f" on the way to pass {e['before_pass']}" if e.get("before_pass", 1) > 1 else ""
+
+
 def operands(e: Mapping[str, Any]) -> str:
     """ ": x is 0 there"."""
     told = [f"{name} is {short_number(value)}" for name, value in e.get("operands", ())[:2]]
@@ -170,6 +175,13 @@ def kept(e: Mapping[str, Any]) -> str:
     each = e["each_step"] or (f"{e['nodes'] // e['passes']} nodes" if e["nodes"] and e["passes"] else None)
     more = f", some {each} more in each step" if each else ""
     return f"{nodes} autograd nodes and {counted_noun(e['bytes'], 'byte')} so far{more}"
+
+
+def carries(e: Mapping[str, Any]) -> str:
+    """What brings the graph of one step into the next."""
+    if e["carrier"] == e["read_at"]:
+        return f"{e['carrier']} reads what it returned in the step before, with its graph"
+    return f"{e['carrier']} carries the earlier graph into {e['read_at']}"
 
 
 def these_ranks(ranks: Sequence[int]) -> str:
@@ -393,13 +405,13 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     # not finite
     "nan-value": (
-        lambda e: f"NaN comes up in {e['at']}{elements(e)}"
+        lambda e: f"NaN comes up in {e['at']}{elements(e)}{when(e)}"
         + (f", out of {why_not_finite(e)}{operands(e)}" if why_not_finite(e) else operands(e))
         + f"{bound_lost(e)}.",
         lambda e: with_room(e) or "Keep the operand away from there, by clamp(min=…) or an epsilon before it.",
     ),
     "infinite-value": (
-        lambda e: f"∞ comes up in {e['at']}{elements(e)}"
+        lambda e: f"∞ comes up in {e['at']}{elements(e)}{when(e)}"
         + (f", out of {why_not_finite(e)}{operands(e)}" if why_not_finite(e) else operands(e))
         + f"{bound_lost(e)}.",
         lambda e: with_room(e) or "Keep the operand away from there, by clamp(…) or an epsilon before it.",
@@ -416,7 +428,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         else "Initialise it: torch.empty() holds whatever was there before.",
     ),
     "row-masked-altogether": (
-        lambda e: f"a softmax gets nothing but −∞ in {e['at']}{elements(e)}, and makes NaN of it.",
+        lambda e: f"a softmax gets nothing but −∞ in {e['at']}{elements(e)}{when(e)}, and makes NaN of it.",
         "Leave at least one place of each row unmasked.",
     ),
     "half-overflow": (
@@ -571,7 +583,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "graph-grows": (
         lambda e: f"each backward pass goes through more operations than the one before"
             f" ({', '.join(map(str, e['operations']))})"
-        + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        + (f": {carries(e)}." if e["carrier"] else "."),
         "Detach what is carried over from step to step.",
     ),
     "graph-held": (
@@ -653,7 +665,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Use a larger batch, or layer norm or group norm.",
     ),
     "bias-before-norm": (
-        lambda e: f"the bias of {e['made']} has no effect, since {e['at']} subtracts the mean.",
+        lambda e: f"the bias of {in_module(e['made'], e['module'])} has no effect, since {e['at']} subtracts the mean.",
         "Give the layer bias=False.",
     ),
     "wasted-computation": (
@@ -792,14 +804,14 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "graph-of-earlier-step": (
         lambda e: f"a backward pass goes back into the step before: it needs what {e['needs']} kept, and"
         f" {' and '.join(e['writers'][:1])} has changed the parameters since"
-        + (f"; {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        + (f"; {carries(e)}." if e["carrier"] else "."),
         "Detach what is carried over from step to step.",
     ),
     "backward-twice": (
         lambda e: "a backward pass goes through what "
         + (f"pass {e['freed_in_pass']}" if e["freed_in_pass"] else "an earlier pass")
         + " has freed"
-        + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        + (f": {carries(e)}." if e["carrier"] else "."),
         lambda e: "Detach it between the steps." if e["carrier"] else "Compute the result anew, or call the first"
             " backward(retain_graph=True).",
     ),

@@ -138,7 +138,7 @@ def _along(course: Course, layers: list[tuple[Parameter, float]], kind: str, rat
         {
             "first": layers[0][0].name, "first_size": layers[0][1], "last": layers[-1][0].name,
             "last_size": layers[-1][1], "ratio": ratio, "between": (turn[1].name, turn[2].name), "factor": turn[0],
-            "parameters": len(names), "names": names, "through": _squashing(course),
+            "parameters": len(names), "names": names, "through": _squashing(course, reader, _reader(course, turn[2])),
         },
         names,
         weight=30,
@@ -147,10 +147,13 @@ def _along(course: Course, layers: list[tuple[Parameter, float]], kind: str, rat
     )  # fmt: skip
 
 
-def _squashing(course: Course) -> str | None:
-    """The function between the layers that makes gradients smaller, if there is one kind of them."""
-    found = [operation(node) for node in course.computes(*SQUASHES) if course.leads_on(node)]
-    return max(dict.fromkeys(found), key=found.count) if len(found) >= 2 else None
+def _squashing(course: Course, first: Node | None, last: Node | None) -> str | None:
+    """What stands between two layers and makes gradients smaller."""
+    if first is None or last is None:
+        return None
+    places = range(*sorted((course.order[first.key], course.order[last.key])))
+    found = [node for node in course.computes(*SQUASHES) if course.leads_on(node) and course.order[node.key] in places]
+    return operation(found[0]) if found else None
 
 
 def _reader(course: Course, parameter: Parameter) -> Node | None:
@@ -279,7 +282,7 @@ def _standing_still(course: Course, line: str | None) -> Iterator[Finding]:
             names = tuple(p.name for p in held)
             yield Finding(
                 "step-too-small", WARNING, None, None, source,
-                {"ratio": 0.0, "rate": 0.0, "parameters": len(names), "of": len(course.trainable), "names": names,
+                {"ratio": 0.0, "rate": 0.0, "parameters": len(names), "of": course.out_of(names), "names": names,
                  "optimizer": one.kind, "by_gradients": False}, names, weight=22,
             )  # fmt: skip
 

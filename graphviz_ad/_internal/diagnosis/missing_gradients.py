@@ -25,11 +25,12 @@ from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, LOSSES
 from graphviz_ad._internal.operations.traits import AS_LOOKED_AT, DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
 
+NO_DERIVATIVE = "non-differentiable"
 BY_CUT: Mapping[str, str] = {
     DETACHED: "detached",
     "no_grad": "no-grad",
     "inference": "inference-mode",
-    "non-differentiable": "not-differentiable",
+    NO_DERIVATIVE: "not-differentiable",
     "none-gradient": "none-from-backward",
     TAKEN: "taken-as-number",
     "unreached": "result-unused",
@@ -81,7 +82,7 @@ def _leaves_for_losses(course: Course) -> Iterator[Finding]:
         line = next((line for line in told if root.name and line.of.startswith(root.name)), None)
         yield Finding(
             "loss-is-a-leaf", ERROR, root.name, module_of(root), line.source if line else root.source,
-            {"at": course.described(root), "parameters": len(names), "of": len(course.trainable), "names": names},
+            {"at": course.described(root), "parameters": len(names), "of": course.out_of(names), "names": names},
             names, weight=110, key=root.key,
         )  # fmt: skip
         yield from nothing_to_go_back_from(course, root)
@@ -113,6 +114,8 @@ def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[
             tail = graph.nodes[edge.tail]
             if edge.cut not in CUT_BY_THE_PROGRAM or not tail.requires_grad or node.is_step or is_write(node):
                 continue
+            if edge.cut == NO_DERIVATIVE and node.requires_grad:
+                continue  # it has one, and what it returns does not depend on this operand
             place = (kind_of(course, stop), node.source)
             if place not in seen and course.leads_on(tail) and leads_to_a_loss(graph, node.key):
                 seen[place] = stop
@@ -375,7 +378,7 @@ def _finding(
             "at": course.described(stop.node),
             "operation": stop.node.op,
             "parameters": len(names),
-            "of": len(course.trainable),
+            "of": course.out_of(names),
             "names": names,
             "root": root,
             **_further(course, kind, stop),
@@ -436,7 +439,7 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
             made or course.line_that_built() or course.forward_of(module),
             {
                 "parameters": len(names),
-                "of": len(course.trainable),
+                "of": course.out_of(names),
                 "names": names,
                 "module": module or None,
                 "forward": course.forward_of(module),

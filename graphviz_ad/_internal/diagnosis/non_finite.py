@@ -145,6 +145,7 @@ def _of_value(course: Course, node: Node) -> Finding:
         **rounded_bound(course, node),
         "operation": operation(node),
         "steps_before": sum(done_before(course, node)),
+        "before_pass": 1 + sum(course.order.get(root.key, -1) < course.order[node.key] for root in course.roots),
     }
     kind = "nan-value" if nan else "infinite-value"
     if node.kind != "op":

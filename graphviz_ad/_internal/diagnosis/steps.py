@@ -64,7 +64,7 @@ def _fate(p: Parameter) -> list[str]:
 
 
 def _about(course: Course, found: Sequence[Parameter]) -> dict[str, object]:
-    return {"parameters": len(found), "of": len(course.trainable), "names": tuple(p.name for p in found)}
+    return {"parameters": len(found), "of": course.out_of(p.name for p in found), "names": tuple(p.name for p in found)}
 
 
 def _line(course: Course, *what: str, beside: Callable[[WrittenLine], bool] = lambda _: True) -> str | None:

@@ -181,7 +181,7 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
             "about": course.described(about) if about is not None else None,
             "waits": waits,
             "parameters": len(names),
-            "of": len(course.trainable),
+            "of": course.out_of(names),
             "names": names,
             "operation": operation(fall.node),
         },

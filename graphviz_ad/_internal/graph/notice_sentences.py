@@ -474,7 +474,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     MODEL: lambda note: f"The model has {counted_noun(len(note.subjects), 'parameter')}.",
     BACKWARD_CALLS: lambda note: f"{counted_noun(len(note['calls']), 'call')} of backward() began a pass.",
     OPTIMIZERS: lambda note: f"{counted_noun(len(note['optimizers']), 'optimizer')} lived at the end.",
-    STEPS_CALLED: lambda note: f"step() of optimizers was called as often as this: {', '.join(map(str, note['counts']))}.",
+    STEPS_CALLED: lambda note: f"step() of optimizers was called so often: {', '.join(map(str, note['counts']))}.",
     OF_NO_MODULE: lambda note: f"{counted_noun(len(note['tensors']), 'parameter')} stood in no module that is known.",
     HELD: lambda note: f"Results of earlier passes are held in {counted_noun(len(note['held']), 'place')}.",
     RAISED_AT: lambda note: f"The program raised at {note['source']}.",
