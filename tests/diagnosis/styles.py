@@ -1041,6 +1041,24 @@ for _ in range(6):
     scaler.update()
 """
 
+TRUNK = """
+trunk, head = nn.Linear(6, 16), nn.Linear(16, 2)
+slow = torch.optim.AdamW(trunk.parameters(), lr=1e-4)
+fast = torch.optim.AdamW(head.parameters(), lr=1e-3)
+warm = torch.optim.lr_scheduler.LambdaLR(slow, lambda s: min(1.0, s / 2))
+
+def train(batches):
+    for x, y in batches:
+        loss = F.mse_loss(head(torch.tanh(trunk(x))), y)
+        slow.zero_grad(), fast.zero_grad()
+        loss.backward()
+        slow.step(), fast.step()
+        warm.step()
+
+for epoch in range(3):
+    train([(torch.randn(8, 6), torch.randn(8, 2)) for _ in range(4)])
+"""
+
 STYLES: tuple[Style, ...] = (
     S("an optimizer of the head in a trainer", LIGHTNING, "AdamW(self.parameters()", "AdamW(self.head.parameters()", ("not-in-optimizer",), ("AdamW(",)),
     S("a loss of numbers in a trainer", LIGHTNING, "        return loss\n\n", "        return torch.tensor(self.logged[\"train_loss\"], requires_grad=True)\n\n", ("taken-as-number",), ("float(value)",)),
@@ -1088,5 +1106,9 @@ STYLES: tuple[Style, ...] = (
     S("a parameter that is converted", AVERAGED, "nn.Parameter(torch.ones(1, dtype=torch.double))", "nn.Parameter(torch.ones(1)).double()", ("not-registered",)),
     S("a ratio of a policy to itself", CLIPPED_RATIO, "(d.log_prob(action) - old)", "(d.log_prob(action) - d.log_prob(action))", ("zero-gradient",)),
     S("a penalty without its graph before the generator", CRITIC_FIRST, "mix, create_graph=True)", "mix, retain_graph=True)", ("gradient-without-graph",)),
+    S("a critic that keeps the gradients of the generator", GAN, "    opt_d.zero_grad()\n    d_loss.backward()\n    opt_d.step()\n", "    d_loss.backward()\n    opt_d.step()\n    opt_d.zero_grad()\n", ("left-by-another-loss",), ("d_loss.backward()",)),
+    S("a critic in both optimizers", GAN, "opt_g = torch.optim.Adam(G.parameters()", "opt_g = torch.optim.Adam([*G.parameters(), *D.parameters()]", ("in-two-optimizers",)),
+    S("backward behind the loop", TRUNK, "        slow.zero_grad(), fast.zero_grad()\n        loss.backward()\n        slow.step(), fast.step()\n        warm.step()\n", "    slow.zero_grad(), fast.zero_grad()\n    loss.backward()\n    slow.step(), fast.step()\n    warm.step()\n", ("backward-behind-the-loop",), ("loss.backward()",)),
+    S("a trunk whose rate is 0", TRUNK, "min(1.0, s / 2)", "min(1.0, s // 20)", ("step-too-small",), ("slow = ",)),
     S("clipped before it is unscaled", SCALED, "    scaler.unscale_(opt)\n", "", ("clips-always",), ("clip_grad_norm_",)),
 )  # fmt: skip

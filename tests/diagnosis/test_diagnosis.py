@@ -244,6 +244,28 @@ def test_every_kind_that_explains_another_is_one_of_the_kinds() -> None:
     assert {kind for row in TABLE for kind in (*row.causes, *row.effects)} <= set(KINDS)
 
 
+def test_what_comes_of_dead_units_and_of_infinities_is_told_with_them() -> None:
+    torch.manual_seed(0)
+    m = Net(a=nn.Linear(4, 8), b=nn.LSTM(8, 3))
+    with gad.record(m) as recording:
+        for _ in range(2):
+            m.b(torch.relu(m.a(torch.randn(9, 2, 4)) - 50))[0].sum().backward()
+    first = recording.graph.diagnose().findings[0]
+    assert (first.kind, [one.kind for one in first.consequences]) == ("dead-units", ["zero-gradient"] * 2)
+    assert {name for one in first.consequences for name in one.names} == {"b.weight_ih_l0", "a.weight", "a.bias"}
+    w = nn.Parameter(torch.zeros(3))
+
+    def checked() -> None:
+        with gad.record():
+            (w.log() * w).sum().backward()
+            raise ValueError("infinite")
+
+    with pytest.raises(ValueError, match="infinite") as raised:
+        checked()
+    first = raised.value.graph.diagnose().findings[0]  # type: ignore[attr-defined]
+    assert (first.kind, {one.kind for one in first.consequences}) == ("infinite-value", {"nan-value", "raised"})
+
+
 @pytest.mark.parametrize(("rate", "alone"), [(0.5, True), (20.0, False)])
 def test_what_comes_of_gradients_that_add_up_is_told_with_it(rate: float, alone: bool) -> None:
     m, x, y = net(), torch.randn(8, 4), torch.randn(8, 3)

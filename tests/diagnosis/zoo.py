@@ -375,5 +375,10 @@ FAULTS: tuple[Fault, ...] = (
     F("cnn", "a learning rate of 0", "lr=1e-3", "lr=0.0", ("step-too-small",), ("optimizer =",)),
     F("mlp", "a penalty without its graph", "    loss = F.cross_entropy(logits, y)\n", "    z = x.clone().requires_grad_()\n    g, = torch.autograd.grad(model(z).sum(), z)\n    loss = F.cross_entropy(logits, y) + (g.norm(dim=1) - 1).pow(2).mean()\n", ("gradient-without-graph",), ("torch.autograd.grad",)),
     F("regression", "an optimizer made elsewhere", "optimizer = " + OPT, "def make():\n    return torch.optim.Adam(Net().parameters(), lr=1e-3)\n\noptimizer = make()", ("optimizer-holds-others",), ("return torch.optim",)),
+    F("mlp", "a term that is a metric", "    loss = F.cross_entropy(logits, y)\n", "    wrong = (logits.argmax(1) != y).float().mean()\n    loss = F.cross_entropy(logits, y) + wrong\n", ("term-without-gradient",), ("wrong =",)),
+    F("vae", "a sample of torch.normal", "z = dist.rsample()", "z = torch.normal(mu, std)", ("sampled-in-part",)),
+    F("vae", "a code that is rounded", "self.decode(z)", "self.decode(z.round())", ("not-differentiable-in-part",)),
+    F("regression", "a column beside a row in a weight", "    error = prediction - y\n", "    weight = (model(x).detach() - y).abs()\n    error = (prediction - y) * weight\n", ("silent-broadcast",), ("weight =",)),
+    F("regression", "a bound that bfloat16 rounds to 1", "    loss = error.pow(2).mean()\n", "    p = torch.sigmoid(90 * prediction).bfloat16().clamp(1e-6, 1 - 1e-6)\n    loss = -torch.log(1 - p).mean()\n", ("infinite-value",), ("torch.log",)),
     F("mlp", "steps that leap", OPT, "torch.optim.SGD(model.parameters(), lr=5e3)", ("step-too-large",), ("optimizer =",)),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from graphviz_ad._internal.diagnosis.course import Course
-from graphviz_ad._internal.diagnosis.findings import NOTE, SEVERITIES, Finding
+from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, SEVERITIES, Finding
 from graphviz_ad._internal.diagnosis.magnitudes import FAR, LEAPS, TOO_FAR, first_ratio
 from graphviz_ad._internal.graph.graph import Node
 
@@ -23,6 +23,11 @@ class Explains:
 
 
 COMES_OF_LEAPS = ("infinite-value", "nan-value", "infinite-gradient", "nan-gradient", "half-overflow")
+NOT_FINITE = (
+    *COMES_OF_LEAPS,
+    *("zero-times-infinity", "row-masked-altogether", "parameter-not-finite", "data-not-finite"),
+)
+NEAR = 4  # operations, within which an infinity becomes NaN
 COMES_OF_STEPS = ("exploding", "vanishing", "saturated", "dead-units", "diverging")
 # what keeps gradients away from parameters, or steps from using them
 KEEPS_AWAY = (
@@ -81,9 +86,47 @@ def ends_there(course: Course, cause: Finding, one: Finding) -> bool:
     return False
 
 
-def at_the_same(_: Course, cause: Finding, one: Finding) -> bool:
-    """Whether both are about one result."""
-    return cause.key is not None and cause.key == one.key
+def reads_it(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether one is about what computes with the result that the cause is about, in any pass."""
+    about, reader = course.graph.nodes.get(cause.key or ""), course.graph.nodes.get(one.key or "")
+    tails = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(reader.key)] if reader is not None else []
+    return about is not None and any(_is_alike(tail, about) for tail in tails)
+
+
+def _is_alike(node: Node, other: Node) -> bool:
+    """Whether one line computed both, each in its pass."""
+    return (node.source, node.op, node.module) == (other.source, other.op, other.module)
+
+
+def came_from_it(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether NaN was made of the infinity that the cause is about, a few operations later."""
+    waiting, seen = [(cause.key or "", 0)], {cause.key}
+    while waiting:
+        key, far = waiting.pop()
+        if key == one.key:
+            return True
+        heads = course.graph.out_edges(key) if far < NEAR and key in course.graph.nodes else ()
+        waiting += [(edge.head, far + 1) for edge in heads if edge.head not in seen]
+        seen.update(edge.head for edge in heads)
+    return False
+
+
+def in_a_loss(_: Course, cause: Finding, one: Finding) -> bool:
+    """Whether what is not finite was an error already when a program raised, as checks of values do."""
+    return cause.severity == ERROR and one.evidence["exception"] in ("ValueError", "RuntimeError", "AssertionError")
+
+
+def of_the_same_layers(_: Course, cause: Finding, one: Finding) -> bool:
+    """Whether the weights that layers read, and those that were seen being made, are the same."""
+    return "made" in one.evidence and "made" not in cause.evidence and cause.evidence["count"] == one.evidence["count"]
+
+
+def at_the_same(course: Course, cause: Finding, one: Finding) -> bool:
+    """Whether both are about one result, or what one line computed in several passes."""
+    nodes = [course.graph.nodes.get(each.key or "") for each in (cause, one)]
+    if nodes[0] is None or nodes[1] is None:
+        return cause.key is not None and cause.key == one.key
+    return _is_alike(nodes[0], nodes[1])
 
 
 def by_a_hook(course: Course, cause: Finding, one: Finding) -> bool:
@@ -106,6 +149,11 @@ def all_frozen(course: Course, _: Finding, __: Finding) -> bool:
     return not course.trainable
 
 
+def always(_: Course, __: Finding, ___: Finding) -> bool:
+    """Where one is there, the other comes of it."""
+    return True
+
+
 def in_one_line(_: Course, cause: Finding, one: Finding) -> bool:
     """Whether both are about one line of the program."""
     return cause.source is not None and cause.source == one.source
@@ -114,17 +162,23 @@ def in_one_line(_: Course, cause: Finding, one: Finding) -> bool:
 # a cause stands before what comes of it in all rows
 TABLE: tuple[Explains, ...] = (
     Explains(("not-cleared",), ("step-too-large", "diverging", "exploding"), began_small),
+    Explains(("not-cleared",), ("left-by-another-loss",), of_these_parameters),
     Explains(("in-two-optimizers",), ("step-too-large",), twice_as_far),
     Explains(("step-too-large",), (*COMES_OF_STEPS, *COMES_OF_LEAPS), of_later_passes),
     Explains(("frozen",), ("nothing-requires-grad",), all_frozen),
     Explains(("hook-changed",), ("zero-gradient",), by_a_hook),
     Explains(("dead-units", "softmax-of-one", "saturated"), ("zero-gradient",), at_the_same),
+    Explains(("dead-units",), ("zero-gradient",), reads_it),
+    Explains(("infinite-value",), ("nan-value",), came_from_it),
+    Explains(NOT_FINITE, ("raised",), in_a_loss),
+    Explains(("not-registered",), ("not-registered",), of_the_same_layers),
     Explains(("half-underflow",), ("zero-gradient",), by_underflow),
     Explains(("log-of-softmax", "row-masked-altogether"), ("infinite-value", "nan-value"), at_the_same),
     Explains(KEEPS_AWAY, ("optimizer-holds-others", "never-stepped", "step-too-small"), of_these_parameters),
     Explains(KEEPS_AWAY, ("wasted-computation",), ends_there),
     Explains(("clips-always",), ("step-too-small", "update-lost"), clipped_to_nothing),
     Explains(("graph-grows",), ("graph-held",), in_one_line),
+    Explains(("backward-behind-the-loop",), ("wasted-computation",), always),
     Explains(("graph-held",), ("wasted-computation",), in_one_line),
 )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -21,6 +21,7 @@ from graphviz_ad._internal.graph.notices import (
     OF_NO_MODULE,
     OPTIMIZERS,
     RAISED_AT,
+    STEPS_CALLED,
     WATCHED,
     WRITTEN_LINES,
     Notice,
@@ -104,12 +105,15 @@ class WrittenLine:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer that lived at the end; ``strangers`` is how many tensors it holds that no model has."""
+    """An optimizer that lived at the end; ``strangers`` is how many tensors it holds that no model has, ``called`` how
+    often its step() was called, None where that was not noted.
+    """
 
     kind: str
     names: tuple[str, ...]
     strangers: int
     rate: float | None
+    called: int | None = None
 
 
 class Course:
@@ -167,7 +171,19 @@ class Course:
             if note
             else []
         )
+        counts = self._facts[STEPS_CALLED]["counts"] if STEPS_CALLED in self._facts else ()
+        known = [replace(one, called=count) for one, count in zip(known, counts, strict=True)] if counts else known
         return tuple(one for one in known if one.names)
+
+    @cached_property
+    def waited_for(self) -> tuple[Optimizer, ...]:
+        """Those whose turn had not come where the program was stopped, while others had taken steps."""
+        stepped = {p.name for p in self.trainable if p.did(STEP)}
+        if not self.stopped_early or not stepped:
+            return ()
+        # of what holds others, too, it is not known whether it has stepped those
+        idle = [one for one in self.optimizers if one.called == 0 or (one.called is None and not one.strangers)]
+        return tuple(one for one in idle if stepped.isdisjoint(one.names))
 
     @cached_property
     def calls(self) -> tuple[tuple[str | None, bool, bool], ...]:
@@ -357,6 +373,11 @@ class Course:
         """The parameters that require grad."""
         return tuple(p for p in self.parameters if p.wanted)
 
+    def out_of(self, names: Iterable[str]) -> int:
+        """Of how many that are trained these are some: of the parameters of the model, if they all are."""
+        own = [p for p in self.trainable if p.name in self.of_model]
+        return len(own) if self.of_model.issuperset(names) else len(self.trainable)
+
     @cached_property
     def moving(self) -> frozenset[str]:
         """The names of those that a gradient other than 0 came to."""
@@ -372,6 +393,16 @@ class Course:
     def roots(self) -> tuple[Node, ...]:
         """Where each pass began, in their order."""
         return tuple(node for done in self.graph.passes for node in done.node_list if is_root(node))
+
+    @cached_property
+    def losses(self) -> tuple[Node, ...]:
+        """The same, and what a pass was to begin at where the program was stopped: results that the lines of the others
+        made behind them all.
+        """
+        last = max((self.order.get(root.key, -1) for root in self.roots), default=len(self.order))
+        lines = {(root.source, root.op) for root in self.roots if root.source is not None}
+        later = self.graph.node_list[last + 1 :] if self.stopped_early else []
+        return (*self.roots, *(node for node in later if node.requires_grad and (node.source, node.op) in lines))
 
     @cached_property
     def scaled_by(self) -> float:

@@ -9,8 +9,9 @@ from itertools import chain
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.causes import causes_first
-from graphviz_ad._internal.diagnosis.course import Course, Parameter
+from graphviz_ad._internal.diagnosis.course import Course, Optimizer, Parameter
 from graphviz_ad._internal.diagnosis.diagnosis_text import NO_COPIES, PIECES
+from graphviz_ad._internal.diagnosis.finding_sentences import few
 from graphviz_ad._internal.diagnosis.findings import (
     ERROR,
     NOTE,
@@ -21,6 +22,7 @@ from graphviz_ad._internal.diagnosis.findings import (
 )
 from graphviz_ad._internal.diagnosis.layers import layers
 from graphviz_ad._internal.diagnosis.losses import losses
+from graphviz_ad._internal.diagnosis.lost_terms import lost_terms
 from graphviz_ad._internal.diagnosis.magnitudes import lost_in_half, sizes_along_depth, step_sizes
 from graphviz_ad._internal.diagnosis.missing_gradients import missing_gradients
 from graphviz_ad._internal.diagnosis.non_finite import not_finite
@@ -35,6 +37,7 @@ from graphviz_ad._internal.graph.graph import Graph
 LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
     stopped,
     not_finite,
+    lost_terms,
     missing_gradients,
     losses,
     training_steps,
@@ -117,8 +120,14 @@ def looked(course: Course) -> Looked:
         course.parameters_known, bool(course.lines or course.graph.program), course.stopped_early, len(course.calls),
         step_line=_step_called(course),
         watched=(course.watched["every"], course.watched["number"]) if course.watched is not None else None,
+        waited_for=tuple(_told(one) for one in course.waited_for),
         left_alone=PIECES if is_in_pieces(course) else None,
     )  # fmt: skip
+
+
+def _told(optimizer: Optimizer) -> str:
+    """ "Adam, which holds G.0.weight and 3 more"."""
+    return f"{optimizer.kind}, which holds {few(optimizer.names)}"
 
 
 def _not_compared(courses: Sequence[Course]) -> str | None:

@@ -51,6 +51,7 @@ def unseen(looked: Looked) -> list[str]:
             if line
             else "no step of an optimizer"
         )
+    missing += [f"a step of {one}" for one in looked.waited_for]
     if not looked.model_known:
         missing.append("no model was named, so that parameters without any use are not known")
     if not looked.program_known:

@@ -57,6 +57,11 @@ def elements(e: Mapping[str, Any]) -> str:
     return f" ({e['count']} of {counted_noun(e['of'], 'element')}{first}{rows})"
 
 
+def when(e: Mapping[str, Any]) -> str:
+    """ " on the way to pass 5"; nothing of the first."""
+    return f" on the way to pass {e['before_pass']}" if e.get("before_pass", 1) > 1 else ""
+
+
 def operands(e: Mapping[str, Any]) -> str:
     """ ": x is 0 there"."""
     told = [f"{name} is {short_number(value)}" for name, value in e.get("operands", ())[:2]]
@@ -117,6 +122,24 @@ def why_not_finite(e: Mapping[str, Any]) -> str:
     return why.get(e.get("why") or "", "")
 
 
+def bound_lost(e: Mapping[str, Any]) -> str:
+    """That a clamp does nothing, where its bound is another number in a half type."""
+    if "bound" not in e:
+        return ""
+    is_now = f"its bound {e['bound']:.9g} is {e['held']:g} in {e['dtype_of_bound']}"
+    return f"; {e['clamped_at']} does not keep it away, since {is_now}"
+
+
+def with_room(e: Mapping[str, Any]) -> str:
+    """What to do about that."""
+    if "bound" not in e:
+        return ""
+    return (
+        "Compute this part in float32, by .float() before it or outside of autocast, or from the logits, as"
+        f" logsigmoid and binary_cross_entropy_with_logits do: {e['dtype_of_bound']} has no number between."
+    )
+
+
 def zero_reason(e: Mapping[str, Any]) -> str:
     """Why a gradient became 0."""
     about = e.get("about")
@@ -152,6 +175,13 @@ def kept(e: Mapping[str, Any]) -> str:
     each = e["each_step"] or (f"{e['nodes'] // e['passes']} nodes" if e["nodes"] and e["passes"] else None)
     more = f", some {each} more in each step" if each else ""
     return f"{nodes} autograd nodes and {counted_noun(e['bytes'], 'byte')} so far{more}"
+
+
+def carries(e: Mapping[str, Any]) -> str:
+    """What brings the graph of one step into the next."""
+    if e["carrier"] == e["read_at"]:
+        return f"{e['carrier']} reads what it returned in the step before, with its graph"
+    return f"{e['carrier']} carries the earlier graph into {e['read_at']}"
 
 
 def these_ranks(ranks: Sequence[int]) -> str:
@@ -225,6 +255,29 @@ WHY_APART: Mapping[str, str] = {
 NAN_REASONS = {"hook": ": a hook made it.", "derivative": ": its derivative has no value there."}
 
 
+SMOOTH: Mapping[str, str] = {  # what to do about what has no derivative
+    "sampled": "Call rsample() in place of sample(), or write the sample as a function of its parameters and of noise,"
+    " as mean + std * torch.randn_like(std).",
+    "not-differentiable": "Use a function with a derivative in its place, such as softmax for argmax or sigmoid for a"
+    " comparison; to round, and let gradients through all the same, write x + (x.round() - x).detach().",
+}
+
+
+WHERE_IT_BECOMES_0: Mapping[str, str] = {
+    "certain": "Make what the softmax is given smaller, where this is so in every step.",
+    "cancels": "Right for a number that all are moved by alike, as the bias of a critic of which differences are taken;"
+    " else see why the ways cancel.",
+    "hook": "Remove the hook, or let it return what is meant.",
+    "fed in": "Give backward() another gradient than 0.",
+    "multiplied by 0": "See why that is 0: as long as it is, nothing before it is trained.",
+    "rows of 0": "See why these rows are 0: as long as they are, nothing before them is trained.",
+    "flat": SMOOTH["not-differentiable"],
+    "underflow": "Scale the loss with torch.amp.GradScaler, or use bfloat16.",
+    "left out": "See whether the mask or the index leaves in what is to be trained.",
+    "closed": "Keep the operand where the function is not flat: look at the size and the sign of what it is given.",
+}
+
+
 # what cuts one of several ways
 IN_PART: Mapping[str, str] = {
     "detached": "is detached there, and goes on to the loss",
@@ -238,11 +291,15 @@ IN_PART: Mapping[str, str] = {
 }
 
 
-def in_part(how: str) -> tuple[Words, str]:
+def in_part(kind: str, how: str) -> tuple[Words, Words]:
     """Of what reaches the loss along other ways, too."""
     return (
         lambda e: f"{e['at']} {how}: what is before it is trained only along other ways.",
-        "Right if it is meant, as in a target or a baseline; else let the gradient through.",
+        lambda e: (
+            SMOOTH[kind.removesuffix("-in-part")]
+            if e.get("trained")
+            else "Right if it is meant, as in a target or a baseline; else let the gradient through."
+        ),
     )
 
 
@@ -306,11 +363,17 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         f" loss, it changes no gradient.",
         "Call torch.autograd.grad(…, create_graph=True) where gradients are a part of the loss.",
     ),
+    "term-without-gradient": (
+        lambda e: f"{e['at']} {'draws a sample' if e['how'] == 'sampled' else 'has no derivative'}"
+        + ("" if e["same"] else f", so that {e['term']}, which is computed from it, has no graph")
+        + ": it is added to the loss, and changes no gradient, although parameters stand behind it.",
+        lambda e: SMOOTH[e["how"]],
+    ),
     "not-asked": (
         lambda e: f"no pass asked for it: torch.autograd.grad() named other inputs; {nothing_comes(e)}.",
         "Name it among the inputs, or call backward().",
     ),
-    **{f"{kind}-in-part": in_part(how) for kind, how in IN_PART.items()},
+    **{f"{kind}-in-part": in_part(kind, how) for kind, how in IN_PART.items()},
     "result-unused": (
         lambda e: f"nothing that a backward pass began at was computed from {e['at']}, {nothing_comes(e)}.",
         "Use the result in the loss, or leave out the layer.",
@@ -337,7 +400,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "frozen": (
         lambda e: f"requires_grad is False for {so_many(e)}"
         + (f", and an optimizer holds {e['in_optimizer']} of them" if e["in_optimizer"] else "")
-        + (f"; the program sets it: {e['line']}." if e.get("line") else "."),
+        + (f"; the program sets it: {e['line']}" if e.get("line") else "")
+        + (".requires_grad_(False)." if e.get("call") else "."),
         "If they are to be trained, set requires_grad to True for them; else give the optimizer only the others.",
     ),
     "nothing-requires-grad": (
@@ -347,14 +411,16 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     # not finite
     "nan-value": (
-        lambda e: f"NaN comes up in {e['at']}{elements(e)}"
-        + (f", out of {why_not_finite(e)}{operands(e)}." if why_not_finite(e) else f"{operands(e)}."),
-        "Keep the operand away from there, by clamp(min=…) or an epsilon before the operation.",
+        lambda e: f"NaN comes up in {e['at']}{elements(e)}{when(e)}"
+        + (f", out of {why_not_finite(e)}{operands(e)}" if why_not_finite(e) else operands(e))
+        + f"{bound_lost(e)}.",
+        lambda e: with_room(e) or "Keep the operand away from there, by clamp(min=…) or an epsilon before it.",
     ),
     "infinite-value": (
-        lambda e: f"∞ comes up in {e['at']}{elements(e)}"
-        + (f", out of {why_not_finite(e)}{operands(e)}." if why_not_finite(e) else f"{operands(e)}."),
-        "Keep the operand away from there, by clamp(…) or an epsilon before the operation.",
+        lambda e: f"∞ comes up in {e['at']}{elements(e)}{when(e)}"
+        + (f", out of {why_not_finite(e)}{operands(e)}" if why_not_finite(e) else operands(e))
+        + f"{bound_lost(e)}.",
+        lambda e: with_room(e) or "Keep the operand away from there, by clamp(…) or an epsilon before it.",
     ),
     "data-not-finite": (
         lambda e: f"{e['at']} is data that holds {e['what']}{elements(e)}.",
@@ -368,7 +434,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         else "Initialise it: torch.empty() holds whatever was there before.",
     ),
     "row-masked-altogether": (
-        lambda e: f"a softmax gets nothing but −∞ in {e['at']}{elements(e)}, and makes NaN of it.",
+        lambda e: f"a softmax gets nothing but −∞ in {e['at']}{elements(e)}{when(e)}, and makes NaN of it.",
         "Leave at least one place of each row unmasked.",
     ),
     "half-overflow": (
@@ -405,7 +471,8 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{step(e)}, which changes nothing"
             + (": so small are its gradients." if e.get("by_gradients") else "."),
         lambda e: "See whether the loss is where it is least, or multiplied by next to nothing."
-            if e.get("by_gradients") else "Use a larger learning rate.",
+            if e.get("by_gradients") else "See what the scheduler makes of the learning rate." if e.get("rate") == 0
+            else "Use a larger learning rate.",
     ),
     "diverging": (
         lambda e: f"the loss grows from {short_number(e['losses'][0])} to {short_number(e['losses'][-1])} in"
@@ -443,9 +510,9 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     ),
     "zero-gradient": (
         lambda e: f"the gradient of {so_many(e)} is 0 from {e['at']} on: {zero_reason(e)}.",
-        lambda e: "This ends with the first step, if that parameter moves." if e["waits"]
-            else "Make what the softmax is given smaller, where this is so in every step." if e["why"] == "certain"
-            else "Let the gradient through there.",
+        lambda e: "This ends with the first step, if that parameter moves."
+        if e["waits"]
+        else WHERE_IT_BECOMES_0.get(e["why"], "Look at the values there: with this operand its derivative is 0."),
     ),
     "hook-changed": (
         lambda e: f"a hook{' (' + ', '.join(e['hooks']) + ')' if e['hooks'] else ''} on {e['at']} makes a gradient"
@@ -488,8 +555,24 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Make the optimizer of the parameters of this very model, after the last change to them.",
     ),
     "in-two-optimizers": (
-        lambda e: f"two steps read the same gradient of {so_many(e)}.",
+        lambda e: f"{e['optimizers'][0]} holds all that {e['optimizers'][1]} holds and more: {so_many(e)} are stepped"
+        f" by both in turn, at {' and '.join(e['turns'])}, each on the gradients of another loss."
+        if e.get("turns")
+        else f"two steps read the same gradient of {so_many(e)}.",
         "Give each parameter to one optimizer.",
+    ),
+    "left-by-another-loss": (
+        lambda e: f"the pass of another loss{' at ' + e['other'] if e['other'] else ''} leaves gradients in"
+        f" {so_many(e)}; nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to"
+        " them, and the step after that uses both.",
+        "Call zero_grad() of the optimizer that holds them right before this backward(): after step() is too early,"
+        " since another loss goes back in between.",
+    ),
+    "backward-behind-the-loop": (
+        lambda e: f"{e['losses']} losses were computed at {e['at']}, and {e['lost']} of them go nowhere: backward()"
+        f" stands behind the loop that computes them, and goes back from the last alone"
+        f" ({counted_noun(e['passes'], 'time')}).",
+        "Move zero_grad(), backward() and step() into the loop, or add the losses up and go back from the sum.",
     ),
     "clipped-after-step": (
         lambda e: f"gradients are clipped after step(){' at ' + e['step'] if e['step'] else ''}, which has read"
@@ -506,7 +589,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "graph-grows": (
         lambda e: f"each backward pass goes through more operations than the one before"
             f" ({', '.join(map(str, e['operations']))})"
-        + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        + (f": {carries(e)}." if e["carrier"] else "."),
         "Detach what is carried over from step to step.",
     ),
     "graph-held": (
@@ -531,8 +614,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     # losses
     "silent-broadcast": (
         lambda e: f"{e['loss']} is given shapes {shape(e['shapes'][0])} and {shape(e['shapes'][1])}, which broadcast to"
-        f" {shape(e['result'])}: each prediction is compared with every target.",
-        "Make both of one shape, as by squeeze(-1) or unsqueeze(-1).",
+        f" {shape(e['result'])}: each prediction is compared with every target"
+        + (f"; so it is at {' and '.join(e['others'])}" if e["others"] else "")
+        + (f". The dimension of one element comes from {e['made']}." if e["made"] else "."),
+        lambda e: "Make both of one shape, as by squeeze(-1) or unsqueeze(-1)"
+        + (", where the one is made that all these lines read." if e["others"] and e["made"] else "."),
     ),
     "probabilities-for-logits": (
         lambda e: f"{e['loss']} wants logits and applies its own"
@@ -585,7 +671,7 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         "Use a larger batch, or layer norm or group norm.",
     ),
     "bias-before-norm": (
-        lambda e: f"the bias of {e['made']} has no effect, since {e['at']} subtracts the mean.",
+        lambda e: f"the bias of {in_module(e['made'], e['module'])} has no effect, since {e['at']} subtracts the mean.",
         "Give the layer bias=False.",
     ),
     "wasted-computation": (
@@ -723,23 +809,29 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
     "in-place-conflict": (
         lambda e: f"{e['needs']} keeps a value for its backward pass that "
         + (f"{' and '.join(e['writers'])} wrote over." if e["writers"] else "was written over."),
-        "Write to a new tensor in place of the old one: x = x + 1, not x += 1.",
+        lambda e: "Update parameters after backward(), as after step(); and where they are to get no gradient, as those"
+        " of a teacher that is a moving average, compute with them under torch.no_grad()."
+        if e.get("parameter")
+        else "Write to a new tensor in place of the old one: x = x + 1, not x += 1.",
     ),
     "graph-of-earlier-step": (
         lambda e: f"a backward pass goes back into the step before: it needs what {e['needs']} kept, and"
         f" {' and '.join(e['writers'][:1])} has changed the parameters since"
-        + (f"; {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        + (f"; {carries(e)}." if e["carrier"] else "."),
         "Detach what is carried over from step to step.",
     ),
     "backward-twice": (
         lambda e: "a backward pass goes through what "
         + (f"pass {e['freed_in_pass']}" if e["freed_in_pass"] else "an earlier pass")
         + " has freed"
-        + (f": {e['carrier']} carries the earlier graph into {e['read_at']}." if e["carrier"] else "."),
+        + (f": {carries(e)}." if e["carrier"] else "."),
         lambda e: "Detach it between the steps." if e["carrier"] else "Compute the result anew, or call the first"
             " backward(retain_graph=True).",
     ),
-    "raised": (lambda e: f"{e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}", "See the line"
-        " that raised."),
+    "raised": (
+        lambda e: f"the program raised {e['exception']}: {e['message'].splitlines()[0] if e['message'] else ''}",
+        lambda e: f"The message names what it could not do{' at ' + e['line'] if e.get('line') else ''}; the call that"
+        " led there stands in the traceback.",
+    ),
 }  # fmt: skip
 KINDS = tuple(SENTENCES)

@@ -96,6 +96,7 @@ class Looked:
     step_line: str | None = None  # where the program calls step()
     watched: tuple[int, int] | None = None  # every how manieth pass, by summaries alone, and the number of the last
     as_written: bool = False  # ran what the program compiles
+    waited_for: tuple[str, ...] = ()  # optimizers whose turn had not come
     left_alone: str | None = None  # what is not looked into: a key of `diagnosis_text.LEFT_ALONE`
 
     @property

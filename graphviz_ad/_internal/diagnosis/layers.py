@@ -61,7 +61,7 @@ def _norms(course: Course) -> Iterator[Finding]:
             yield _about(course, node, "batch-of-one", NOTE, 31, rows=shape[0], values=count)
         made = course.operand(node)
         if made is not None and trains is True and operation(made) in WITH_BIAS and _has_bias(course, made):
-            yield _about(course, node, "bias-before-norm", NOTE, 3, made=course.described(made))
+            yield _about(course, node, "bias-before-norm", NOTE, 3, made=course.described(made), module=module_of(made))
 
 
 def _has_bias(course: Course, node: Node) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphviz_ad._internal.diagnosis.course import Course, argument, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding, Severity
+from graphviz_ad._internal.explain.consequences import leads_to_any_loss
 from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.training import (
@@ -15,11 +16,13 @@ from graphviz_ad._internal.operations.training import (
     KEEPS_ROWS_APART,
     LOG_SOFTMAX,
     MEAN,
+    MOVES,
     NLL_LOSS,
     ON_THE_WAY,
     OWN_FUNCTION,
     PAIRWISE,
     PICKS_TARGETS,
+    RETURNS_COLUMNS,
     SPREAD,
     SQUASHED_BEFORE,
     WANTS_LOGARITHMS,
@@ -86,30 +89,115 @@ def _of_other_rows(course: Course) -> Iterator[Finding]:
 # --- shapes
 
 
+Shape = tuple[int, ...]
+Hit = tuple[Node, str, tuple[Shape, Shape], Shape]  # where it happens, what is computed, of which shapes, to which
+
+
 def _broadcast(course: Course) -> Iterator[Finding]:
-    """Two operands of one number of elements that become a table of all pairs, on the way to a loss."""
+    """Two operands of one number of elements that become a table of all pairs, on the way to a loss: of one result that
+    has a dimension too many, all lines together.
+    """
+    groups: dict[str, list[Hit]] = {}
+    for hit in _all_pairs(course):
+        made = _of_one_column(course, hit[0])
+        groups.setdefault(made.source or made.key if made is not None else hit[0].source or "", []).append(hit)
+    for hits in groups.values():
+        node, named, shapes, result = hits[0]
+        made = _of_one_column(course, node)
+        yield _about(
+            course, node, "silent-broadcast", ERROR, 60, shapes=shapes, result=result, loss=named,
+            others=tuple(dict.fromkeys(one.source for one, *_ in hits[1:] if one.source not in (None, node.source))),
+            made=course.described(made) if made is not None and made.source != node.source else None,
+        )  # fmt: skip
+
+
+def _all_pairs(course: Course) -> Iterator[Hit]:
+    """Where it happens, each line once."""
     seen: set[str | None] = set()
     for node in course.graph.node_list:
         named = node.call_op if node.call_op in PAIRWISE else operation(node)
         if node.kind != "op" or named not in (*PAIRWISE, *ELEMENTWISE) or node.source in seen:
             continue
         shapes = _operand_shapes(course, node)
-        if len(shapes) < 2 or not course.leads_on(node):
+        if len(shapes) < 2:
             continue
         a, b = shapes[:2]
-        if named in PAIRWISE and a != b:
+        result = _together(a, b) if named in PAIRWISE else node.ports[0].shape or ()
+        if named in PAIRWISE:
+            wrong = a != b and course.leads_on(node)
+        else:
+            wrong = _spreads(a, b, result) and not _is_written(course, node)
+            wrong = wrong and (_is_of_a_loss(course, node) or _is_of_a_layer(course, node))
+        if wrong:
             seen.add(node.source)
-            yield _about(course, node, "silent-broadcast", ERROR, 60, shapes=(a, b), result=_together(a, b), loss=named)
-        elif (
-            named in ELEMENTWISE
-            and _spreads(a, b, node.ports[0].shape or ())
-            and _ends_in_one(course, node)
-            and _with_data(course, node)
-        ):
-            seen.add(node.source)
-            yield _about(
-                course, node, "silent-broadcast", ERROR, 60, shapes=(a, b), result=node.ports[0].shape, loss=named
-            )
+            yield node, named, (a, b), result
+
+
+def _is_written(course: Course, node: Node) -> bool:
+    """Whether the program makes the column where it meets the row, as x[:, None] - y, so that all pairs are meant."""
+    made = _of_one_column(course, node)
+    here = made is not None and made.kind == "op" and made.source == node.source and made.source is not None
+    return here and made is not None and operation(made) not in RETURNS_COLUMNS
+
+
+def _is_of_a_loss(course: Course, node: Node) -> bool:
+    """Whether it is a prediction beside a target, and what follows makes one number of them."""
+    return course.leads_on(node) and _ends_in_one(course, node) and _with_data(course, node)
+
+
+def _is_of_a_layer(course: Course, node: Node) -> bool:
+    """Whether one operand has the one column that a layer returned, and no other was made of that; nor do all pairs of
+    rows and weights, as of centres, meet. A column that the program wrote, as x[:, None], is meant.
+    """
+    made = _of_one_column(course, node)
+    if made is None or operation(made) not in RETURNS_COLUMNS or not leads_to_any_loss(course.graph, node.key):
+        return False
+    given = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(node.key)[:2]]
+    row = next((one for one in given if len(one.ports[0].shape or ()) < len(node.ports[0].shape or ())), None)
+    return row is not None and row.kind != "leaf" and not _was_made_of(course, row, made) and _averaged(course, node)
+
+
+def _of_one_column(course: Course, node: Node) -> Node | None:
+    """What gave an operand its last dimension of one element."""
+    given = (course.graph.nodes[edge.tail] for edge in course.graph.in_edges(node.key)[:2])
+    found = next((one for one in given if _is_column(one)), None)
+    while found is not None:
+        tails = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(found.key)]
+        before = next((one for one in tails if _is_column(one) and _rank(one) == _rank(found)), None)
+        if before is None or operation(found) in RETURNS_COLUMNS:
+            break
+        found = before
+    return found
+
+
+def _is_column(node: Node) -> bool:
+    shape = node.ports[0].shape or ()
+    return len(shape) > 1 and shape[-1] == 1 and _numel(shape) > 1
+
+
+def _rank(node: Node) -> int:
+    return len(node.ports[0].shape or ())
+
+
+def _was_made_of(course: Course, node: Node, made: Node) -> bool:
+    """Whether something is the same numbers in another shape."""
+    while operation(node) in MOVES and (before := course.operand(node)) is not None and node.key != made.key:
+        node = before
+    return node.key == made.key
+
+
+def _averaged(course: Course, node: Node) -> bool:
+    """Whether one number is made of it on some way, with nothing but what is done element by element before."""
+    waiting, seen = [node], {node.key}
+    while waiting:
+        for edge in course.graph.out_edges(waiting.pop().key):
+            head = course.graph.nodes[edge.head]
+            if operation(head) in ENDS and head.ports[0].shape == ():
+                return True
+            if head.key not in seen and head.ports[0].shape == node.ports[0].shape:
+                seen.add(head.key)
+                waiting.append(head)
+    return False
 
 
 def _operand_shapes(course: Course, node: Node) -> list[tuple[int, ...]]:

@@ -33,6 +33,7 @@ ENORMOUS = 1e6  # norm of a gradient for each unit of the norm of a weight
 LEAPS, TOO_FAR, FAR, TOO_SHORT = 5, 0.9, 0.3, 1e-8  # of a weight, in one step
 ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")
 SMALL_RATE = 1e-6
+FEWEST_STEPS = 3  # with a rate of 0, which a first step or two may have that grows
 GROWTH = 10  # times what a loss was
 SMALLEST_HALF = 6.1e-5  # the smallest normal number of float16
 
@@ -137,7 +138,7 @@ def _along(course: Course, layers: list[tuple[Parameter, float]], kind: str, rat
         {
             "first": layers[0][0].name, "first_size": layers[0][1], "last": layers[-1][0].name,
             "last_size": layers[-1][1], "ratio": ratio, "between": (turn[1].name, turn[2].name), "factor": turn[0],
-            "parameters": len(names), "names": names, "through": _squashing(course),
+            "parameters": len(names), "names": names, "through": _squashing(course, reader, _reader(course, turn[2])),
         },
         names,
         weight=30,
@@ -146,10 +147,13 @@ def _along(course: Course, layers: list[tuple[Parameter, float]], kind: str, rat
     )  # fmt: skip
 
 
-def _squashing(course: Course) -> str | None:
-    """The function between the layers that makes gradients smaller, if there is one kind of them."""
-    found = [operation(node) for node in course.computes(*SQUASHES) if course.leads_on(node)]
-    return max(dict.fromkeys(found), key=found.count) if len(found) >= 2 else None
+def _squashing(course: Course, first: Node | None, last: Node | None) -> str | None:
+    """What stands between two layers and makes gradients smaller."""
+    if first is None or last is None:
+        return None
+    places = range(*sorted((course.order[first.key], course.order[last.key])))
+    found = [node for node in course.computes(*SQUASHES) if course.leads_on(node) and course.order[node.key] in places]
+    return operation(found[0]) if found else None
 
 
 def _reader(course: Course, parameter: Parameter) -> Node | None:
@@ -260,7 +264,27 @@ def step_sizes(course: Course) -> Iterator[Finding]:
         small = rate is not None and rate >= SMALL_RATE  # which a usual gradient would make something of
         yield Finding("step-too-small", NOTE if small else WARNING, None, None, line,
                       {**facts, "by_gradients": small}, weight=22)  # fmt: skip
+    elif middle > 0:
+        yield from _standing_still(course, line)
     yield from _growing_loss(course, facts, line)
+
+
+def _standing_still(course: Course, line: str | None) -> Iterator[Finding]:
+    """One of several optimizers whose learning rate is 0, so that no step has moved what it holds."""
+    lines = course.lines_that("optimizer")
+    for number, one in enumerate(course.optimizers):
+        held = [p for p in course.trainable if p.name in one.names and p.did(STEP)]
+        ratios = [ratio for p in held if (ratio := step_ratio(course, p)) is not None]
+        steps = min((sum(event.what == STEP for event in p.history.events) for p in held if p.history), default=0)
+        moved = any(p.held_by is not None and len(p.held_by) > 1 for p in held)
+        if one.rate == 0 and ratios and not any(ratios) and steps >= FEWEST_STEPS and not moved:
+            source = lines[number].source if len(lines) == len(course.optimizers) else line
+            names = tuple(p.name for p in held)
+            yield Finding(
+                "step-too-small", WARNING, None, None, source,
+                {"ratio": 0.0, "rate": 0.0, "parameters": len(names), "of": course.out_of(names), "names": names,
+                 "optimizer": one.kind, "by_gradients": False}, names, weight=22,
+            )  # fmt: skip
 
 
 def _warms_up(course: Course) -> bool:

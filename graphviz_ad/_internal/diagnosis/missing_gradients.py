@@ -25,11 +25,12 @@ from graphviz_ad._internal.operations.training import ADDS_UP, EMBEDDING, LOSSES
 from graphviz_ad._internal.operations.traits import AS_LOOKED_AT, DATA, DRAWS, REENTRANT
 from graphviz_ad._internal.scene.annotations import is_write
 
+NO_DERIVATIVE = "non-differentiable"
 BY_CUT: Mapping[str, str] = {
     DETACHED: "detached",
     "no_grad": "no-grad",
     "inference": "inference-mode",
-    "non-differentiable": "not-differentiable",
+    NO_DERIVATIVE: "not-differentiable",
     "none-gradient": "none-from-backward",
     TAKEN: "taken-as-number",
     "unreached": "result-unused",
@@ -39,8 +40,7 @@ BY_CUT: Mapping[str, str] = {
     NOT_ASKED: "not-asked",
 }
 MOST_WAYS = 8
-FREEZES = "freezes"
-FROZEN_BY = (FREEZES, "requires_grad_")
+FROZEN_BY, MAY_FREEZE, ASKS = ("freezes", "requires_grad_"), "may_freeze", "asks"
 OWN_FAULT = frozenset({"detached", "data-attribute", "no-grad", "inference-mode", "not-differentiable", "sampled"}) | {
     "taken-as-number", "none-from-backward", "reentrant-checkpoint",
 }  # fmt: skip
@@ -61,6 +61,8 @@ def missing_gradients(course: Course) -> Iterator[Finding]:
             if stop is not None and not _is_copied_for_a_transform(course, p, stop):
                 groups.setdefault((kind_of(course, stop), stop.node.source), []).append((p, stop))
         for (kind, _), found in groups.items():
+            if all(_may_be_stepped_later(course, p) for p, _ in found):
+                continue  # as a generator before whose turn the program was stopped
             if kind not in LEFT_OUT_ON_PURPOSE or any(p.held_by != () for p, _ in found):
                 yield _cut(course, kind, found)
         yield from _cut_in_part(course, set(groups))
@@ -76,11 +78,11 @@ def _leaves_for_losses(course: Course) -> Iterator[Finding]:
     found = {root.source: root for root in course.roots if root.kind == "leaf" and root.op and course.trainable}
     names = tuple(p.name for p in course.trainable if not p.came)
     for root in found.values():
-        told = course.lines_that("requires_grad_", FREEZES)
+        told = course.lines_that(ASKS, MAY_FREEZE)
         line = next((line for line in told if root.name and line.of.startswith(root.name)), None)
         yield Finding(
             "loss-is-a-leaf", ERROR, root.name, module_of(root), line.source if line else root.source,
-            {"at": course.described(root), "parameters": len(names), "of": len(course.trainable), "names": names},
+            {"at": course.described(root), "parameters": len(names), "of": course.out_of(names), "names": names},
             names, weight=110, key=root.key,
         )  # fmt: skip
         yield from nothing_to_go_back_from(course, root)
@@ -112,6 +114,8 @@ def _cut_in_part(course: Course, told: set[tuple[str, str | None]]) -> Iterator[
             tail = graph.nodes[edge.tail]
             if edge.cut not in CUT_BY_THE_PROGRAM or not tail.requires_grad or node.is_step or is_write(node):
                 continue
+            if edge.cut == NO_DERIVATIVE and node.requires_grad:
+                continue  # it has one, and what it returns does not depend on this operand
             place = (kind_of(course, stop), node.source)
             if place not in seen and course.leads_on(tail) and leads_to_a_loss(graph, node.key):
                 seen[place] = stop
@@ -260,10 +264,10 @@ def _of_what_is_trained(course: Course, stops: Sequence[Stop]) -> Sequence[Stop]
     without a graph on purpose.
     """
     held = {p.name for p in course.trainable if p.held_by}
-    return [stop for stop in stops if not held.isdisjoint(_parameters_before(course, stop.node))] or stops
+    return [stop for stop in stops if not held.isdisjoint(parameters_before(course, stop.node))] or stops
 
 
-def _parameters_before(course: Course, node: Node) -> set[str]:
+def parameters_before(course: Course, node: Node) -> set[str]:
     """The parameters that something was computed from; not those that these were copied from before."""
     names = {p.name for p in course.parameters}
     found: set[str] = set()
@@ -339,8 +343,6 @@ def _is_of_a_loss(stop: Stop) -> bool:
 
 
 def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
-    if all(_may_be_stepped_later(course, p) for p in found):
-        return NOTE
     by_hand = all(p.by_hand and not p.did(STEP) for p in found)
     held = any(p.held_by for p in found)
     if by_hand or (not held and (all(p.held_by == () for p in found) or _is_twin(course, found))):
@@ -352,12 +354,9 @@ def _severity(course: Course, kind: str, found: list[Parameter]) -> Severity:
 
 
 def _may_be_stepped_later(course: Course, p: Parameter) -> bool:
-    """Whether the program was stopped before each optimizer had its turn, and those that hold it were to come."""
+    """Whether the program was stopped before any optimizer that holds it had its turn."""
     holders = [one for one in course.optimizers if p.name in one.names]
-    held = {name for one in holders for name in one.names}
-    stepped = {other.name for other in course.trainable if other.did(STEP)}
-    known = bool(holders) and not any(one.strangers for one in holders)  # else it may have stepped those
-    return course.stopped_early and known and bool(stepped) and stepped.isdisjoint(held)
+    return bool(holders) and all(one in course.waited_for for one in holders)
 
 
 def _is_twin(course: Course, found: list[Parameter]) -> bool:
@@ -379,7 +378,7 @@ def _finding(
             "at": course.described(stop.node),
             "operation": stop.node.op,
             "parameters": len(names),
-            "of": len(course.trainable),
+            "of": course.out_of(names),
             "names": names,
             "root": root,
             **_further(course, kind, stop),
@@ -440,7 +439,7 @@ def _never_read(course: Course, found: list[Parameter]) -> Iterator[Finding]:
             made or course.line_that_built() or course.forward_of(module),
             {
                 "parameters": len(names),
-                "of": len(course.trainable),
+                "of": course.out_of(names),
                 "names": names,
                 "module": module or None,
                 "forward": course.forward_of(module),
@@ -468,12 +467,14 @@ def _frozen(course: Course) -> Iterator[Finding]:
     if not frozen:
         return
     names = tuple(p.name for p in frozen)
-    lines = course.lines_that(*FROZEN_BY)
+    sure = course.lines_that(*FROZEN_BY)
+    lines = sure or course.lines_that(MAY_FREEZE)
+    later = course.stopped_early and not sure  # the program says it anew, and may take it back
     held = [p for p in frozen if p.held_by]
     every = not course.trainable and not _others_are_asked(course)
     yield Finding(
         "frozen",
-        ERROR if every else WARNING if held and lines else NOTE,
+        ERROR if every else WARNING if held and lines and not later else NOTE,
         names[0] if len(names) == 1 else None,
         frozen[0].module if len({p.module for p in frozen}) == 1 else None,
         lines[0].source if lines else None,
@@ -482,7 +483,8 @@ def _frozen(course: Course) -> Iterator[Finding]:
             "of": len(course.parameters),
             "names": names,
             "in_optimizer": len(held),
-            "line": f"{lines[0].of}" if lines else None,
+            "line": lines[0].of if lines else None,
+            "call": bool(lines) and lines[0].what == "requires_grad_",
         },
         names,
         weight=2 + len(names) / len(course.parameters),

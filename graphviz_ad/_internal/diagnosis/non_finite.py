@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphviz_ad._internal.diagnosis.course import Course, module_of, operation
+from graphviz_ad._internal.diagnosis.course import Course, argument, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, Finding
 from graphviz_ad._internal.explain.consequences import is_root
 from graphviz_ad._internal.explain.not_finite import (
@@ -20,12 +20,13 @@ from graphviz_ad._internal.explain.not_finite import (
 )
 from graphviz_ad._internal.graph.alarms import is_minus_infinity
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.precision import LARGEST
+from graphviz_ad._internal.graph.precision import HALVES, LARGEST, rounded_to_dtype
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.operations.training import MOVES, NO_VALUE_THERE, OVERFLOWS, SOFTMAXES
-from graphviz_ad._internal.operations.traits import UNINITIALISED
+from graphviz_ad._internal.operations.traits import BOUNDS, CLAMPS, UNINITIALISED
 
 HALF = ("float16",)
+MOST_BETWEEN = 3  # operations from a bound to what has no value there
 
 
 def not_finite(course: Course) -> Iterator[Finding]:
@@ -35,7 +36,7 @@ def not_finite(course: Course) -> Iterator[Finding]:
     found = list(_where_it_came_up(course))
     yield from found
     if not found:
-        yield from (_of_value(course, root) for root in list(filter(_bad_root, course.roots))[:1])
+        yield from (_of_value(course, root) for root in list(filter(_bad_root, course.losses))[:1])
 
 
 def _where_it_came_up(course: Course) -> Iterator[Finding]:
@@ -122,9 +123,9 @@ def _is_computed(node: Node) -> bool:
 
 def _is_left_out(course: Course) -> bool:
     """Whether what is not finite came neither into a loss nor into a gradient, as what `where` does not choose."""
-    told = [value for root in course.roots for port in root.ports if (value := port.value) is not None]
+    told = [value for root in course.losses for port in root.ports if (value := port.value) is not None]
     reached = any(_has_bad_gradient(node) for done in course.passes for node in done.node_list)
-    return bool(told) and not any(map(_bad_root, course.roots)) and not reached
+    return bool(told) and not any(map(_bad_root, course.losses)) and not reached
 
 
 def _of_value(course: Course, node: Node) -> Finding:
@@ -141,8 +142,10 @@ def _of_value(course: Course, node: Node) -> Finding:
         "dtype": value.dtype,
         **first_element(value),
         **_operand_there(course, node, value),
+        **rounded_bound(course, node),
         "operation": operation(node),
         "steps_before": sum(done_before(course, node)),
+        "before_pass": 1 + sum(course.order.get(root.key, -1) < course.order[node.key] for root in course.roots),
     }
     kind = "nan-value" if nan else "infinite-value"
     if node.kind != "op":
@@ -150,7 +153,7 @@ def _of_value(course: Course, node: Node) -> Finding:
     elif value.dtype in HALF and not nan:
         kind = "half-overflow"
         facts["largest"] = LARGEST["float16"]
-    severity = ERROR if kind == "half-overflow" or any(map(_bad_root, course.roots)) else NOTE
+    severity = ERROR if kind == "half-overflow" or any(map(_bad_root, course.losses)) else NOTE
     if nan and (node.kind != "op" or not _is_left_out(course)):
         severity = ERROR
     if _is_mask_of_softmax(course, node):
@@ -165,6 +168,32 @@ def _of_value(course: Course, node: Node) -> Finding:
         weight=100,
         key=node.key,
     )
+
+
+def rounded_bound(course: Course, node: Node) -> dict[str, Any]:
+    """What clamps an operand, or a step or two before it, if its dtype has no room for the bound: 1 - 1e-6 is 1 in
+    bfloat16.
+    """
+    waiting = [(node, 0)]
+    while waiting:
+        one, far = waiting.pop()
+        dtype = one.ports[0].dtype or ""
+        if operation(one) in CLAMPS and dtype in HALVES:
+            for bound in _bounds(course, one):
+                held = float(rounded_to_dtype(np.asarray(bound), dtype))
+                if held != bound and held in (0.0, 1.0, -1.0):
+                    return {"bound": bound, "held": held, "dtype_of_bound": dtype, "clamped_at": course.described(one)}
+        tails = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(one.key)] if far < MOST_BETWEEN else []
+        waiting += [(tail, far + 1) for tail in tails if tail.ports[0].shape == one.ports[0].shape]
+    return {}
+
+
+def _bounds(course: Course, node: Node) -> list[float]:
+    """The numbers that something is clamped to."""
+    told = [argument(node, name) for name in BOUNDS]
+    tails = [course.graph.nodes[edge.tail] for edge in course.graph.in_edges(node.key)]
+    told += [tail.value.data for tail in tails if _is_written_number(tail) and tail.value is not None]
+    return [float(one) for one in told if isinstance(one, int | float) and not isinstance(one, bool)]
 
 
 def _is_mask_of_softmax(course: Course, node: Node) -> bool:

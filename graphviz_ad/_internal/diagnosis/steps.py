@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from graphviz_ad._internal.diagnosis.course import Course, Parameter, WrittenLine, had_gradient, module_of, operation
 from graphviz_ad._internal.diagnosis.findings import ERROR, NOTE, WARNING, Finding
 from graphviz_ad._internal.diagnosis.given_leaves import is_asked_for, is_given, is_made_to_learn
-from graphviz_ad._internal.explain.consequences import is_root
+from graphviz_ad._internal.explain.consequences import is_root, leads_to_any_loss
 from graphviz_ad._internal.explain.freed_graph import carriers
 from graphviz_ad._internal.explain.zeros import is_not_zero, is_zero
 from graphviz_ad._internal.graph.grad_history import EMPTIED, FOUND, PASS, REPLACED, STEP, UPDATED, WRITTEN, GradEvent
@@ -19,6 +20,7 @@ from graphviz_ad._internal.operations.traits import AS_LOOKED_AT
 
 CLIPS = ("clip_grad_norm_", "clip_grad_value_")
 SURELY_STEPPED = 24  # passes, of which a step would have been taken, although gradients of several add up
+MANY_LOST = 3  # losses that lead nowhere, of each that goes back
 ALWAYS = 0.05  # what clipping leaves of a gradient where it does the work of the learning rate
 
 
@@ -33,6 +35,9 @@ def training_steps(course: Course) -> Iterator[Finding]:
         _not_in_an_optimizer,
         _never_stepped,
         _in_two,
+        _in_two_by_turns,
+        _left_by_another_loss,
+        _behind_the_loop,
         _clipping,
     ):
         yield from look(course)
@@ -59,7 +64,7 @@ def _fate(p: Parameter) -> list[str]:
 
 
 def _about(course: Course, found: Sequence[Parameter]) -> dict[str, object]:
-    return {"parameters": len(found), "of": len(course.trainable), "names": tuple(p.name for p in found)}
+    return {"parameters": len(found), "of": course.out_of(p.name for p in found), "names": tuple(p.name for p in found)}
 
 
 def _line(course: Course, *what: str, beside: Callable[[WrittenLine], bool] = lambda _: True) -> str | None:
@@ -298,6 +303,118 @@ def _in_two(course: Course) -> Iterator[Finding]:
             {**_about(course, twice), "optimizers": tuple(one.kind for one in course.optimizers)},
             tuple(p.name for p in twice), weight=35,
         )  # fmt: skip
+
+
+def _in_two_by_turns(course: Course) -> Iterator[Finding]:
+    """Parameters that two optimizers step by turns, of which one holds all of the other and more, as that of a
+    generator into which the critic came, too.
+    """
+    lines = course.lines_that("optimizer")
+    for number, one in enumerate(course.optimizers):
+        for other in course.optimizers:
+            both = {*other.names} if {*other.names} < {*one.names} else set()
+            twice = [p for p in course.trainable if p.name in both and _takes_turns(p)]
+            if twice and len(twice) == len([p for p in course.trainable if p.name in both]):
+                known = len(lines) == len(course.optimizers)
+                yield Finding(
+                    "in-two-optimizers", WARNING, twice[0].name if len(twice) == 1 else None, None,
+                    lines[number].source if known else _step_source(course),
+                    {**_about(course, twice), "optimizers": (one.kind, other.kind), "turns": _turns(twice[0])},
+                    tuple(p.name for p in twice), weight=35, confidence="likely",
+                )  # fmt: skip
+                return
+
+
+def _turns(p: Parameter) -> tuple[str, ...]:
+    """The lines at which steps read its gradients, in their order."""
+    events = p.history.events if p.history is not None else ()
+    return tuple(dict.fromkeys(event.source for event in events if event.what == STEP and event.source))
+
+
+def _takes_turns(p: Parameter) -> bool:
+    """Whether two lines step it, again and again one after the other."""
+    events = p.history.events if p.history is not None else ()
+    lines = [event.source for event in events if event.what == STEP]
+    changes = sum(before != after for before, after in pairwise(lines))
+    return len(_turns(p)) == 2 and changes >= 2 and changes >= len(lines) - 1
+
+
+def _left_by_another_loss(course: Course) -> Iterator[Finding]:
+    """Gradients that the pass of another loss left, after which others were stepped, and which a step then reads beside
+    those that are meant for it. Where each step reads both, that is the way of the program.
+    """
+    if len(course.calls) != len(course.graph.passes):
+        return
+    line_of = {number: call[0] for number, call in enumerate(course.calls, 1)}
+    used = _used_by(course)
+    found: dict[tuple[str | None, str | None], list[Parameter]] = {}
+    for p in course.trainable:
+        windows = list(_windows(p))
+        lines = [{line_of.get(number) for number in window} for window in windows]
+        for window in windows[1:] if windows and len(lines[0]) == 1 else ():
+            own = line_of.get(window[-1])
+            left = [number for number in window if line_of.get(number) != own]
+            if left and lines[0] == {own} and any(after < window[-1] and by != p.name for after, by in used[left[0]]):
+                found.setdefault((own, line_of.get(left[0])), []).append(p)
+                break
+    for (own, other), group in found.items():
+        yield Finding(
+            "left-by-another-loss", WARNING, group[0].name if len(group) == 1 else None, None, own,
+            {**_about(course, group), "backward": own, "other": other, "written": _line(course, "zero_grad")},
+            tuple(p.name for p in group), weight=36, confidence="likely",
+        )  # fmt: skip
+
+
+def _windows(p: Parameter) -> Iterator[tuple[int, ...]]:
+    """The passes whose gradients each step read together."""
+    waiting: list[int] = []
+    for event in p.history.events if p.history is not None else ():
+        if event.what == PASS and event.number is not None:
+            waiting.append(event.number)
+        elif clears(event):
+            waiting.clear()
+        elif event.what == STEP:
+            yield from [tuple(waiting)] if waiting else []
+            waiting.clear()
+
+
+def _used_by(course: Course) -> dict[int, list[tuple[int, str]]]:
+    """Pass -> the steps that read its gradients: how many passes had run by then, and of which parameter."""
+    used: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for p in course.trainable:
+        waiting: list[int] = []
+        for event in p.history.events if p.history is not None else ():
+            if event.what == PASS and event.number is not None:
+                waiting.append(event.number)
+            elif clears(event):
+                waiting.clear()
+            elif event.what == STEP and event.after is not None:
+                for number in waiting:
+                    used[number].append((event.after, p.name))
+    return used
+
+
+def _behind_the_loop(course: Course) -> Iterator[Finding]:
+    """Losses of which a loop computes many, and backward() stands behind it, so that the last alone goes back."""
+    roots = [root for root in course.roots if root.statement is not None and root.requires_grad]
+    for line in course.lines_that("backward"):
+        own = [root for root in roots if _function_of(course, root) == line.function and root.key in course.order]
+        if line.in_loop or not own or {(root.source, root.op) for root in own} != {(own[0].source, own[0].op)}:
+            continue
+        made = course.computes(operation(own[0]))
+        alike = [node for node in made if (node.source, node.op) == (own[0].source, own[0].op)]
+        lost = [node for node in alike if node.requires_grad and not leads_to_any_loss(course.graph, node.key)]
+        if len(lost) >= MANY_LOST * len(own):
+            yield Finding(
+                "backward-behind-the-loop", WARNING, own[0].name, module_of(own[0]), line.source,
+                {"at": course.described(own[-1]), "losses": len(alike), "lost": len(lost), "passes": len(own)},
+                weight=37, key=own[-1].key, confidence="likely",
+            )  # fmt: skip
+            return
+
+
+def _function_of(course: Course, node: Node) -> str | None:
+    return course.graph.statements[node.statement].function if node.statement is not None else None
 
 
 def _steps_of_one_gradient(p: Parameter) -> int:

@@ -51,7 +51,7 @@ def _last_call(course: Course) -> str | None:
 
 
 def _frozen_root(course: Course, root: Node) -> Finding:
-    line = next(iter(course.lines_that("freezes", "requires_grad_")), None)
+    line = next(iter(course.lines_that("freezes", "requires_grad_", "may_freeze")), None)
     return Finding(
         "nothing-requires-grad", ERROR, root.name, module_of(root), line.source if line is not None else root.source,
         {"at": course.described(root), "parameters": len(course.parameters)}, weight=200, key=root.key,
@@ -67,9 +67,16 @@ def _overwritten(course: Course, failure: Failure, where: Node) -> Finding:
         "in-place-conflict", ERROR, first.name if first is not None else where.name,
         module_of(first if first is not None else where), (first if first is not None else where).source,
         {"needs": course.described(where), "needs_source": where.source, "operation": operation(where),
-         "writers": tuple(course.described(node) for node in wrote), "exception": failure.exception},
+         "writers": tuple(course.described(node) for node in wrote), "exception": failure.exception,
+         "parameter": bool(wrote) and all(_is_of_a_parameter(course, node) for node in wrote)},
         weight=210, key=(first if first is not None else where).key,
     )  # fmt: skip
+
+
+def _is_of_a_parameter(course: Course, node: Node) -> bool:
+    """Whether a parameter was written to."""
+    values = {one.ports[0].tensor for p in course.parameters for one in p.nodes} - {None}
+    return node.ports[0].tensor in values
 
 
 def _of_earlier_step(course: Course, failure: Failure, where: Node, wrote: list[Node]) -> Finding:

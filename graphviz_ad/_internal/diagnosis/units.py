@@ -33,7 +33,7 @@ from graphviz_ad._internal.operations.training import (
     SQUASHES,
     TANH,
 )
-from graphviz_ad._internal.operations.traits import FLAT, PASSES_ON
+from graphviz_ad._internal.operations.traits import FLAT, PASSES_ON, RECURRENT
 
 FEWEST = 8  # rows, before a unit that never fires is called dead
 MOSTLY, ALMOST_ALL = 0.5, 0.9
@@ -181,7 +181,7 @@ def _zero(course: Course, group: list[tuple[Parameter, Rise]]) -> Finding:
             "about": course.described(about) if about is not None else None,
             "waits": waits,
             "parameters": len(names),
-            "of": len(course.trainable),
+            "of": course.out_of(names),
             "names": names,
             "operation": operation(fall.node),
         },
@@ -262,7 +262,10 @@ def _why_zero(course: Course, fall: Rise) -> tuple[str, Node | None]:
         return "left out", None
     if chosen_for_certain(course.graph, node) is not None:
         return "certain", None
-    if is_zero(edge.local):
+    given = course.operand(node)
+    if operation(node) in RECURRENT and given is not None and is_zero(given.ports[0].value):
+        return "multiplied by 0", given
+    if is_zero(edge.local) or (operation(node) in RECTIFIES and is_zero(node.ports[0].value)):
         return "closed", course.graph.nodes[edge.tail]
     return ("underflow", None) if edge.grad is not None and edge.grad.dtype in HALVES else ("unknown", None)
 

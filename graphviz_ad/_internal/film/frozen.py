@@ -7,7 +7,7 @@ from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.notices import FROZEN, MODEL, WRITTEN_LINES
 from graphviz_ad._internal.scene.words.describe import Words
 
-FREEZE = ("freezes", "requires_grad_")  # lines that say whether tensors require a gradient
+FREEZE = ("freezes", "requires_grad_", "may_freeze")  # lines that say whether tensors require a gradient
 
 
 def said_of_frozen(words: Words) -> str:

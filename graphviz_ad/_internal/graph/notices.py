@@ -26,6 +26,7 @@ PARTS_IN_BOXES, IN_ALL_BOXES = "parts in boxes", "in all boxes"
 GRADIENTS_OFF, CAME_UP = "gradients out of the usual", "not finite"  # what a picture has to tell before all else
 SEVERAL_PASSES, PASSES_DRAWN = "several passes", "passes drawn"
 OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
+STEPS_CALLED = "steps called"  # of each of these optimizers
 OF_NO_MODULE = "parameters of no module"
 RAISED_AT = "raised at"
 # of a training run that is watched

@@ -58,6 +58,9 @@ ONLY_CHANGES_TYPE = frozenset({"to", "float", "half", "double", "bfloat16", "clo
 PAIRWISE = (  # compare a prediction with a target, element by element
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits", "binary_cross_entropy",
 )  # fmt: skip
+RETURNS_COLUMNS = (
+    WITH_BIAS | MATRIX_PRODUCTS | {"addmm", EMBEDDING}
+)  # layers, whose last dimension may be of one element
 ELEMENTWISE = ("sub", "add", "mul", "div", "rsub")
 ENDS = (MEAN, "sum", "norm", "mse_loss", "max", "amax")  # of a loss, one number
 ON_THE_WAY = (
@@ -73,6 +76,8 @@ LOSSES = frozenset({  # say how far a prediction is from what it should be
 WANTS_LOGARITHMS = (NLL_LOSS, "kl_div")
 ADDS_UP = frozenset({"add", "sub"}) | JOINS
 SCALES = frozenset({"mul", "div", "neg"})
+PUT_TOGETHER = ADDS_UP | SCALES | {"sum", MEAN}  # what a loss is made of its terms by
+ROUNDS = frozenset({"round"})  # to what is meant to go on; floor and sign stand beside what they are of, mostly
 AS_NUMBERS = frozenset({"item", "tolist", "detach"})  # methods that give the numbers of a result without its graph
 TIMES, OVER = "mul", "div"  # what their operands are off by, their results are off by as a part of their own size
 

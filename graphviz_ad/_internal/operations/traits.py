@@ -86,6 +86,7 @@ NOT_REFLECTED = frozenset({"pow"})  # with a number first, it stands in the orde
 UNWRITTEN_NUMBER = frozenset({("square", "pow")})
 
 CLAMPS = frozenset({"clamp", "clamp_", "clamp_min", "clamp_max"})  # their bounds are operands
+BOUNDS = ("min", "max")  # what these are called
 # Python numbers there are operands of the formula, not settings
 OPERAND_ARGUMENTS = frozenset({"self", "other", "exponent"})
 # of ATen: take an argument that only stands for others of its kind

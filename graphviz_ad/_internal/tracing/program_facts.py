@@ -25,6 +25,7 @@ from graphviz_ad._internal.graph.notices import (
     MODEL,
     OPTIMIZERS,
     RAISED_AT,
+    STEPS_CALLED,
     WRITTEN_LINES,
     Notice,
     notice,
@@ -53,7 +54,8 @@ REGISTERED = "registers"  # the same, by a call that names it
 BUILDS = "builds"  # a line that puts a model into a variable
 FORWARD = "forward"  # where a class of the model says what it computes
 REGISTERS = frozenset({"add_module", "register_module", "register_parameter", "register_buffer"})
-FREEZES = "freezes"  # a line that sets requires_grad
+FREEZES = "freezes"  # a line that sets requires_grad to False
+ASKS, MAY_FREEZE = "asks", "may_freeze"  # a line that sets it to True, and one that sets it to what is computed
 OF_CLASSES = (BUILDS, FORWARD)
 Written = tuple[str, str, str, str, bool]  # what, of what, "file.py:12", in which function, whether in a loop
 
@@ -95,8 +97,9 @@ def facts_of_program(
     calls: Sequence[BackwardCall],
     codes: Iterable[CodeType],
     seen: Optimizers,
+    steppers: Sequence[weakref.ref[Any]],
 ) -> list[Notice]:
-    """All of them, those that are known."""
+    """All of them, those that are known; ``steppers`` are the optimizers whose step() was called, each as often."""
     classes = {type(part).__name__ for _, module in modules for part in module.modules()}
     lines = tuple(written_lines([*tape.codes_of_program(), *codes], classes))
     found = [about_model(modules)] if modules else []
@@ -112,6 +115,7 @@ def facts_of_program(
     optimizers = tuple(seen.about(modules)) if modules else ()
     if optimizers:
         found.append(notice(OPTIMIZERS, shown=False, optimizers=optimizers))
+        found.append(notice(STEPS_CALLED, shown=False, counts=tuple(seen.called(steppers))))
     if lines:
         found.append(notice(WRITTEN_LINES, shown=False, lines=lines))
     return found
@@ -163,6 +167,11 @@ class Optimizers:
         """Whether every parameter that is trained is held by one of them."""
         held = {id(p) for _, _, references, _ in self._known.values() for one in references if (p := one()) is not None}
         return all(id(p) in held for _, module in modules for p in module.parameters() if p.requires_grad)
+
+    def called(self, steppers: Sequence[weakref.ref[Any]]) -> Iterator[int]:
+        """How often step() was called, of each; an object has one weak reference, which outlives it."""
+        for reference, *_ in self._known.values():
+            yield sum(other is reference for other in steppers)
 
     def about(self, modules: Sequence[tuple[str, torch.nn.Module]]) -> Iterator[tuple[Any, ...]]:
         """Of each: its kind, the names of what it holds of the model, how many others it holds, and its learning
@@ -248,7 +257,7 @@ def _told(node: ast.AST, owner: str) -> tuple[str, str] | None:
         for target in node.targets:
             if isinstance(target, ast.Attribute):
                 if target.attr == "requires_grad":
-                    return FREEZES, f"{short(target)} = {short(node.value)}"
+                    return _wanted(node.value, FREEZES), f"{short(target)} = {short(node.value)}"
                 if isinstance(target.value, ast.Name) and target.value.id == "self":
                     return SETS, target.attr
     if not isinstance(node, ast.Call):
@@ -263,8 +272,17 @@ def _told(node: ast.AST, owner: str) -> tuple[str, str] | None:
     if name not in CALLS:
         return None
     if isinstance(node.func, ast.Attribute):
-        return name, short(node.func.value)
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        told = _wanted(given[0] if given else ast.Constant(True), name) if name == "requires_grad_" else name
+        return told, short(node if told == MAY_FREEZE else node.func.value)
     return name, ""
+
+
+def _wanted(value: ast.AST, freezes: str) -> str:
+    """What a line does that sets whether something requires grad; ``freezes``, where that is False."""
+    if not isinstance(value, ast.Constant):
+        return MAY_FREEZE
+    return ASKS if value.value else freezes
 
 
 def called_name(node: ast.AST) -> str | None:

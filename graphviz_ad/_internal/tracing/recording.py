@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
@@ -331,9 +332,13 @@ class Recording:
         living = living_optimizers()
         if self._rounds < ENOUGH_STEPS:
             return not living or len(self._calls) >= self._patience * self._most_passes
-        stepped = self._tape.living_steppers()
-        idle = [one for one in living if id(one) not in self._earlier and not any(one is other for other in stepped)]
+        stepped = {id(one()) for one in self._steppers()} | {id(one) for one in self._tape.living_steppers()}
+        idle = [one for one in living if id(one) not in self._earlier and id(one) not in stepped]
         return not idle or len(self._calls) >= min(self._patience, PATIENCE_WITH_OTHERS) * self._most_passes
+
+    def _steppers(self) -> list[weakref.ref[Any]]:
+        """The optimizers whose step() was called, each as often; also where it found nothing to do."""
+        return [step.optimizer for step in self._steps.steps]
 
     def _make_graph(self, error: BaseException | None) -> None:
         modules = self._models() if self._most_passes is not None else modules_of(self._module, {})
@@ -655,7 +660,8 @@ class Recording:
         found = Passes([*(partial(graph_of_pass, known, done) for done in noted[:-1]), last])
         told = [notice("several passes", count=len(found))] if len(found) > 1 else []
         whole_graph = replace(last.saying(*told), each_pass=found)
-        facts = facts_of_program(tape, self._models(), self._calls, [self._code, *self._codes], self._optimizers)
+        codes = [self._code, *self._codes]
+        facts = facts_of_program(tape, self._models(), self._calls, codes, self._optimizers, self._steppers())
         whole_graph = replace(whole_graph, notes=(*whole_graph.notes, *facts, *self._of_no_module()))
         histories = self._grads.histories(self._tensors, self._words_of(names), self._steps)
         return replace(whole_graph, grad_histories=histories)
