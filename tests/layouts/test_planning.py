@@ -202,7 +202,11 @@ def run_as_one(a: Arrow, b: Arrow, near: float = 3.0, long: float = 6.0) -> bool
 def cross_at_a_bend(a: Arrow, b: Arrow, near: float = 6.0) -> bool:
     """Whether one of two arrows runs across the other, and closer to where that bends than it can be followed."""
     for bent, other in ((a, b), (b, a)):
-        bends = [p for before, p, after in zip(*(bent.path[i::3] for i in (0, 3, 6)), strict=False) if turns(before, p, after)]
+        bends = [
+            p
+            for before, p, after in zip(*(bent.path[i::3] for i in (0, 3, 6)), strict=False)
+            if turns(before, p, after)
+        ]
         for p, (r, s) in product(bends, straight_pieces(other)):
             along = 0 if r[1] == s[1] else 1
             inside = min(r[along], s[along]) < p[along] < max(r[along], s[along])

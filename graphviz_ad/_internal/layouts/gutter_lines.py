@@ -171,7 +171,9 @@ def exits(row: Row, wish: Wish, shafts: Sequence[float]) -> Iterator[float]:
     begin, end = (-row.low - 1, low) if wish.leaves_low else (high, row.high + 1)
     gaps = row.free(first + inset, last - inset, begin, end)
     wished = [(first + last) / 2, wish.goal, *(u for u in shafts if first < u < last)]
-    yield from dict.fromkeys(min((min(max(u, a), b) for a, b in gaps), key=lambda at: abs(at - u)) for u in wished if gaps)
+    yield from dict.fromkeys(
+        min((min(max(u, a), b) for a, b in gaps), key=lambda at: abs(at - u)) for u in wished if gaps
+    )
 
 
 State = tuple[float, int, float, tuple[float, ...], tuple[int, ...]]
