@@ -261,7 +261,7 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
         assert sum(node.copies is not None for node in shown.node_list) == 1 + (7 in opened)
     lines = [line for box in graph.plot(boxes=30).scene.boxes for line in box.lines]
     texts = [line.text for line in lines if line.role == "note"]
-    assert texts == ["step() 1 of 20 begins here", "step() 1 of 20 ends here"]
+    assert texts == ["step(), 1 of 20, begins here", "step(), 1 of 20, ends here"]
     texts = [line.text for line in lines]  # one module, and what takes its results; a statement as it is written
     assert [text for text in texts if "net(" in text] == ["k = net(y₀)", "m = net(v₂)"]
     assert [text for text in texts if "call " in text] == ["Sequential, call 1 of 40", "Sequential, call 2 of 40"]
