@@ -235,6 +235,15 @@ def test_what_was_asked_for_is_open_on_every_level_that_is_chosen_or_refused(
             graph.plot(**chosen, expand=name)
 
 
+def test_a_module_that_is_open_before_others_like_it_says_which_it_is() -> None:
+    blocks = [nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)) for _ in range(20)]
+    graph = gad.trace(nn.Sequential(*blocks), torch.randn(1, 2))
+    shown = fold_to_boxes(graph, 16)
+    bounds = [bound for node in shown.node_list for bound in node.bounds]
+    assert bounds == [("0", 1, 20, False), ("0", 1, 20, True)]
+    assert not [node.bounds for node in fold_to_boxes(graph, 200).node_list if node.bounds]
+
+
 def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_ends() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
 

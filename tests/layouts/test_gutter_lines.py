@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphviz_ad._internal.layouts.bridges import RADIUS, with_bridges
 from graphviz_ad._internal.layouts.gutter_lines import LANE, Lines, Row, Turn, Wish
+from graphviz_ad._internal.layouts.row_wrapping import rounded_way
 
 WIDE, HIGH, STEP, ONE = 120.0, 60.0, 170.0, 18.0  # points of a box, from one to the next, and of a gutter with one line
 APART = 14.0
@@ -71,6 +73,21 @@ def test_lines_are_told_apart_and_crossed_by_nothing_where_they_bend(
         assert not side_by_side(first, second)
         assert not crossed_at_a_bend(first, second)
         assert not crossed_at_a_bend(second, first)
+
+
+def test_a_line_bridges_what_it_crosses_and_runs_as_before_elsewhere() -> None:
+    across, down = rounded_way([(0, 0), (90, 0)]), rounded_way([(40, -30), (40, 30)])
+    beside, back = rounded_way([(60, 2), (60, 30)]), rounded_way([(90, 10), (0, 10)])
+    assert with_bridges([across, down], ()) == [across, down]
+    for line, crossed in ((across, 1), (back, 2)):
+        found, *others = with_bridges([line, down, beside], {0})
+        assert others == [down, beside]
+        assert (found[0], found[-1]) == (line[0], line[-1])
+        assert (len(found) - 1) % 3 == 0
+        tops = [(x, y) for x, y in found[::3] if y != line[0][1]]
+        places = [x for x, _ in tops]
+        assert places == sorted([40.0, 60.0][:crossed], reverse=line is back)
+        assert {y for _, y in tops} == {line[0][1] - RADIUS}
 
 
 def side_by_side(first: list[Corner], second: list[Corner]) -> bool:
