@@ -45,8 +45,8 @@ def read_the_same(graph: Graph, repeat: Fold) -> bool:
     read = [
         {
             edge.tail
-            for key in copy.keys()
-            for edge in graph.in_edges(key)
+            for leaf in copy.leaves()
+            for edge in graph.in_edges(leaf.key)
             if edge.tail not in home and graph.nodes[edge.tail].kind != "leaf" and graph.nodes[edge.tail].requires_grad
         }
         for copy in repeat.children

@@ -201,14 +201,10 @@ def larger(found: Trial, bench: Bench) -> Trial:
     """
     if not bench.turning or found.filled > MOSTLY_EMPTY:
         return found
-    others = [
-        trial
-        for way in bench.ways
-        for trial in found.sheet.readable(way)
-        if trial.scale > LARGER * found.scale
-        and trial.interrupted <= found.interrupted
-        and trial.copies <= found.copies
+    readable = [
+        trial for way in bench.ways for trial in found.sheet.readable(way) if trial.scale > LARGER * found.scale
     ]
+    others = [each for each in readable if each.interrupted <= found.interrupted and each.copies <= found.copies]
     return best_of(others, bench.place, EASY) or found
 
 
