@@ -235,6 +235,35 @@ def test_what_was_asked_for_is_open_on_every_level_that_is_chosen_or_refused(
             graph.plot(**chosen, expand=name)
 
 
+def test_layers_that_all_read_one_result_from_elsewhere_are_one_box_where_nothing_in_them_is_seen() -> None:
+    first, before = nn.Linear(4, 4), nn.Linear(4, 4)
+    reading = nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 1, 4, 0.0), 4)
+    alone = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 1, 4, 0.0), 4, enable_nested_tensor=False)
+
+    def read(x: Tensor, y: Tensor) -> Tensor:
+        return reading(before(x), first(y)).sum()
+
+    def chain(x: Tensor) -> Tensor:
+        return alone(before(x)).sum()
+
+    inputs = torch.randn(3, 1, 4), torch.randn(2, 1, 4)
+    for graph, separate in ((gad.trace(read, *inputs), False), (gad.trace(chain, inputs[0]), True)):
+        shown = fold_to_boxes(graph, 16, anomalies=False).node_list
+        assert [node.copies.count for node in shown if node.copies is not None] == ([] if separate else [4])
+        whole = [node for node in shown if node.call_op in ("TransformerDecoderLayer", "TransformerEncoderLayer")]
+        assert len(whole) == (4 if separate else 1)
+        assert not [node for node in fold_to_boxes(graph, 999, anomalies=False).node_list if node.copies is not None]
+
+
+def test_a_module_that_is_open_before_others_like_it_says_which_it_is() -> None:
+    blocks = [nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)) for _ in range(20)]
+    graph = gad.trace(nn.Sequential(*blocks), torch.randn(1, 2))
+    shown = fold_to_boxes(graph, 16)
+    bounds = [bound for node in shown.node_list for bound in node.bounds]
+    assert bounds == [("0", 1, 20, False), ("0", 1, 20, True)]
+    assert not [node.bounds for node in fold_to_boxes(graph, 200).node_list if node.bounds]
+
+
 def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_ends() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
 
@@ -261,7 +290,7 @@ def test_a_call_among_many_is_opened_by_its_number_and_says_where_it_begins_and_
         assert sum(node.copies is not None for node in shown.node_list) == 1 + (7 in opened)
     lines = [line for box in graph.plot(boxes=30).scene.boxes for line in box.lines]
     texts = [line.text for line in lines if line.role == "note"]
-    assert texts == ["step() 1 of 20 begins here", "step() 1 of 20 ends here"]
+    assert texts == ["step(), 1 of 20, begins here", "step(), 1 of 20, ends here"]
     texts = [line.text for line in lines]  # one module, and what takes its results; a statement as it is written
     assert [text for text in texts if "net(" in text] == ["k = net(y₀)", "m = net(v₂)"]
     assert [text for text in texts if "call " in text] == ["Sequential, call 1 of 40", "Sequential, call 2 of 40"]

@@ -174,7 +174,12 @@ def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_ther
     assert_turned_arrows_lead_on(replace(rows, scene=made, places=None), rows.lines)
     lines = [arrow for arrow in made.arrows if arrow.key in rows.lines]
     others = [(line, arrow) for line in lines for arrow in made.arrows if arrow not in lines]
-    assert not [pair for pair in [*combinations(lines, 2), *others] if run_as_one(*pair)]
+    beside = [*combinations(lines, 2), *others]
+    assert not [pair for pair in beside if run_as_one(*pair)]
+    turned = [(line, arrow) for line, arrow in others if arrow.key in rows.turned]
+    between = [*combinations(lines, 2), *turned]
+    assert not [pair for pair in between if run_as_one(*pair, near=14.0)]
+    assert not [line for line in lines if leaves_away_from_its_goal(line, made)]
     names = {box.key: box.name for box in scene.boxes}
     for before, after in zip(scene.arrows, made.arrows, strict=True):
         tail = made.box_by_key[after.tail]
@@ -203,6 +208,16 @@ def run_as_one(a: Arrow, b: Arrow, near: float = 3.0, long: float = 6.0) -> bool
                 if shared - max(min(p[along], q[along]), min(r[along], s[along])) > long:
                     return True
     return False
+
+
+def leaves_away_from_its_goal(line: Arrow, made: Scene) -> bool:
+    """Whether a line turns back behind the box from which it comes."""
+    (x, y), (to_x, to_y) = line.path[0], line.path[-1]
+    box = made.box_by_key[line.tail]
+    assert box.center is not None
+    if made.direction == "TB":
+        return (x - box.center[0]) * (to_x - box.center[0]) < 0
+    return (y - box.center[1]) * (to_y - box.center[1]) < 0
 
 
 def straight_pieces(arrow: Arrow) -> list[tuple[Point, Point]]:

@@ -1,5 +1,5 @@
-"""Tree of folds + the cut that is shown -> where copies of one name begin and end that are open among others, so that
-a picture can say which of them what stands there is.
+"""Tree of folds + the cut that is shown -> where copies begin and end that are open among others, so that a picture
+can say which of them what stands there is.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def bounds_of_open_copies(tree: Fold, shown: Sequence[Fold]) -> Mapping[str, tup
     firsts = [fold.first for fold in computing]
     found: dict[str, tuple[Bound, ...]] = dict(whole_calls(tree, shown))
     for repeat in tree.walk():
-        if repeat.kind != REPEAT or not are_told_apart_by_number(repeat.children):
+        if repeat.kind != REPEAT:
             continue
-        every = numbers_of_calls(tree, repeat.children[0].name)
+        every = numbers_of_copies(tree, repeat, shown)
         for copy in repeat.children:
             inside = computing[bisect_left(firsts, copy.first) : bisect_left(firsts, copy.end)]
             if len(inside) > 1 and (copy.first, copy.end) in every:
@@ -34,6 +34,18 @@ def bounds_of_open_copies(tree: Fold, shown: Sequence[Fold]) -> Mapping[str, tup
                     key = fold.keys()[-1]
                     found[key] = (*found.get(key, ()), (*bound, ends))
     return found
+
+
+def numbers_of_copies(tree: Fold, repeat: Fold, shown: Sequence[Fold]) -> Mapping[tuple[int, int], int]:
+    """Where each of the copies begins and ends -> its number among all that are called so; of modules with names of
+    their own among these, where others of them are shown as one.
+    """
+    copies = repeat.children
+    if are_told_apart_by_number(copies):
+        return numbers_of_calls(tree, copies[0].name)
+    own = copies[0].kind == MODULE and len({copy.name for copy in copies}) == len(copies)
+    closed = any(fold.loop is not None and fold.end > repeat.first and fold.first < repeat.end for fold in shown)
+    return {(copy.first, copy.end): number for number, copy in enumerate(copies, 1)} if own and closed else {}
 
 
 def whole_calls(tree: Fold, shown: Sequence[Fold]) -> Iterator[tuple[str, tuple[Bound, Bound]]]:

@@ -16,13 +16,14 @@ from itertools import combinations, pairwise
 
 from graphviz_ad._internal.scene.scene import Point
 
-LANE = 9.0  # points between two lanes
+LANE, OUTER = 16.0, 18.0  # points between two lanes, and between two ways around the ends of rows
 CLEAR, INSET = 5.0, 13.0  # points between a way and what it passes, and between the corner of a box and a way from it
-HALF = 3.0  # points on both sides of a way that no other runs in, beside what is kept clear
+HALF = 10.0  # points on both sides of a way that no other runs in, beside what is kept clear
 KEPT = 15.0  # points of an arrow that its head takes, which nothing crosses
-NEAR = 6.0  # points: of two ways across a gutter that are closer, one is not told from the other
+NEAR = 14.0  # points: of two ways across a gutter that are closer, one is not told from the other
 BEND, CROSSING = 25.0, 160.0  # points of a detour that are as bad as a bend, and as crossing an arrow
 SHORT, KINK = 16.0, 130.0  # points from one bend to the next that are a kink, and how bad that is
+DETOUR, AROUND = 2.0, 120.0  # times the straight way, and points more, that a way is long at most
 Frame = tuple[float, float, float, float]  # least u and v, greatest u and v
 Span = tuple[float, float]
 
@@ -54,7 +55,7 @@ class Row:
         ends = [u for a, _, c, _ in self.blocks for u in (a, c)] + [u for span in self.arrows for u in span]
         first, last = min(ends, default=0.0) - CLEAR, max(ends, default=0.0) + CLEAR
         gaps = self.free(first, last, -self.low, self.high)
-        outside = (first - 2 * LANE, first, last, last + 2 * LANE)
+        outside = (first - OUTER, first, last, last + OUTER)
         return sorted({*outside, *(middle for a, b in gaps if a > first and b < last for middle in [(a + b) / 2])})
 
     def crossed_at(self, u: float) -> int:
@@ -68,14 +69,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Wish:
-    """An arrow that is to be drawn: the row and the frame of the box that it comes from, and the row and the place on
-    the near side of that to which it leads.
+    """An arrow that is to be drawn: the row and the frame of the box that it comes from, and the row, the same or a
+    later one, and the place on the near side of that to which it leads.
     """
 
     row: int
     frame: Frame
     goal_row: int
     goal: float
+
+    @property
+    def leaves_low(self) -> bool:
+        """Whether its goal is on the near side of its row, where it leaves its box then."""
+        return self.goal_row <= self.row
+
+    def is_detour(self, rows: Sequence[Row], way: Way) -> bool:
+        """Whether a way is much longer than the straight one, or leads across a row that it has no need to cross."""
+        between = [rows[i].low + rows[i].high for i in range(self.row + 1, self.goal_row)]
+        straight = max(self.frame[0] - self.goal, self.goal - self.frame[2], 0.0) + sum(between)
+        long = length(way) + sum(between)
+        return len(way.gutters) - 1 > len(between) or long > DETOUR * straight + AROUND
 
 
 @dataclass(frozen=True)
@@ -89,13 +102,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Way:
-    """Where a way runs across, from its box to its goal, and the gutters between these places; ``is_low``: it leaves
-    its box on the near side, against v.
-    """
+    """Where a way runs across, from its box to its goal, and the gutters between these places."""
 
     across: tuple[float, ...]
     gutters: tuple[int, ...]
-    is_low: bool
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,7 @@ class Lanes:
 
 def ways_around(rows: Sequence[Row], wishes: Sequence[Wish]) -> list[Way | None]:
     """The way of each, the shortest first, as those that are found are in the way of the others; None where there is
-    none.
+    none but detours.
     """
     found: list[Way | None] = [None] * len(wishes)
     order = sorted(range(len(wishes)), key=lambda i: (abs(wishes[i].goal_row - wishes[i].row), i))
@@ -137,8 +147,8 @@ def ways_around(rows: Sequence[Row], wishes: Sequence[Wish]) -> list[Way | None]
         rows[wish.goal_row].take(wish.goal, -rows[wish.goal_row].low - 1, -rows[wish.goal_row].low + 1)
     for number in order:
         way = shortest(rows, wishes[number])
-        found[number] = way
-        if way is not None:
+        if way is not None and not wishes[number].is_detour(rows, way):
+            found[number] = way
             take(rows, wishes[number], way)
     return found
 
@@ -146,26 +156,27 @@ def ways_around(rows: Sequence[Row], wishes: Sequence[Wish]) -> list[Way | None]
 def take(rows: Sequence[Row], wish: Wish, way: Way) -> None:
     """Keeps others away from where a way runs across rows."""
     row, (_, low, _, high) = rows[wish.row], wish.frame
-    row.take(way.across[0], *((-row.low - 1, low) if way.is_low else (high, row.high + 1)))
+    row.take(way.across[0], *((-row.low - 1, low) if wish.leaves_low else (high, row.high + 1)))
     for u, (before, after) in zip(way.across[1:-1], pairwise(way.gutters), strict=True):
         passed = rows[min(before, after)]
         passed.take(u, -passed.low, passed.high)
 
 
-def exits(row: Row, wish: Wish, shafts: Sequence[float]) -> Iterator[tuple[bool, float]]:
-    """Where a way may leave its box: on which side, and where along u, in its middle, near its goal, or so that it goes
-    straight on across another row.
+def exits(row: Row, wish: Wish, shafts: Sequence[float]) -> Iterator[float]:
+    """Where a way may leave its box on the side of its goal: where along u, in its middle, near its goal, or so that it
+    goes straight on across another row.
     """
     first, low, last, high = wish.frame
     inset = min(INSET, (last - first) / 2)
-    for is_low, (begin, end) in ((True, (-row.low - 1, low)), (False, (high, row.high + 1))):
-        gaps = row.free(first + inset, last - inset, begin, end)
-        wished = [(first + last) / 2, wish.goal, *(u for u in shafts if first < u < last)]
-        nearest = [min((min(max(u, a), b) for a, b in gaps), key=lambda at: abs(at - u)) for u in wished if gaps]
-        yield from ((is_low, u) for u in dict.fromkeys(nearest))
+    begin, end = (-row.low - 1, low) if wish.leaves_low else (high, row.high + 1)
+    gaps = row.free(first + inset, last - inset, begin, end)
+    wished = [(first + last) / 2, wish.goal, *(u for u in shafts if first < u < last)]
+    yield from dict.fromkeys(
+        min((min(max(u, a), b) for a, b in gaps), key=lambda at: abs(at - u)) for u in wished if gaps
+    )
 
 
-State = tuple[float, int, float, tuple[float, ...], tuple[int, ...], bool]
+State = tuple[float, int, float, tuple[float, ...], tuple[int, ...]]
 
 
 def shortest(rows: Sequence[Row], wish: Wish) -> Way | None:
@@ -173,29 +184,35 @@ def shortest(rows: Sequence[Row], wish: Wish) -> Way | None:
     shafts = [row.shafts() for row in rows]
     over = [[(at, CROSSING * row.crossed_at(at)) for at in each] for row, each in zip(rows, shafts, strict=True)]
     waiting: list[State] = []
-    for is_low, u in exits(rows[wish.row], wish, [u for each in shafts for u in each]):
-        heappush(waiting, (0.0, wish.row + (not is_low), u, (u,), (wish.row + (not is_low),), is_low))
-    seen: set[tuple[int, float, bool]] = set()
+    first = wish.row + (not wish.leaves_low)
+    for u in exits(rows[wish.row], wish, [u for each in shafts for u in each]):
+        heappush(waiting, (0.0, first, u, (u,), (first,)))
+    seen: set[tuple[int, float]] = set()
     best: tuple[float, Way] | None = None
     while waiting:
-        cost, gutter, u, across, gutters, is_low = heappop(waiting)
+        cost, gutter, u, across, gutters = heappop(waiting)
         if best is not None and cost >= best[0]:
             break
-        if (gutter, u, is_low) in seen:
+        if (gutter, u) in seen:
             continue
-        seen.add((gutter, u, is_low))
+        seen.add((gutter, u))
         if gutter == wish.goal_row:
             whole = cost + along(u, wish.goal)
             if best is None or whole < best[0]:
-                best = whole, Way((*across, wish.goal), gutters, is_low)
+                best = whole, Way((*across, wish.goal), gutters)
         for row in (gutter - 1, gutter):
             if 0 <= row < len(rows):
                 beyond = gutter + 1 if row == gutter else row
                 depth = rows[row].low + rows[row].high
                 for at, crossed in over[row]:
                     more = along(u, at) + depth + crossed
-                    heappush(waiting, (cost + more, beyond, at, (*across, at), (*gutters, beyond), is_low))
+                    heappush(waiting, (cost + more, beyond, at, (*across, at), (*gutters, beyond)))
     return None if best is None else best[1]
+
+
+def length(way: Way | None) -> float:
+    """How long a way runs along the rows."""
+    return sum(abs(a - b) for a, b in pairwise(way.across)) if way is not None else 0.0
 
 
 def along(first: float, last: float) -> float:
@@ -252,7 +269,22 @@ def tangle(upper: Run, lower: Run) -> int:
     """How often two runs cross where one has the lane before the other, or cannot be told apart."""
     up, down = lower.leaving(low=True), upper.leaving(low=False)
     crossed = sum(upper.span[0] < u < upper.span[1] for u in up) + sum(lower.span[0] < u < lower.span[1] for u in down)
-    return crossed + sum(3 for a in up for b in down if abs(a - b) < NEAR)
+    return crossed + 3 * at_bends(upper, lower)
+
+
+def at_bends(upper: Run, lower: Run) -> int:
+    """How often one of two runs crosses the other, or runs beside it, right where that bends."""
+    up, down = lower.leaving(low=True), upper.leaving(low=False)
+    return sum(abs(u - end) < NEAR for us, ends in ((up, upper.ends), (down, lower.ends)) for u in us for end in ends)
+
+
+def muddled(gutters: Sequence[Sequence[Run]], lanes: Lanes) -> set[int]:
+    """The numbers of ways that are crossed by others at bends, or cross those there."""
+    found: set[int] = set()
+    for runs in gutters:
+        order = sorted(runs, key=lambda run: lanes.of_run[run.way, run.piece])
+        found |= {way for a, b in combinations(order, 2) if at_bends(a, b) for way in (a.way, b.way)}
+    return found
 
 
 @dataclass(frozen=True)
@@ -270,11 +302,17 @@ class Lines:
 
     @classmethod
     def found(cls, rows: Sequence[Row], wishes: Mapping[int, Wish], turns: Mapping[int, Turn], one: float) -> Lines:
-        """Ways and lanes for all that is wished."""
-        asked = list(wishes.values())
+        """Ways and lanes for all that is wished, but for what would cross others at bends."""
+        asked, turning = list(wishes.values()), list(turns.values())
         found = ways_around(rows, asked)
+        while True:
+            gutters = runs_of(found, asked, turning)
+            lanes = lanes_of(gutters)
+            bad = [number for number in sorted(muddled(gutters, lanes)) if number < len(asked)]
+            if not bad:
+                break
+            found[max(bad, key=lambda number: length(found[number]))] = None
         ways = {arrow: way for arrow, way in zip(wishes, found, strict=True) if way is not None}
-        lanes = lanes_of(runs_of(found, asked, list(turns.values())))
         numbers = {arrow: i for i, arrow in enumerate(wishes)}
         return cls(wishes, ways, lanes, numbers, {row: len(asked) + i for i, row in enumerate(turns)}, one)
 
@@ -296,7 +334,7 @@ class Lines:
         the rows are, and where gutters begin.
         """
         way, wish, number = self.ways[arrow], self.wishes[arrow], self.numbers[arrow]
-        corners = [(way.across[0], axes[wish.row] + wish.frame[1 if way.is_low else 3])]
+        corners = [(way.across[0], axes[wish.row] + wish.frame[1 if wish.leaves_low else 3])]
         for piece, gutter in enumerate(way.gutters):
             lane = self.lane(number, piece, begins[gutter])
             corners += [(way.across[piece], lane), (way.across[piece + 1], lane)]

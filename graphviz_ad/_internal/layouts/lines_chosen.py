@@ -84,22 +84,25 @@ def with_lines(
         rows = in_reading_rows(scene, scale, leaves=leaves, lined=lined)
         if rows is None:
             return None
-        worst = in_the_way(rows, lined)
-        if worst is None and scale(rows.scene, rows.size) < least:
-            worst = longest(rows, lined)
-        if worst is None:
+        left = without_the_worst(rows, lined, small=scale(rows.scene, rows.size) < least)
+        if left == lined:
             return rows
-        lined = tuple([key for key in lined if key != worst])
+        lined = left
     return None
 
 
-def in_the_way(rows: Rows, lined: tuple[str, ...]) -> str | None:
-    """The line to do without, if any: one without a way, or the longest where they are in the way of others."""
-    lost = [key for key in lined if key not in rows.lines]
-    if lost:
-        return lost[-1]
-    found = overlaps(rows.settled())
-    return None if not found.faults and found.crossings <= MOST_CROSSINGS else longest(rows, lined)
+def without_the_worst(rows: Rows, lined: tuple[str, ...], *, small: bool) -> tuple[str, ...]:
+    """The lines but for those without a way; or, if all have one, but for the longest where they are in the way of
+    others, or the rows are too ``small`` with them.
+    """
+    found = tuple([key for key in lined if key in rows.lines])
+    if found != lined:
+        return found
+    seen = overlaps(rows.settled())
+    if not small and not seen.faults and seen.crossings <= MOST_CROSSINGS:
+        return lined
+    worst = longest(rows, lined)
+    return tuple([key for key in lined if key != worst])
 
 
 def longest(rows: Rows, lined: tuple[str, ...]) -> str:

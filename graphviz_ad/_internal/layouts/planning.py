@@ -51,6 +51,7 @@ COPIED, CONNECTED, BEGUN, READ, AHEAD, APART, TURNED, LINED = 0.97, 0.93, 0.9, 0
 # smallest need as much as ever
 FOR_LINES = 0.9
 HOPEFUL = 0.9  # share of the scale that is needed, from which on lines are tried, which may need less room
+MOSTLY_EMPTY, LARGER = 0.65, 1.15  # share of a place that a picture takes, and how much larger another is then
 ENOUGH = 1.25  # times what can be read: larger letters are no better
 FULL = 4  # manners in which nothing is missing that is not in the picture elsewhere
 FAR = 1.5  # times as large letters, and there would still be no room; no manner saves half of the room
@@ -190,8 +191,21 @@ def first_readable(bench: Bench, level: int, manners: Sequence[Manner]) -> Trial
             if manner in hopeful[way]:
                 best = best_of(bench.sheet(level, manner).readable(way), bench.place, EASY)
                 if best is not None:
-                    return joined(best, bench)
+                    return larger(joined(best, bench), bench)
     return None
+
+
+def larger(found: Trial, bench: Bench) -> Trial:
+    """A trial of a graph with folds, or one that says the same in much larger letters where it leaves most of the
+    place empty.
+    """
+    if not bench.turning or found.filled > MOSTLY_EMPTY:
+        return found
+    readable = [
+        trial for way in bench.ways for trial in found.sheet.readable(way) if trial.scale > LARGER * found.scale
+    ]
+    others = [each for each in readable if each.interrupted <= found.interrupted and each.copies <= found.copies]
+    return best_of(others, bench.place, EASY) or found
 
 
 def joined(found: Trial, bench: Bench) -> Trial:
@@ -467,6 +481,13 @@ class Trial:
         matter = {box.key for box in scene.boxes if box.kind not in SOURCES and not box.gradless}
         tails = {arrow.key: arrow.tail for arrow in scene.arrows if arrow.tail in matter}
         return sum(tails.get(arrow.key, arrow.tail) != arrow.tail for arrow in made.arrows)
+
+    @property
+    def filled(self) -> float:
+        """Which share of the place it takes, with its legend and notes."""
+        width, height = whole_size(self.rows.scene, self.rows.size, self.sheet.bench.place)
+        place = self.sheet.bench.place
+        return width * height * self.scale**2 / (place.width * place.height)
 
     @property
     def copies(self) -> int:

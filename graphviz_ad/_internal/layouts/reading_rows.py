@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
+from graphviz_ad._internal.layouts.bridges import with_bridges
 from graphviz_ad._internal.layouts.columns import Pair, forward_pairs, topological
 from graphviz_ad._internal.layouts.gutter_lines import (
     KEPT,
@@ -133,6 +134,9 @@ def turned_as_well(scene: Scene, before: Rows, *, leaves: Leaves = LEAVES_BESIDE
 def rows_of(text: ReadingOrder, rows: Sequence[Sequence[Part]]) -> Rows:
     """Rows with everything in its place."""
     made, places = text.placed(rows)
+    lines = {i for i, arrow in enumerate(made.arrows) if arrow.key in text.drawn_lines}
+    if lines:
+        places = replace(places, paths=with_bridges(places.paths, lines))
     turned = tuple([text.scene.arrows[row[0].links[0]].key for row in rows if row[0].is_turned_to])
     return Rows(
         replace(made, engine="layered"), size_of(made, places), len(rows), places, turned=turned, lines=text.drawn_lines

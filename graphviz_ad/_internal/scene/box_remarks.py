@@ -36,7 +36,7 @@ def lines_of(node: Node, also: Sequence[str]) -> Iterator[str]:
     whole = call_of(node)
     for called, number, count, ends in node.bounds:
         if (called, number, count) != (node.op, *(whole or ())):  # the title says so
-            yield f"{called} {number:,} of {count:,} {'ends' if ends else 'begins'} here"
+            yield f"{called}, {number:,} of {count:,}, {'ends' if ends else 'begins'} here"
 
 
 def modules_of(parameters: Sequence[str]) -> list[str]:
