@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from graphviz_ad._internal.graph.contraction import results_of_group
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
@@ -43,6 +44,25 @@ def norms_of_results(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[lis
     role = shared_role(told, given)
     called = name_of(told, role) if any(len(roles) > 1 for roles in given) or len(roles_in(given)) > 1 else ""
     return [one.norm(role) for one in told], called
+
+
+def carried_on(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """What the results of each copy are called that the next one reads, as a cell its own h and c of the step before;
+    () where these are not the same everywhere, or one has no name.
+    """
+    found: set[tuple[str, ...]] = set()
+    for before, after in pairwise(copies):
+        made = {key: place for place, key in enumerate(before)}
+        read = [edge for key in after for edge in graph.in_edges(key) if edge.tail in made]
+        results = sorted({(made[edge.tail], edge.port, edge.tail) for edge in read})
+        found.add(tuple([name_of_result(graph.nodes[key], port) for _, port, key in results]))
+    (names,) = found if len(found) == 1 else ((),)
+    return names if all(names) else ()
+
+
+def name_of_result(node: Node, port: int) -> str:
+    """What the program calls one result; "" where it has no name for it."""
+    return node.ports[port].name or ("" if node.ports[1:] else node.name or "")
 
 
 def roles_in(given: Sequence[Sequence[Role]]) -> list[Role]:

@@ -31,6 +31,7 @@ OF_ONE_THE_SAME = frozenset({"sum", "mean", "prod", "max", "min", "amax", "amin"
 PICKS_ONE_AT_A_TIE = frozenset({"max", "min"})  # along a dimension; all others share
 CHOICES = PICKS_ONE_AT_A_TIE | {"maximum", "minimum", "amax", "amin"}  # pick some of what they are given
 POOLS = frozenset({"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d"})
+TAKES_LARGEST = frozenset({"topk"})  # of each row
 JOINS = frozenset({"cat", "stack"})  # of any number of operands
 SOFTMAX = frozenset({"softmax", "log_softmax"})
 PICKS_CLASSES = frozenset({"nll_loss", "cross_entropy"})
