@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from graphviz_ad._internal.graph.contraction import results_of_group
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
-from graphviz_ad._internal.operations.traits import RESULTS_OF_CELLS
+from graphviz_ad._internal.operations.traits import KINDS_OF_PARTS, PARTS_OF_CELLS, RESULTS_OF_CELLS, STATES_OF_CELLS
 
 # what a result is among those of its copy: the operation that made it, how many of these stand behind that one, and
 # which of its results it is
@@ -60,9 +60,17 @@ def carried_on(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[str, ...]
     return names if all(names) else ()
 
 
+def is_cell(node: Node) -> bool:
+    """Whether an operation is a recurrent cell of torch's, rather than something of its name."""
+    parts = Counter(label for label in node.autograd if label in KINDS_OF_PARTS)
+    return parts == PARTS_OF_CELLS.get(node.op or "")
+
+
 def name_of_result(node: Node, port: int) -> str:
     """What the program calls one result; "" where it has no name for it."""
-    return node.ports[port].name or ("" if node.ports[1:] else node.name or "")
+    states = STATES_OF_CELLS.get(node.op or "", ()) if is_cell(node) else ()
+    own = node.ports[port].name or ("" if node.ports[1:] else node.name)
+    return own or (states[port] if len(states) == len(node.ports) else "")
 
 
 def roles_in(given: Sequence[Sequence[Role]]) -> list[Role]:

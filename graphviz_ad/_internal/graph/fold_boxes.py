@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -335,15 +335,17 @@ def said_of_data(graph: Graph, fold: Fold) -> str:
     keys = {*fold.keys()}
     needs = [graph.nodes[edge.tail] for key in keys for edge in graph.in_edges(key) if edge.tail not in keys]
     if not any(node.is_step or (node.op is not None and node.requires_grad) for node in needs):
-        return f"prepared data{names_of_data(graph, keys)}"
+        return f"prepared data{names_of_data(graph, [*fold.keys()])}"
     results = [node.name for node in map(graph.nodes.__getitem__, fold.keys()) if node.op is not None and node.name]
     return f"{results[-1]}, without gradient" if results else "without gradient"
 
 
-def names_of_data(graph: Graph, keys: Collection[str]) -> str:
+def names_of_data(graph: Graph, keys: Sequence[str]) -> str:
     """What prepared data is, where that is known, and short: ": cos, sin"."""
-    read = [edge for key in keys for edge in graph.out_edges(key) if edge.head not in keys]
-    nodes = [(graph.nodes[edge.tail], edge.port) for edge in read]
+    places = {key: place for place, key in enumerate(keys)}
+    read = [edge for key in keys for edge in graph.out_edges(key) if edge.head not in places]
+    results = sorted({(places[edge.tail], edge.port) for edge in read})
+    nodes = [(graph.nodes[keys[place]], port) for place, port in results]
     names = dict.fromkeys(node.ports[port].name or (None if node.ports[1:] else node.name) for node, port in nodes)
     known = [name for name in names if name]
     text = ", ".join([*known, *(["…"] if None in names else [])])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.box_facts import OF_FUNCTION, OF_MODULE, OF_OPERATION, Step
+from graphviz_ad._internal.graph.copy_results import is_cell
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold
 from graphviz_ad._internal.graph.graph import Graph, Node
@@ -14,8 +14,6 @@ from graphviz_ad._internal.operations.traits import (
     DROPS,
     GETITEM,
     IN_ORDER,
-    KINDS_OF_PARTS,
-    PARTS_OF_CELLS,
     REORDERED,
     SLICES,
     TAKES_LARGEST,
@@ -41,12 +39,6 @@ def steps_of(graph: Graph, fold: Fold) -> tuple[Step, ...]:
     before = readers(graph, fold, owner)
     steps = [replace(step_of(graph, part), joined=i > 0 and i - 1 in before[i]) for i, part in enumerate(shown)]
     return tuple(steps)
-
-
-def is_cell(node: Node) -> bool:
-    """Whether an operation is a recurrent cell of torch's, rather than something of its name."""
-    parts = Counter(label for label in node.autograd if label in KINDS_OF_PARTS)
-    return parts == PARTS_OF_CELLS.get(node.op or "")
 
 
 def parts_in(graph: Graph, fold: Fold) -> Iterator[Fold]:

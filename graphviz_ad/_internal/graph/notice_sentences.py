@@ -274,7 +274,15 @@ def line_of_span(note: Notice) -> str:
     """
     spans = [*spans_of_modules(note), *spans_of_copies(note)]
     far = [span for span in spans if span[-1]][:1]
-    return said_of_spans(far or spans[:1] + [span for span in spans[1:] if span[0] == PARAMETERS][:1])
+    return said_of_spans(far or [*spans[:1], *spans_of_classes(note)])
+
+
+def spans_of_classes(note: Notice) -> Iterator[Span]:
+    """How those of the first copies differ that are modules of one class, beside those of single modules."""
+    places = [i for i, fact in enumerate(note["copies"]) if fact[2] == PARAMETERS and fact[1].isidentifier()][:1]
+    if note["modules"]:
+        spans = [*spans_of_copies(note)]
+        yield from (spans[place] for place in places)
 
 
 def is_far(note: Notice) -> bool:

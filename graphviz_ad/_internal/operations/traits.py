@@ -166,6 +166,9 @@ PARTS_OF_CELLS: Mapping[str, Mapping[str, int]] = MappingProxyType({
     "rnn_relu_cell": {"ReluBackward0": 1},
 })  # fmt: skip
 KINDS_OF_PARTS = frozenset(kind for parts in PARTS_OF_CELLS.values() for kind in parts)
+STATES_OF_CELLS: Mapping[str, tuple[str, ...]] = MappingProxyType({  # what torch returns, in order
+    "lstm_cell": ("h", "c"), "gru_cell": ("h",), "rnn_tanh_cell": ("h",), "rnn_relu_cell": ("h",),
+})  # fmt: skip
 RESULTS_OF_CELLS: Mapping[str, Mapping[str, str]] = MappingProxyType({"lstm_cell": {"add": "c", "mul": "h"}})
 
 _OTHER: Mapping[str, int] = MappingProxyType({"self": 0, "other": 1})

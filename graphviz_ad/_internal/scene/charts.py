@@ -1,5 +1,5 @@
-"""Chart -> how large it is, and its marks: bars on a ground, those that are out of the usual dark, with words about some
-above or below.
+"""Chart -> how large it is, and its marks: bars on a ground, dark if out of the usual, with words about some above or
+below.
 """
 
 from __future__ import annotations

@@ -283,9 +283,9 @@ class Ramp:
 @dataclass(frozen=True)
 class Scene:
     """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it, the first of
-    them in larger letters above the legend where it is ``headed``; a legend ``of_folds`` is short, and gradients are compared
-    with those of what is ``beside``; ``more`` is for those who ask; ``alt`` describes it
-    in a sentence; ``ramp`` says what fills mean.
+    them in larger letters above the legend where it is ``headed``; a legend ``of_folds`` is short, and gradients are
+    compared with those of what is ``beside``; ``more`` is for those who ask; ``alt`` describes it in a sentence;
+    ``ramp`` says what fills mean.
     """
 
     boxes: tuple[Box, ...]
