@@ -525,8 +525,8 @@ def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do
     norm = part("a_layer_norm_with_a_long_name")
     layer = (norm, part("self_attn", 19), drop, add, norm, part("cross_attn", 19), drop, add, norm, part("mlp", 5), add)
     assert lines_of_steps(layer, is_layer=True) == [
-        "… → self_attn → + → … → cross_attn → + → … →",
-        "mlp → +",
+        "a_layer_norm_with_a_long_name → self_attn →",
+        "+ → … → cross_attn → + → … → mlp → +",
     ]
     torn = (part("query", 9), replace(part("k"), joined=False), part("a" * 40), part("b" * 40), part("value", 9))
     assert lines_of_steps(torn, is_layer=True) == ["query, k → … → value"]
