@@ -63,7 +63,7 @@ def lines_of_folds(notes: Sequence[Notice]) -> Iterator[Said]:
         " ".join(filter(None, ends)),
     ]
     yield from ((line, None) for line in (lines if whole is None or not is_finding(whole) else lines[::-1]) if line)
-    yield from ((sentence(note), note) for note in notes if note.kind == LAST and not note["gradless"])
+    yield from ((sentence(note), note) for note in notes if note.kind == LAST and not dict(note.facts).get("gradless"))
 
 
 def tells_first(notes: Sequence[Notice]) -> bool:
