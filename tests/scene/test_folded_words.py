@@ -34,7 +34,7 @@ from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, copies_named
 from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
-from graphviz_ad._internal.scene.paint import LEGEND
+from graphviz_ad._internal.scene.paint import LEGEND, MISSED, legend_rows
 from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
@@ -141,7 +141,7 @@ def test_results_that_are_called_the_same_are_one_line_and_parameters_are_told_o
     assert any(text.startswith("‖grad of params‖") for text in lines(box, "gradient"))
     said = [*picture.scene.notes, *(text for each in picture.scene.boxes for text in lines(each, "gradient"))]
     assert not any("grad of parameters" in text for text in said)
-    assert any("‖grad of params‖ of 6 single layers: least" in text for text in picture.scene.notes)
+    assert any("‖grad of params‖ of 6 leaf modules: least" in text for text in picture.scene.notes)
     assert len(lines(box, "value", "statistic")) < 6
 
 
@@ -174,7 +174,7 @@ def test_results_of_a_box_are_called_as_in_the_program_or_by_what_made_them() ->
         return h.sum()
 
     picture = gad.trace(program, torch.randn(60, 2, 4)).plot(fit="slide")
-    (box,) = (box for box in picture.scene.boxes if box.name == "prepared data" and box.kind != "copy")
+    (box,) = (box for box in picture.scene.boxes if box.name == "prepared data: h, c, …" and box.kind != "copy")
     texts = lines(box, "value", "statistic")
     assert [text.partition(" ")[0] for text in texts[:2]] == ["h", "c"]
     assert any(text.startswith("60 × unbind: mean ") for text in texts)
@@ -376,12 +376,18 @@ def test_the_legend_of_folds_explains_every_sign_that_nobody_could_guess_and_no_
     assert {*signs_in(picture.canvas)} == said & of_signs
     assert not any(box.badge for box in picture.scene.boxes)
     drawn = [mark for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "legend"]
-    assert [mark.text for mark in drawn] == [text for role in picture.scene.legend for text in LEGEND[role]]
+    shown = [item for row in legend_rows(picture.scene, picture.canvas.width) for item in row]
+    assert {role for role, *_ in shown} >= {*picture.scene.legend} - {*MISSED}
+    words = [words for *_, words in shown]
+    assert [mark.text for mark in drawn if mark.text in words] == words
     assert len({mark.y for mark in drawn}) <= LEGEND_ROWS
     heading, *others = [mark for mark in picture.canvas.marks if isinstance(mark, Label) and mark.part == "note"]
     assert picture.scene.notes[0].startswith(heading.text)
-    assert heading.y < min(mark.y for mark in drawn) < min((mark.y for mark in others), default=math.inf)
-    assert heading.size > max(mark.size for mark in drawn)
+    notes = others if picture.scene.headed else [heading, *others]
+    assert min(mark.y for mark in drawn) < min((mark.y for mark in notes), default=math.inf)
+    if picture.scene.headed:
+        assert heading.y < min(mark.y for mark in drawn)
+        assert heading.size > max(mark.size for mark in drawn)
     lines = [line for box in picture.scene.boxes for line in box.lines]
     assert not any(sum(map(len, line.grid.rows)) > MOST_WRITTEN for line in lines if line.grid is not None)
     assert not any(re.search(r"keeps \d", line.text) for line in lines)
@@ -520,10 +526,10 @@ def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do
     layer = (norm, part("self_attn", 19), drop, add, norm, part("cross_attn", 19), drop, add, norm, part("mlp", 5), add)
     assert lines_of_steps(layer, is_layer=True) == [
         "a_layer_norm_with_a_long_name → self_attn →",
-        "cross_attn → mlp, …",
+        "+ → … → cross_attn → + → … → mlp → +",
     ]
     torn = (part("query", 9), replace(part("k"), joined=False), part("a" * 40), part("b" * 40), part("value", 9))
-    assert lines_of_steps(torn, is_layer=True) == ["query, k → value, …"]
+    assert lines_of_steps(torn, is_layer=True) == ["query, k → … → value"]
     for name, words in {"T5LayerFF": ["T5", "Layer", "FF"], "Conv2d": ["Conv2d"], "LSTMCell": ["LSTM", "Cell"]}.items():
         assert words_of(name) == words
 
@@ -608,7 +614,7 @@ def test_gradients_that_vanish_or_grow_are_what_is_told_first(factor: float, way
     found = [note for note in graph.notes if note.kind == GRADIENTS_OFF]
     if not way:
         assert found == []
-        assert "single layers" in line
+        assert "leaf modules" in line
         return
     (note,) = found
     at = norms.index(min(norms) if way == "vanish" else max(norms))
@@ -616,7 +622,7 @@ def test_gradients_that_vanish_or_grow_are_what_is_told_first(factor: float, way
     assert (note["size"], note["beside"]) == pytest.approx((norms[at], norms[-1]), rel=1e-4)
     assert line == sentence(note)
     assert line.startswith(f"Gradients {way} towards the input: layers.{at} gets ")
-    assert "single layers" not in " ".join(small_print(graph.notes)[0])
+    assert "leaf modules" not in " ".join(small_print(graph.notes)[0])
 
 
 def test_gradients_that_vanish_from_step_to_step_are_told_by_the_numbers_of_steps() -> None:
@@ -661,7 +667,7 @@ def test_where_nan_or_infinity_comes_from_is_told_first_and_how_far_it_comes(whe
         assert line.endswith(") and reaches an output.")
 
 
-def test_all_charts_of_a_picture_have_one_scale_and_say_once_if_it_is_of_logarithms() -> None:
+def test_all_charts_of_a_picture_have_one_scale_and_each_says_if_it_is_of_logarithms() -> None:
     torch.manual_seed(0)
     box = next(node for node in fold_to_boxes(shared_weight(), 6).node_list if node.copies is not None)
 
@@ -681,8 +687,8 @@ def test_all_charts_of_a_picture_have_one_scale_and_say_once_if_it_is_of_logarit
     assert "log" not in one.heading + other.heading
     one, other, *none = told([1.0, 2.0, 3.0, 4.0], [1e-3, 1.0, 2.0, 3.0], [1.0, 1.01, 1.02, 1.03])
     assert none == []
-    assert one.heading.endswith(", log scale (all charts)")
-    assert "log" not in other.heading
+    assert one.heading.endswith(", log scale")
+    assert other.heading.endswith(", log scale")
     assert one.chart is not None
     assert other.chart is not None
     assert one.chart.bars[0] == other.chart.bars[1]

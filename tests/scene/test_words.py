@@ -227,7 +227,7 @@ def test_a_contribution_summed_over_copies_shows_a_sigma() -> None:
 def test_what_is_too_big_for_an_arrow_is_its_norm() -> None:
     traced = gad.trace(lambda x: (x * x).sum(), list(range(10)))
     words = words_of_graph(traced)
-    assert {on(words, edge, "contribution") for edge in traced.out_edges(traced.find("x").key)} == {"← norm 16.88"}
+    assert {on(words, edge, "contribution") for edge in traced.out_edges(traced.find("x").key)} == {"← ‖grad‖ 16.88"}
 
 
 @pytest.mark.parametrize("name", ["seed", "matrix", "several_results"])

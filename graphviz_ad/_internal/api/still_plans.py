@@ -16,6 +16,7 @@ from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
+from graphviz_ad._internal.graph.small_print import tells_first
 from graphviz_ad._internal.graph.step_updates import with_updates
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
 from graphviz_ad._internal.layouts.choice import place_scene
@@ -39,7 +40,7 @@ from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, 
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
 from graphviz_ad._internal.scene.bundles import bundled
-from graphviz_ad._internal.scene.fold_legend import legend_of_folds
+from graphviz_ad._internal.scene.fold_legend import compared_with, legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
 from graphviz_ad._internal.scene.overlay import with_overlay
@@ -148,7 +149,9 @@ class Subject:
         if not self.is_part or self.look.theme.brief or not asked.given.get("legend", True):
             return replace(scene, boxes=boxes, legend=scene.legend if legend else ())
         scene = replace(scene, boxes=boxes)
-        return replace(scene, legend=legend_of_folds(scene, self.graph), headed=bool(scene.notes))
+        headed = bool(scene.notes) and tells_first(self.graph.notes)
+        beside = compared_with(self.graph)
+        return replace(scene, legend=legend_of_folds(scene, self.graph), of_folds=True, headed=headed, beside=beside)
 
     def explaining(self, scene: Scene, words: Words) -> Scene:
         """The scene with the paths of a gradient, or with tangents, if these are asked for."""

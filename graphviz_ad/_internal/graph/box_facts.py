@@ -31,6 +31,7 @@ class Part:
 class Step:
     """What ran in a box, in order: the module, the function of the program or the operation of this ``name``, by
     ``kind``; ``times`` in a row, where these are modules of one class; ``joined``: it read what the one before made.
+    ``chosen``: it takes so many of so many, as routers do, and what is in it then is ``inner``.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Step:
     times: int = 1
     joined: bool = False
     inner: tuple[Step, ...] = ()
+    chosen: tuple[int, ...] = ()
 
 
 def neighbours_in(parts: Sequence[Part], operations: int) -> Copies | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from graphviz_ad._internal.graph.contraction import results_of_group
 from graphviz_ad._internal.graph.graph import Graph, Node, Port
-from graphviz_ad._internal.operations.traits import RESULTS_OF_CELLS
+from graphviz_ad._internal.operations.traits import KINDS_OF_PARTS, PARTS_OF_CELLS, RESULTS_OF_CELLS, STATES_OF_CELLS
 
 # what a result is among those of its copy: the operation that made it, how many of these stand behind that one, and
 # which of its results it is
@@ -43,6 +44,33 @@ def norms_of_results(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[lis
     role = shared_role(told, given)
     called = name_of(told, role) if any(len(roles) > 1 for roles in given) or len(roles_in(given)) > 1 else ""
     return [one.norm(role) for one in told], called
+
+
+def carried_on(graph: Graph, copies: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """What the results of each copy are called that the next one reads, as a cell its own h and c of the step before;
+    () where these are not the same everywhere, or one has no name.
+    """
+    found: set[tuple[str, ...]] = set()
+    for before, after in pairwise(copies):
+        made = {key: place for place, key in enumerate(before)}
+        read = [edge for key in after for edge in graph.in_edges(key) if edge.tail in made]
+        results = sorted({(made[edge.tail], edge.port, edge.tail) for edge in read})
+        found.add(tuple([name_of_result(graph.nodes[key], port) for _, port, key in results]))
+    (names,) = found if len(found) == 1 else ((),)
+    return names if all(names) else ()
+
+
+def is_cell(node: Node) -> bool:
+    """Whether an operation is a recurrent cell of torch's, rather than something of its name."""
+    parts = Counter(label for label in node.autograd if label in KINDS_OF_PARTS)
+    return parts == PARTS_OF_CELLS.get(node.op or "")
+
+
+def name_of_result(node: Node, port: int) -> str:
+    """What the program calls one result; "" where it has no name for it."""
+    states = STATES_OF_CELLS.get(node.op or "", ()) if is_cell(node) else ()
+    own = node.ports[port].name or ("" if node.ports[1:] else node.name)
+    return own or (states[port] if len(states) == len(node.ports) else "")
 
 
 def roles_in(given: Sequence[Sequence[Role]]) -> list[Role]:

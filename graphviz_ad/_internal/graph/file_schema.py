@@ -161,7 +161,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "other tasks": {"count": COUNT},
     "caught": {"sources": some(maybe(TEXT))},
     "flows inside": {"users": TEXTS},
-    "unused": {"functions": some(pair(TEXT, TEXT, COUNT))},
+    "unused": {"functions": some(pair(TEXT, TEXT, COUNT)), "gradless": TRUTH},
     "modules folded": {"inside": COUNT},
     "parts folded": {"inside": COUNT},
     "parts in boxes": {"inside": COUNT, "operations": COUNT, "opens": TEXT, "clicks": TRUTH, "first": TRUTH},
@@ -379,6 +379,7 @@ OF_COPIES: Mapping[str, Schema] = {
     "measure": maybe(MEASURE),
     "called": TEXT,
     "result": TEXT,
+    "carried": TEXTS,
 }
 COPIES = record_schema({"count": COUNT}, **OF_COPIES, whole=maybe(record_schema({"count": COUNT}, **OF_COPIES)))
 NOT_FINITE = record_schema(
@@ -398,6 +399,7 @@ STEP = record_schema(
     times=COUNT,
     joined=TRUTH,
     inner=some(ref("step")),
+    chosen=some(COUNT),
 )
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),

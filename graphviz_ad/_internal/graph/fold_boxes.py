@@ -14,6 +14,7 @@ from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
 from graphviz_ad._internal.graph.copies_together import with_copies_together
+from graphviz_ad._internal.graph.copy_results import carried_on
 from graphviz_ad._internal.graph.fold_cut import (
     MOST_ALONE,
     MOST_COPIES,
@@ -45,11 +46,12 @@ from graphviz_ad._internal.graph.layer_facts import groups_of_rows, layer_facts
 from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
-from graphviz_ad._internal.graph.repeats import GIVEN, Copies, copies_named
+from graphviz_ad._internal.graph.repeats import GIVEN, RESULT, Copies, copies_named
 from graphviz_ad._internal.operations.rules import rule
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 MANY_STEPS = 4  # of optimizers
+ROOM_OF_NAMES = 14  # characters, of what prepared data is
 MOST_CALLS, ROOM_OF_CALLS = 4, 30  # of a statement, that it is called by; characters for whole names
 BOXES = 40  # what is aimed at once folding is needed
 AUTO = "auto"  # in focus=: where something goes wrong
@@ -343,9 +345,21 @@ def said_of_data(graph: Graph, fold: Fold) -> str:
     keys = {*fold.keys()}
     needs = [graph.nodes[edge.tail] for key in keys for edge in graph.in_edges(key) if edge.tail not in keys]
     if not any(node.is_step or (node.op is not None and node.requires_grad) for node in needs):
-        return "prepared data"
+        return f"prepared data{names_of_data(graph, [*fold.keys()])}"
     results = [node.name for node in map(graph.nodes.__getitem__, fold.keys()) if node.op is not None and node.name]
     return f"{results[-1]}, without gradient" if results else "without gradient"
+
+
+def names_of_data(graph: Graph, keys: Sequence[str]) -> str:
+    """What prepared data is, where that is known, and short: ": cos, sin"."""
+    places = {key: place for place, key in enumerate(keys)}
+    read = [edge for key in keys for edge in graph.out_edges(key) if edge.head not in places]
+    results = sorted({(places[edge.tail], edge.port) for edge in read})
+    nodes = [(graph.nodes[keys[place]], port) for place, port in results]
+    names = dict.fromkeys(node.ports[port].name or (None if node.ports[1:] else node.name) for node, port in nodes)
+    known = [name for name in names if name]
+    text = ", ".join([*known, *(["…"] if None in names else [])])
+    return f": {text}" if known and len(text) <= ROOM_OF_NAMES else ""
 
 
 def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:
@@ -456,13 +470,14 @@ def copies_in(graph: Graph, fold: Fold, every: Sequence[Fold]) -> Copies:
     if len(set(names)) < len(names):
         names = [f"{i + 1}" for i in range(len(names))]
     called = class_of(graph, every[0]) or class_of_node(graph, every[0]) or title_of(graph, every[0])
-    whole = replace(copies_named(names, norms, measure, called), result=result)
+    carried = carried_on(graph, keys) if measure == RESULT else ()
+    whole = replace(copies_named(names, norms, measure, called), result=result, carried=carried)
     here = {id(copy) for copy in fold.children}
     places = [i for i, copy in enumerate(every) if id(copy) in here]
     if len(places) == len(every):
         return whole
     here_only = copies_named([names[i] for i in places], [norms[i] for i in places], measure, called, whole)
-    return replace(here_only, result=result)
+    return replace(here_only, result=result, carried=carried)
 
 
 def all_copies(graph: Graph, tree: Fold | None, repeat: Fold) -> Sequence[Fold]:

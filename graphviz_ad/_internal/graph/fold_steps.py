@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.box_facts import OF_FUNCTION, OF_MODULE, OF_OPERATION, Step
+from graphviz_ad._internal.graph.copy_results import is_cell
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, LINE, MODULE
 from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, ROUND, Fold
 from graphviz_ad._internal.graph.graph import Graph, Node
@@ -14,10 +14,9 @@ from graphviz_ad._internal.operations.traits import (
     DROPS,
     GETITEM,
     IN_ORDER,
-    KINDS_OF_PARTS,
-    PARTS_OF_CELLS,
     REORDERED,
     SLICES,
+    TAKES_LARGEST,
 )
 
 OPENED = (LINE, CHAIN, ROUND)  # folds that nobody has a name for
@@ -40,12 +39,6 @@ def steps_of(graph: Graph, fold: Fold) -> tuple[Step, ...]:
     before = readers(graph, fold, owner)
     steps = [replace(step_of(graph, part), joined=i > 0 and i - 1 in before[i]) for i, part in enumerate(shown)]
     return tuple(steps)
-
-
-def is_cell(node: Node) -> bool:
-    """Whether an operation is a recurrent cell of torch's, rather than something of its name."""
-    parts = Counter(label for label in node.autograd if label in KINDS_OF_PARTS)
-    return parts == PARTS_OF_CELLS.get(node.op or "")
 
 
 def parts_in(graph: Graph, fold: Fold) -> Iterator[Fold]:
@@ -106,7 +99,34 @@ def step_of(graph: Graph, part: Fold) -> Step:
     if local.isdigit() and is_composed(part):
         return Step(class_of(graph, part), OF_MODULE, part.operations, inner=steps_of(graph, part))
     is_layer = local[-1:].isdigit() and not part.is_structured
-    return Step(class_of(graph, part) if local.isdigit() or is_layer else local, OF_MODULE, part.operations)
+    called = class_of(graph, part) if local.isdigit() or is_layer else local
+    chosen = choice_in(graph, part)
+    inner = routed(steps_of(graph, part)) if chosen else ()
+    return Step(called, OF_MODULE, part.operations, inner=inner, chosen=chosen)
+
+
+def routed(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """What is in a module that chooses: the modules that do, and those behind them; nothing where it has none."""
+    found = tuple([step for step in steps if step.kind == OF_MODULE])
+    return found if len(found) > 1 and any(step.chosen for step in found) else ()
+
+
+def choice_in(graph: Graph, part: Fold) -> tuple[int, ...]:
+    """How many of how many a module takes, as a router does of experts; () where it does not choose, or often."""
+    nodes = [graph.nodes[leaf.key] for leaf in part.leaves() if leaf.key in graph.nodes]
+    found = {choice_of(graph, node) for node in nodes if node.op in TAKES_LARGEST and node.requires_grad}
+    return found.pop() if len(found) == 1 else ()
+
+
+def choice_of(graph: Graph, node: Node) -> tuple[int, ...]:
+    """How many elements of how many in the last dimension; () where that is not known, or it is another dimension."""
+    facts = dict(node.arguments)
+    few, dimension = facts.get("k"), facts.get("dim", -1)
+    shapes = [graph.nodes[edge.tail].ports[edge.port].shape for edge in graph.in_edges(node.key)]
+    shape = shapes[0] if len(shapes) == 1 else None
+    if not isinstance(few, int) or not shape or dimension not in (-1, len(shape) - 1):
+        return ()
+    return few, shape[-1]
 
 
 def class_of(graph: Graph, part: Fold) -> str:

@@ -264,16 +264,32 @@ def what_is_not_finite(note: Notice) -> str:
 
 
 def spans_of_gradients(note: Notice) -> str:
-    """ "‖grad of params‖ of 291 single layers: least 0.002 (head), most 6 (embed); of whole parts, 32 × Block: least
+    """ "‖grad of params‖ of 291 leaf modules: least 0.002 (head), most 6 (embed); of each of 32 × Block: least
     1.4 (layers.27), most 8.7 (layers.0)."
     """
     return said_of_spans([*spans_of_modules(note), *spans_of_copies(note)])
 
 
 def line_of_span(note: Notice) -> str:
-    """The same of single layers alone, if there are any; of what differs too much first."""
+    """The same in a line: of what differs too much alone, else of modules without modules in them, if there are any,
+    and of the first copies that are whole modules.
+    """
     spans = [*spans_of_modules(note), *spans_of_copies(note)]
-    return said_of_spans(sorted(spans, key=lambda span: not span[-1])[:1])
+    far = [span for span in spans if span[-1]][:1]
+    return said_of_spans(far or [*spans[:1], *spans_of_classes(note)])
+
+
+def spans_of_classes(note: Notice) -> Iterator[Span]:
+    """How those of the first copies differ that are modules of one class, beside those of single modules."""
+    places = [i for i, fact in enumerate(note["copies"]) if fact[2] == PARAMETERS and fact[1].isidentifier()][:1]
+    if note["modules"]:
+        spans = [*spans_of_copies(note)]
+        yield from (spans[place] for place in places)
+
+
+def is_far(note: Notice) -> bool:
+    """Whether some of these gradients are out of the usual."""
+    return any(far for *_, far in (*note["modules"], *note["copies"]))
 
 
 # what is measured of what, the least and the most, and which of these is a finding
@@ -281,17 +297,16 @@ Span = tuple[str, str, str, float, str, float, tuple[str, ...]]
 
 
 def spans_of_modules(note: Notice) -> Iterator[Span]:
-    """How gradients of single layers differ."""
+    """How gradients of modules without modules in them differ."""
     for count, least, low, most, high, far in note["modules"]:
-        yield PARAMETERS, counted_noun(count, "single layer"), least, low, most, high, far
+        yield PARAMETERS, counted_noun(count, "leaf module"), least, low, most, high, far
 
 
 def spans_of_copies(note: Notice) -> Iterator[Span]:
     """How they differ from copy to copy."""
     for count, called, measure, least, low, most, high, far in note["copies"]:
-        whole = "whole parts, " if note["modules"] and measure == PARAMETERS else ""
         ends = named_copy(least, measure), low, named_copy(most, measure), high
-        yield (measure, f"{whole}{count:,} × {called}", *ends, far)
+        yield (measure, f"each of {count:,} × {called}", *ends, far)
 
 
 def said_of_spans(spans: Sequence[Span]) -> str:
@@ -328,7 +343,7 @@ def two_digits(number: float) -> str:
 
 def gradients_off(note: Notice) -> str:
     """ "Gradients vanish: from 0.51 at step 200 to 1.1e−40 at step 1."; of layers "Gradients grow towards the input:
-    conv1 gets 1e6, 1.2e4 × as much as fc, the last layer."
+    conv1 gets 1e6, 1.2e4 × as much as fc, the last module."
     """
     norm, usual = two_digits(note["size"]), two_digits(note["beside"])
     if note["measure"] == RESULT:
@@ -340,7 +355,7 @@ def gradients_off(note: Notice) -> str:
     if note["way"] == ODD:
         return f"The gradient of {worst}, {norm}, is far from those around it."
     where = f"towards the input: {worst} gets" if note["towards"] else f"in {worst}: it gets"
-    last = f"{other}, the last layer" if note["last"] else other
+    last = f"{other}, the last module" if note["last"] else other
     if not note["size"]:
         return f"Gradients {note['way']} {where} 0, and {last}, {usual}."
     times = two_digits(note["size"] / note["beside"])

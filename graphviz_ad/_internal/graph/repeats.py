@@ -26,7 +26,8 @@ class Copies:
     """``norms`` are, copy by copy, those of the gradients of what ``measure`` says, the same of each; None where
     unknown. ``first`` and ``last`` are the names of those copies, ``least`` and ``most`` of those with the smallest and
     the largest norm; of copies without names of their own their numbers, from 1. ``whole`` are all copies, where some
-    of them are elsewhere; ``called`` is what each is, ``result`` of which of several results of each the gradients are.
+    of them are elsewhere; ``called`` is what each is, ``result`` of which of several results of each the gradients are,
+    ``carried`` which results of each the next one reads.
     """
 
     count: int
@@ -39,6 +40,7 @@ class Copies:
     called: str = ""
     whole: Copies | None = None
     result: str = ""
+    carried: tuple[str, ...] = ()
 
     @property
     def extremes(self) -> tuple[float, float] | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from graphviz_ad._internal.graph.notice_sentences import (
     counts_of_all,
+    is_far,
     line_of_passes,
     line_of_span,
     line_that_opens,
@@ -32,7 +33,7 @@ MOST_LINES = 3
 # parameter has, what came to a result from outside of its box
 SHOWN = (IN_ALL_BOXES, PARTS_IN_BOXES, PASSES_DRAWN, TIED, TIED_TOO, "started from one output alone", "flows inside")
 FINDINGS = (CAME_UP, GRADIENTS_OFF)
-LAST = "unused"  # of what else there is to say
+LAST = "unused"  # of what else there is to say, and no more than that to those who ask where it takes no gradient
 
 
 Said = tuple[str, Notice | None]  # a line, and the notice of which it is all that there is to say
@@ -62,7 +63,18 @@ def lines_of_folds(notes: Sequence[Notice]) -> Iterator[Said]:
         " ".join(filter(None, ends)),
     ]
     yield from ((line, None) for line in (lines if whole is None or not is_finding(whole) else lines[::-1]) if line)
-    yield from ((sentence(note), note) for note in notes if note.kind == LAST)
+    yield from ((sentence(note), note) for note in notes if note.kind == LAST and not dict(note.facts).get("gradless"))
+
+
+def tells_first(notes: Sequence[Notice]) -> bool:
+    """Whether the first line below a picture of folds is a finding, or what else a reader has to know, rather than how
+    large all is that is as it should be.
+    """
+    if not any(note.kind == PARTS_IN_BOXES for note in notes):
+        return bool(notes)
+    said = next(lines_of_folds(notes), None)
+    whole = next((note for note in notes if note.kind == IN_ALL_BOXES), None)
+    return said is not None and (said[1] is not None or (whole is not None and (is_finding(whole) or is_far(whole))))
 
 
 def is_finding(whole: Notice) -> bool:

@@ -95,9 +95,9 @@ def hide_all_but(
         return graph
     unused = [node for node in hidden if node.kind == "op"]
     names = [node.name or node.op or node.key for node in unused]
-    return keep_only(
-        graph, needed, notices.notice("unused", names, functions=functions_of(graph, unused)) if names else ""
-    )
+    gradless = not any(node.requires_grad for node in unused)
+    said = notices.notice("unused", names, functions=functions_of(graph, unused), gradless=gradless) if names else ""
+    return keep_only(graph, needed, said)
 
 
 def functions_of(graph: Graph, nodes: Iterable[Node]) -> tuple[tuple[str, str, int], ...]:

@@ -21,7 +21,10 @@ LETTER = r"[^\W\d_⁰-ₜ²³¹ᵀʲˣʸ]"
 LONGEST_BASE, LONGEST_INDEX = 4, 3
 NUMBERED = re.compile(rf"(?P<base>{GREEK_WORDS}|{LETTER}{{1,{LONGEST_BASE}}})_?(?P<number>[0-9]{{1,{LONGEST_INDEX}}})")
 GREEK_WITH_LETTER = re.compile(rf"^({GREEK_WORDS})(_[A-Za-z])$")
-SET = re.compile(rf"(?P<base>{LETTER}+)(?:_(?P<letter>[A-Za-z])|(?P<number>[{LOWERED}]+))?(?P<mark>⁽[{RAISED}]+⁾)?")
+SET = re.compile(  # of a word with an underscore, as ln_f, nothing is lowered
+    rf"(?P<base>{LETTER}(?=_)|{LETTER}+(?!_))"
+    rf"(?:_(?P<letter>[A-Za-z])|(?P<number>[{LOWERED}]+))?(?P<mark>⁽[{RAISED}]+⁾)?"
+)
 GREEK_AS_IT_IS_TYPED = {**GREEK, "lambda_": GREEK["lambda"]}  # a word of Python's, so that people add a line
 
 

@@ -31,6 +31,7 @@ OF_ONE_THE_SAME = frozenset({"sum", "mean", "prod", "max", "min", "amax", "amin"
 PICKS_ONE_AT_A_TIE = frozenset({"max", "min"})  # along a dimension; all others share
 CHOICES = PICKS_ONE_AT_A_TIE | {"maximum", "minimum", "amax", "amin"}  # pick some of what they are given
 POOLS = frozenset({"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d"})
+TAKES_LARGEST = frozenset({"topk"})  # of each row
 JOINS = frozenset({"cat", "stack"})  # of any number of operands
 SOFTMAX = frozenset({"softmax", "log_softmax"})
 PICKS_CLASSES = frozenset({"nll_loss", "cross_entropy"})
@@ -166,6 +167,9 @@ PARTS_OF_CELLS: Mapping[str, Mapping[str, int]] = MappingProxyType({
     "rnn_relu_cell": {"ReluBackward0": 1},
 })  # fmt: skip
 KINDS_OF_PARTS = frozenset(kind for parts in PARTS_OF_CELLS.values() for kind in parts)
+STATES_OF_CELLS: Mapping[str, tuple[str, ...]] = MappingProxyType({  # what torch returns, in order
+    "lstm_cell": ("h", "c"), "gru_cell": ("h",), "rnn_tanh_cell": ("h",), "rnn_relu_cell": ("h",),
+})  # fmt: skip
 RESULTS_OF_CELLS: Mapping[str, Mapping[str, str]] = MappingProxyType({"lstm_cell": {"add": "c", "mul": "h"}})
 
 _OTHER: Mapping[str, int] = MappingProxyType({"self": 0, "other": 1})

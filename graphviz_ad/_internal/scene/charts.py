@@ -1,4 +1,4 @@
-"""Chart -> how large it is, and its marks: bars on a ground, those that are told dark, as the words about them above or
+"""Chart -> how large it is, and its marks: bars on a ground, dark if out of the usual, with words about some above or
 below.
 """
 
@@ -76,9 +76,9 @@ def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator
     wide, each = chart_width(chart), bar_width(chart)
     above = ROW * any(not peak.below for peak in chart.peaks)
     left, ground = corner[0] + (wide - each * len(chart.bars)) / 2, corner[1] + above + HIGH
-    told = {peak.place for peak in chart.peaks}
+    dark = {peak.place for peak in chart.peaks if peak.far}
     for i, bar in enumerate(chart.bars):
-        yield from bar_marks(bar, (left + i * each, ground), each, color if i not in told else "ink", owner)
+        yield from bar_marks(bar, (left + i * each, ground), each, color if i not in dark else "ink", owner)
     yield line((left, ground), (left + each * len(chart.bars), ground), GROUND, owner)
     ends = [*end_marks(chart, (corner[0] + (wide - width_of_bars(chart)) / 2, ground), owner)]
     yield from ends

@@ -8,15 +8,15 @@ from graphviz_ad._internal.graph.alarms import alarms
 from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.gradient_starts import BACKWARD, LOSS, NUMBER, TENSOR
 from graphviz_ad._internal.graph.graph import Graph, Node
-from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
+from graphviz_ad._internal.graph.notices import GRADIENTS_OFF, IN_ALL_BOXES
 from graphviz_ad._internal.scene.scene import Box, Line, Scene
 from graphviz_ad._internal.scene.scene_building import roles_legend
 
 ROLES_OF_STARTS = {LOSS: "loss", BACKWARD: "backward", NUMBER: "number", TENSOR: "no loss"}
 # kinds of the lines of a box that are explained, by roles called the same; others say themselves what they are, as
-# "mean 3 ± 2", "f32[2,3]", "×4", "‖grad of params‖" do, and a box does with a name and its parts
-HELD, OF_LEAF = "held", "of leaf"
-OF_KINDS = ("of result", HELD)
+# "f32[2,3]" and "×4" do, and a box does with a name and its parts
+HELD, OF_LEAF, INSIDE, STATISTIC = "held", "of leaf", "inside", "statistic"
+OF_KINDS = ("of result", INSIDE, HELD)
 # those that any picture may have, and that are there no more where arrows were put together
 FROM_LINES = (
     "value",
@@ -30,6 +30,7 @@ FROM_LINES = (
     "broadcast",
     "cut",
     "tie",
+    "upstream",
 )
 RING = "ring"
 GUESSED, SINGLE = "value", "gradient"  # the latter stands there only where a single number, or a few, are one
@@ -67,7 +68,16 @@ def is_single(line: Line) -> bool:
 def roles_of_lines(lines: Sequence[Line], *, held: bool) -> Iterator[str]:
     """What explains the numbers and words of a box; ``held``: gradients of leaves are what their ``.grad`` holds."""
     kinds = {line.kind for line in lines}
+    yield from [STATISTIC] if any(line.role == STATISTIC and "±" in line.text for line in lines) else []
     yield from (OF_LEAF if kind == HELD and not held else kind for kind in OF_KINDS if kind in kinds)
+
+
+def compared_with(graph: Graph) -> str:
+    """With the gradient of which module, or of which step, those that are out of the usual are compared."""
+    found = next((note for note in graph.notes if note.kind == GRADIENTS_OFF), None)
+    if found is None:
+        return ""
+    return found["names"][1] or f"step {found['places'][1]:,}"
 
 
 def is_recorded(graph: Graph) -> bool:

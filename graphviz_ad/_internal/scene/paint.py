@@ -74,6 +74,7 @@ TYPES = {
     "copy": Type(TEXT, "value", bold=True),
     "copy of data": Type(TEXT, "muted"),
     "of result": Type(TEXT, "gradient", italic=True),
+    "inside": Type(TEXT, "gradient", italic=True),
     "held": Type(TEXT, "gradient", italic=True),
     "of leaf": Type(TEXT, "gradient", italic=True),
     "far off": Type(TEXT, "ink", bold=True),
@@ -496,7 +497,7 @@ def middles_of_lines(part: Box | Arrow) -> dict[str, Point]:
 LEGEND = {
     "value": ("3", "value"),
     "gradient": ("grad 3", "gradient of the output with respect to it"),
-    "grid": ("▦", "elements: the hue says the sign, its strength the size"),
+    "grid": ("+ −", "elements, stronger where they are larger"),
     "ring": ("▢", "one element, and what goes into it or comes back to it"),
     "winner": ("◯", "largest of its window: gets its gradient"),
     "masked": ("▨", "taken out by a mask"),
@@ -506,10 +507,12 @@ LEGEND = {
     "rule": ("g @ Wᵀ", "what is made of g, the gradient that arrives"),
     "contribution": ("← 3", "what flows back here"),
     "broadcast": ("← Σ 3", "summed over the copies of a broadcast operand"),
+    "statistic": ("3 ± 2", "mean ± standard deviation"),
     "of result": ("‖grad‖", "norm of the gradient of a result"),
+    "inside": ("‖grad of params‖", "of all parameters in a box"),
     "held": ("‖.grad‖", "of what .grad holds"),
     "of leaf": ("‖.grad‖", "gradient of the parameter"),
-    "far off": ("⚠ ▢", f"gradient < {short_number(VANISHES)} × or > {EXPLODES:,.0f} × the last one"),
+    "far off": ("⚠ ▢", f"gradient < {short_number(VANISHES)} × or > {EXPLODES:,.0f} × "),
     "born": ("⚠ ▢", "NaN or ∞ came up there"),
     "passed on": ("⚠ ⬚", "NaN or ∞ came from elsewhere"),
     "copy": ("⬚", "drawn again where it is used"),
@@ -530,25 +533,40 @@ LEGEND = {
 }
 # what stands in the legend of folds, however short it is
 OF_FOLDS = (
-    *("of result", "held", "of leaf", "gradless", "gradless, said", "start", "loss", "backward", "number", "no loss"),
+    *(
+        "statistic",
+        "inside",
+        "of result",
+        "held",
+        "of leaf",
+        "gradless",
+        "gradless, said",
+        "start",
+        "loss",
+        "backward",
+        "number",
+        "no loss",
+    ),
     *("far off", "born", "passed on"),
 )
 
 
 # what is left out first where the legend of such a picture would have too many rows: signs that say most of themselves
-MISSED, MOST_ROWS = ("gradless, said", "contribution", "grid", "of result", "number", "of leaf"), 2
+MISSED, MOST_ROWS = ("gradless, said", "contribution", "of result", "copy", "copy of data", "number", "of leaf"), 2
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
     """(role, sample, words) for each role of ``scene.legend``."""
-    return [(role, *LEGEND[role]) for role in scene.legend]
+    beside = scene.beside and f"that of {scene.beside}"
+    more = {"far off": beside or "the last one"}
+    return [(role, sample, words + more.get(role, "")) for role in scene.legend for sample, words in [LEGEND[role]]]
 
 
 def legend_rows(scene: Scene, width: float) -> list[list[tuple[str, str, str]]]:
     """The entries in rows that fit; below a picture of folds in two, if need be without those that can be missed."""
     items = legend_items(scene)
     rows = wrap_legend(items, width)
-    for role in MISSED if scene.headed else ():
+    for role in MISSED if scene.of_folds else ():
         if len(rows) > MOST_ROWS:
             items = [item for item in items if item[0] != role]
             rows = wrap_legend(items, width)
@@ -559,7 +577,50 @@ def legend_rows(scene: Scene, width: float) -> list[list[tuple[str, str, str]]]:
 def item_width(item: tuple[str, str, str]) -> float:
     """Width of one entry of the legend, in points."""
     role, sample, words = item
-    return text_width(sample, SMALL, TYPES[role].bold) + 6 + text_width(words, SMALL) + 22
+    return sample_width(role, sample) + 6 + text_width(words, SMALL) + 22
+
+
+# role -> a small box as it is drawn in the picture: its kind, whether it has a pill's ends, and whether its border is
+# double; what else a sample says stands behind it
+SMALL_BOXES = {
+    "gradless": ("data", False, False),
+    "gradless, said": ("data", False, False),
+    "copy": ("copy", True, False),
+    "copy of data": ("data", True, False),
+    **dict.fromkeys(("start", "loss", "number", "no loss", "backward"), ("module", False, True)),
+}
+SMALL_BOX, CELL = (20.0, 11.0), 12.0  # points
+SIGNS = (("+", "shade.p4"), ("−", "shade.n4"))  # of elements, with the fill of their cells
+
+
+def sample_width(role: str, sample: str) -> float:
+    """Width of what stands before the words of an entry."""
+    if role == "grid":
+        return len(SIGNS) * CELL
+    rest = sample[1:] if role in SMALL_BOXES else sample
+    return SMALL_BOX[0] * (role in SMALL_BOXES) + text_width(rest, SMALL, TYPES[role].bold)
+
+
+def sample_marks(role: str, sample: str, x: float, y: float) -> Iterator[Mark]:
+    """What stands before the words of an entry: letters, a small box, or cells with their signs."""
+    kind = TYPES[role]
+    if role == "grid":
+        for i, (sign, fill) in enumerate(SIGNS):
+            left = x + i * CELL
+            yield Rect(left, y - CELL + 2.5, CELL, CELL, 0, fill, "edge", 0.6, part="legend")
+            yield Label(left + CELL / 2, y, sign, SMALL, kind.color, part="legend")
+        return
+    if role in SMALL_BOXES:
+        looks, is_pill, is_double = SMALL_BOXES[role]
+        fill, stroke, line, dash, _ = KIND_LOOKS[looks]
+        wide, high = SMALL_BOX
+        yield Rect(x, y - high + 1, wide, high, high / 2 if is_pill else 2, fill, stroke, line, dash, part="legend")
+        if is_double:
+            yield Rect(x + 2.5, y - high + 3.5, wide - 5, high - 5, 1, None, stroke, 0.8, part="legend")
+        x, sample = x + wide, sample[1:]
+    if sample:
+        math = role in MATHEMATICS
+        yield Label(x, y, sample, SMALL, kind.color, kind.bold, kind.italic, "start", part="legend", math=math)
 
 
 def wrap_legend(items: list[tuple[str, str, str]], width: float) -> list[list[tuple[str, str, str]]]:
@@ -578,10 +639,8 @@ def wrap_legend(items: list[tuple[str, str, str]], width: float) -> list[list[tu
 def legend_row(items: list[tuple[str, str, str]], x: float, y: float) -> Iterator[Mark]:
     """One row of the legend."""
     for role, sample, words in items:
-        kind = TYPES[role]
-        math = role in MATHEMATICS
-        yield Label(x, y, sample, SMALL, kind.color, kind.bold, kind.italic, "start", part="legend", math=math)
-        x += text_width(sample, SMALL, kind.bold) + 6
+        yield from sample_marks(role, sample, x, y)
+        x += sample_width(role, sample) + 6
         yield Label(x, y, words, SMALL, "muted", anchor="start", part="legend")
         x += text_width(words, SMALL) + 22
 

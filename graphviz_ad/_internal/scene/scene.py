@@ -40,11 +40,14 @@ class Ring:
 
 @frozen
 class Peak:
-    """A bar of a chart that is told: at which place, and what stands above it, or ``below``."""
+    """A bar of a chart that is told: at which place, and what stands above it, or ``below``; ``far`` where it is out of
+    the usual.
+    """
 
     place: int
     text: str
     below: bool = False
+    far: bool = False
 
 
 @frozen
@@ -280,8 +283,9 @@ class Ramp:
 @dataclass(frozen=True)
 class Scene:
     """A whole picture. ``direction`` is "LR" or "TB"; ``notes`` are printed below it, the first of
-    them in larger letters above the legend where it is ``headed``; ``more`` is for those who ask; ``alt`` describes it
-    in a sentence; ``ramp`` says what fills mean.
+    them in larger letters above the legend where it is ``headed``; a legend ``of_folds`` is short, and gradients are
+    compared with those of what is ``beside``; ``more`` is for those who ask; ``alt`` describes it in a sentence;
+    ``ramp`` says what fills mean.
     """
 
     boxes: tuple[Box, ...]
@@ -298,6 +302,8 @@ class Scene:
     engine: str = ""
     more: tuple[str, ...] = ()
     headed: bool = False
+    of_folds: bool = False
+    beside: str = ""
 
     @cached_property
     def box_by_key(self) -> Mapping[str, Box]:

@@ -17,7 +17,7 @@ from graphviz_ad._internal.scene.font_metrics import text_width
 from graphviz_ad._internal.scene.grids import grid_size
 from graphviz_ad._internal.scene.paint import TERMS, box_size, label_size, type_of_line
 from graphviz_ad._internal.scene.scene import NO_SHADE, Arrow, Box, Change, Grid, Group, Line, Scene
-from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
+from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM, ONES
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.frames import ModulePath, frame_around, within_frame
 from graphviz_ad._internal.scene.words.names import title_of
@@ -218,7 +218,7 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
         return
     if values:
         yield "value"
-    roles = {line.role for box in boxes for line in box.lines}
+    roles = {line.role for box in boxes for line in box.lines if line.kind != ONES}
     if "gradient" in roles:
         yield "gradient"
     words = [line for arrow in arrows for line in arrow.lines]

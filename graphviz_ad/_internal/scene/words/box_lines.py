@@ -57,6 +57,7 @@ FORMULA_LINES = 4
 STATEMENT_ROOM, MOST_ROWS = 36, 4  # of a statement of the program: characters of a row, and rows
 MOST_RESULTS, MOST_TERMS = 4, 6  # that a box shows, and of a sum
 LEAST_KEPT = 1000  # bytes, of which a box says that they are kept
+ONES = "ones"  # kind of a line of a seed that says itself what it is
 TINIEST = 1e-300  # of a norm of which a logarithm is taken
 
 
@@ -173,7 +174,8 @@ def module_title(
     held = (node.saved_bytes or 0) if kept else 0
     if held >= LEAST_KEPT:
         facts.append(f"keeps {readable_bytes(held)}")
-    told = [*([what] if what else []), *(() if known else lines_of_contents(node, brief=brief)), *lines_of_groups(node)]
+    inside = () if known else lines_of_contents(node, brief=brief)
+    told = [*([what] if what else []), *inside, *lines_of_groups(node), *lines_carried(node)]
     sizes = [" · ".join(facts)] if facts and not (brief and told) else []
     room = PATH_ROOM - len(often)
     title = shortened_text(end_of_path(name, room), room) + often
@@ -186,6 +188,13 @@ def module_title(
         *numbered("kind", told),
         *(Line("kind", text, "kept" if held >= LEAST_KEPT else "", len(told)) for text in sizes),
     ]
+
+
+def lines_carried(node: Node) -> list[str]:
+    """ "h, c → next step": what each of the copies that a box is reads of the one before it."""
+    carried = node.copies.carried if node.copies is not None else ()
+    text = f"{', '.join(carried)} → next step"
+    return [text] if carried and len(text) <= NAME_ROOM else []
 
 
 def end_of_path(name: str, room: int) -> str:
@@ -391,8 +400,8 @@ def gradient_of_alike(ports: Sequence[Port], i: int, label: str) -> Line:
 def port_line(port: Port, i: int, *, typed: bool = True) -> str:
     """One of several results in a line."""
     text = short_elements(port.value) or (type_label(port.value) if port.value else "?")
-    text = statistic(port.value) if not typed and has_only_type(port) else text
-    return f"{port.name or f'[{i}]'} = {text}"
+    name = port.name or f"[{i}]"
+    return f"{name}: {statistic(port.value)}" if not typed and has_only_type(port) else f"{name} = {text}"
 
 
 def has_only_type(port: Port) -> bool:
@@ -597,7 +606,9 @@ def notes(graph: Graph, node: Node, kink: str, later: str = "") -> list[Line]:
     """
     found = []
     seeds = [port.upstream for port in node.ports if port.upstream is not None]
-    found += [Line("upstream", seed_text(seed)) for seed in seeds[:1] if not is_one(seed)]
+    found += [
+        Line("upstream", seed_text(seed), ONES if is_ones(seed) else "") for seed in seeds[:1] if not is_one(seed)
+    ]
     found += [Line("note", f"backward pass {port.begins} starts here") for port in node.ports if port.begins][:1]
     if node.cut == "unreached" and node.kind != "data" and not later:
         found.append(

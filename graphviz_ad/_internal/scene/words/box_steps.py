@@ -12,6 +12,7 @@ from graphviz_ad._internal.operations.traits import DROPS
 from graphviz_ad._internal.scene.words.short_text import shortened_text
 
 MOST_LINES, MOST_OPERATIONS, MOST_IN_ROUND = 2, 3, 6  # of what is in a box; steps that are a round
+SUM = "+"  # the sign of operations that are one
 STEPS_ROOM, WIDE, LONGEST_PIECE, EACH = 34, 44, 48, "each: "  # characters; before what is in each of a row
 
 
@@ -29,7 +30,7 @@ def lines_of_steps(
         return []
     main = max(joined, key=lambda step: step.times)
     if main.times == 1 or not main.inner:
-        return fitting(joined, MOST_LINES, room, around=around)
+        return fitting(joined, MOST_LINES + any(step.chosen for step in steps), room, around=around)
     return [
         *fitting(joined, 1, room, around=around, main=joined.index(main)),
         *fitting(main.inner, 1, room, EACH, around=main.name),
@@ -51,7 +52,7 @@ def fitting(
             return lines
     pieces = pieces_of(brief)
     row = next((piece for piece in pieces if main is not None and said_of_step(named[main]) in piece.text), None)
-    return in_lines(pieces, most, WIDE, before, row)
+    return in_lines(pieces, most, LONGEST_PIECE if before else WIDE, before, row)
 
 
 Joined = TypeVar("Joined", Step, "Piece")
@@ -76,7 +77,7 @@ def shortly_named(steps: Sequence[Step], around: str | None) -> list[Step]:
     "SelfAttention" of a "T5LayerSelfAttention" in a "T5Block".
     """
     family = words_of(around or "")[:1]
-    classes = {step.name: words_of(step.name) for step in steps if step.inner}
+    classes = {step.name: words_of(step.name) for step in steps if step.inner and not step.chosen}
     if not classes or not family or any(words[:1] != family for words in classes.values()):
         return [*steps]
     shared = shared_words([*classes.values()] if len(classes) > 1 else [*classes.values(), words_of(around or "")])
@@ -113,12 +114,13 @@ def rows_joined(steps: Sequence[Step]) -> list[Step]:
 @dataclass(frozen=True)
 class Piece:
     """A step, or several again and again, in words; ``weight``: how many operations its modules ran; ``joined``: it
-    reads what the one before makes.
+    reads what the one before makes; ``defining``: a sum, which is what a residual block has its name from, or a choice.
     """
 
     text: str
     weight: int = 0
     joined: bool = False
+    defining: bool = False
 
 
 LEFT_OUT = Piece("…")
@@ -133,10 +135,16 @@ def pieces_of(steps: Sequence[Step]) -> list[Piece]:
         size, times = best_round(names[at:])
         inside = ", ".join(names[at : at + size])
         said = inside if times == 1 else f"{times} × ({inside})" if size > 1 else f"{times} × {inside}"
-        weight = sum(step.operations for step in steps[at : at + size * times] if step.kind == OF_MODULE)
-        found.append(Piece(said, weight, steps[at].joined))
+        told = steps[at : at + size * times]
+        weight = sum(step.operations for step in told if step.kind == OF_MODULE)
+        found.append(Piece(said, weight, steps[at].joined, any(map(is_defining, told))))
         at += size * times
     return found
+
+
+def is_defining(step: Step) -> bool:
+    """Whether a step is what the class around it is known by: a sum, or the choice of some of many."""
+    return bool(step.chosen) or (step.kind == OF_OPERATION and rule(step.name).symbol == SUM)
 
 
 def best_round(names: Sequence[str]) -> tuple[int, int]:
@@ -152,7 +160,12 @@ def best_round(names: Sequence[str]) -> tuple[int, int]:
 
 
 def said_of_step(step: Step) -> str:
-    """ "self_attn", "rotate()", "+", "4 × Block"."""
+    """ "self_attn", "rotate()", "+", "4 × Block", "mlp (gate: top 2 of 8 → experts)"."""
+    if step.chosen and step.inner:
+        return f"{step.name} ({' → '.join(map(said_of_step, step.inner))})"
+    if step.chosen:
+        few, many = step.chosen
+        return f"{step.name}: top {few} of {many}"
     if step.kind == OF_FUNCTION:
         return f"{step.name}()"
     symbol = rule(step.name).symbol if step.kind == OF_OPERATION else ""
@@ -162,17 +175,33 @@ def said_of_step(step: Step) -> str:
 
 def in_lines(pieces: Sequence[Piece], most: int, room: int, before: str = "", main: Piece | None = None) -> list[str]:
     """Pieces in so few lines; where they have no room there, those in which least is done are left out, of these first
-    the longest, which make most room, and of those in the middle; and never the ``main`` one. Dots at the end say so.
+    the longest, which make most room, and of those in the middle; what is defining as the last, and never the ``main``
+    one. Dots stand where some were.
     """
-    kept, shown = [*pieces], [*pieces]
+    kept, shown = [*range(len(pieces))], [*pieces]
     while len(broken(shown, room, before)) > most and len(kept) > 1:
-        places = [i for i, piece in enumerate(kept) if piece != main]
-        out = min(places, key=lambda i: (kept[i].weight, -len(kept[i].text), abs(2 * i - len(kept) + 1), -i))
-        kept = without_others(kept, [i for i in range(len(kept)) if i != out])
-        shown = [*kept, LEFT_OUT]
+        half = len(kept) - 1
+        ranks = {
+            i: (pieces[i].defining, pieces[i].weight, -len(pieces[i].text), abs(2 * place - half), -i)
+            for place, i in enumerate(kept)
+            if pieces[i] != main
+        }
+        kept.remove(min(ranks, key=lambda i: ranks[i]))
+        shown = with_dots(pieces, kept)
     lines = broken(shown, room, before)
     last = " ".join(lines[most - 1 :])
     return [*lines[: most - 1], *([shortened_text(last, LONGEST_PIECE)] if last else [])]
+
+
+def with_dots(pieces: Sequence[Piece], kept: Sequence[int]) -> list[Piece]:
+    """The pieces at these places, with dots where there were others."""
+    shown: list[Piece] = []
+    for i, piece in enumerate(pieces):
+        if i in kept:
+            shown.append(piece)
+        elif not shown or shown[-1].text != LEFT_OUT.text:
+            shown.append(replace(LEFT_OUT, joined=piece.joined))
+    return shown
 
 
 def broken(pieces: Sequence[Piece], room: int, before: str) -> list[str]:

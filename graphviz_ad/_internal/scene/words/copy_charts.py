@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.graph import Node
 from graphviz_ad._internal.graph.repeats import GIVEN, PARAMETERS, RESULT, UNITS, Copies
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.scene import Chart, Grid, Peak
+from graphviz_ad._internal.scene.words.box_steps import words_of
 from graphviz_ad._internal.scene.words.short_text import SHORT, end_in_words, shortened_text
 
 OF_PARAMETERS = "‖grad of params‖"  # in a box, in the legend and below a picture
@@ -31,26 +32,24 @@ UNKNOWN, UNSAID = -1.0, "·"
 
 @dataclass(frozen=True)
 class Scales:
-    """What all charts of a picture share: per measure the least and the most of what they show, whether their bars are
-    logarithms, in which box that is said, and how many there are.
+    """What all charts of a picture share: per measure the least and the most of what they show, and whether their bars
+    are logarithms.
     """
 
     ranges: Mapping[str | None, tuple[float, float]]
     steep: bool = False
-    said_at: str = ""
-    count: int = 0
 
 
 def scales_of(nodes: Iterable[Node]) -> Scales:
     """The scales of the charts in the boxes of these nodes."""
-    shown = {node.key: copies for node in nodes if (copies := copies_told(node)) is not None and has_chart(copies)}
+    shown = [copies for node in nodes if (copies := copies_told(node)) is not None and has_chart(copies)]
     ranges: dict[str | None, tuple[float, float]] = {}
-    for copies in shown.values():
+    for copies in shown:
         low, high = copies.extremes or (0.0, 0.0)
         least, most = ranges.get(copies.measure, (low, high))
         ranges[copies.measure] = min(least, low), max(most, high)
     steep = any(most > STEEP * least for least, most in ranges.values())
-    return Scales(ranges, steep, next(iter(shown), ""), len(shown))
+    return Scales(ranges, steep)
 
 
 def measured(copies: Copies) -> str:
@@ -75,15 +74,13 @@ def told_of_copies(node: Node, scales: Scales | None = None) -> Iterator[str | G
     if copies is None or copies.extremes is None:
         return
     least, most = copies.extremes
-    said = f"{measured(copies)} of each {UNITS[copies.measure]}"
+    said = f"{measured(copies)} of each {unit_of(copies)}"
     if copies.count <= FEW:
         far = copies.far_off if node.copies is not None else ()  # others of their class may stand elsewhere
         each = [said_of_norm(norm, "⚠ " if place in far else "") for place, norm in enumerate(copies.norms)]
         yield f"{said_of_few(node, copies)} {', '.join(each)}"
     elif has_chart(copies):
-        shared = scales or scales_of([node])
-        told = shared.steep and shared.said_at == node.key
-        yield chart_of(copies, said, shared, (" (all charts)" if shared.count > 1 else "") if told else None)
+        yield chart_of(copies, said, scales or scales_of([node]))
     else:
         yield f"{said}: about {short_number((least + most) / 2, digits=2)}"
         if most > least:
@@ -94,7 +91,7 @@ def said_of_few(node: Node, copies: Copies) -> str:
     """What the few norms are of that stand below the one of the whole box."""
     if node.copies is None and node.parameter_norm is not None:
         return f"of each {copies.called}:"
-    return measured(copies) if is_module(copies) else f"{measured(copies)} of each {UNITS[copies.measure]}:"
+    return measured(copies) if is_module(copies) else f"{measured(copies)} of each {unit_of(copies)}:"
 
 
 def said_of_norm(norm: float | None, sign: str) -> str:
@@ -102,21 +99,31 @@ def said_of_norm(norm: float | None, sign: str) -> str:
     return f"{sign}{UNSAID if norm is None else short_number(norm, digits=2)}"
 
 
-def chart_of(copies: Copies, said: str, scales: Scales, where: str | None = None) -> Grid:
-    """The chart of how copies differ; ``where`` bars are logarithms is said if this is the place to say so."""
+def unit_of(copies: Copies) -> str:
+    """What each of the copies is called: a module by the last word of its class, "layer" of a LlamaDecoderLayer."""
+    last = words_of(copies.called)[-1:]
+    named = is_module(copies) and copies.called.isidentifier() and len(last[0]) > 1
+    return last[0].lower() if named else UNITS[copies.measure]
+
+
+def chart_of(copies: Copies, said: str, scales: Scales) -> Grid:
+    """The chart of how copies differ, which says so where its bars are logarithms."""
     least, most = copies.extremes or (0.0, 0.0)
     size = -(-copies.count // MOST_BARS)
     norms = [shown_of(copies.norms[i : i + size]) for i in range(0, copies.count, size)]
     told = {word: peak_text(copies, word, norm) for word, norm in (("most", most), ("least", least))}
     peaks = (
-        Peak(place_of(copies, most) // size, told["most"]),
-        Peak(place_of(copies, least) // size, told["least"], below=True),
+        Peak(place_of(copies, most) // size, told["most"], far=place_of(copies, most) in copies.far_off),
+        Peak(place_of(copies, least) // size, told["least"], below=True, far=place_of(copies, least) in copies.far_off),
     )
-    more = [*([f"each bar the least of {size}"] if size > 1 else []), *([] if where is None else [f"log scale{where}"])]
+    more = [
+        *([f"each bar the least of {size}"] if size > 1 else []),
+        *(["log scale"] if scales.steep else []),
+    ]
     heading = ", ".join((said, *more))
     bars = heights(norms, *scales.ranges.get(copies.measure, (least, most)), steep=scales.steep)
     first, last = number_at(copies, 0), number_at(copies, copies.count - 1)
-    chart = Chart(tuple(bars), peaks, f"{UNITS[copies.measure]} {first}", last)
+    chart = Chart(tuple(bars), peaks, f"{unit_of(copies)} {first}", last)
     return Grid(f"{said}: {', '.join(told.values())}", heading, (), (), chart=chart)
 
 

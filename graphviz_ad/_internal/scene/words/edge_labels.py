@@ -70,7 +70,7 @@ def gradient_contribution(edge: Edge, passed: Passed, flow: str | None, tensors:
     if not tensors.edges and contribution_grid(edge, passed, ALL) is not None:
         return ""  # one who is to see elements is not told a norm in their place
     return (
-        f"{arrow} norm {short_number(edge.grad.norm)}"
+        f"{arrow} ‖grad‖ {short_number(edge.grad.norm)}"
         if edge.grad.norm is not None
         else f"{arrow} {type_label(edge.grad)}"
     )
