@@ -151,5 +151,5 @@ def test_repeated_steps_are_one_box_with_a_curve_of_what_they_were_given() -> No
 def test_data_that_a_loader_prepares_is_one_box(recorded: dict[str, Graph]) -> None:
     picture = graph_of("linear_and_loader", recorded).plot()
     names = [box.name for box in picture.scene.boxes]
-    assert names.count("prepared data") == 1
+    assert sum([name.startswith("prepared data") for name in names]) == 1
     assert len(names) < 10

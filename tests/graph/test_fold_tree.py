@@ -565,7 +565,7 @@ def test_what_prepares_data_is_folded_before_the_model() -> None:
         return (model(z) - y.sum()) ** 2
 
     graph = gad.trace(program, torch.ones(2, 3, dtype=torch.float64), torch.ones(4, dtype=torch.float64))
-    assert "prepared data" in titles(shown(graph))
+    assert "prepared data: z, y" in titles(shown(graph))
 
 
 def test_writes_to_a_part_stay_in_the_function_that_writes() -> None:
