@@ -166,7 +166,8 @@ def place_of_last(done: Graph, roots: Sequence[Node | None]) -> int:
     before everything where nothing that ran is among them.
     """
     place = {(node.module[:1], node.call): n for n, node in enumerate(done.node_list) if node.call is not None}
-    return max((place.get((root.module[:1], root.call), -1) for root in roots if root is not None), default=-1)
+    called = [(root.module[:1], root.call) for root in roots if root is not None and root.call is not None]
+    return max([place.get(each, -1) for each in called], default=-1)
 
 
 def leaves_of(done: Graph) -> set[int]:
