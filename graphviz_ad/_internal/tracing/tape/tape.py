@@ -296,7 +296,7 @@ class Tape:
         try:
             return [tensor for tensor in wanting if tensor.is_leaf]
         except RuntimeError:  # of one of them, which is none
-            return [tensor for tensor in wanting if _is_leaf(tensor)]
+            return [tensor for tensor in wanting if _is_known_leaf(tensor)]
 
     def name(self, tensor: Tensor, name: str) -> None:
         """Call the value that a tensor holds now by a name; a leaf keeps it when it is written to."""
@@ -597,10 +597,16 @@ class Tape:
 def _is_of_another_leaf(value: Value, tensor: Tensor) -> bool:
     """Whether a value is that of another tensor that passes bring gradients to."""
     other = value.reference()
-    return other is not None and other is not tensor and other.requires_grad and _is_leaf(other)
+    return other is not None and other is not tensor and other.requires_grad and _is_leaf(value, other)
 
 
-def _is_leaf(tensor: Tensor) -> bool:
+def _is_leaf(value: Value, tensor: Tensor) -> bool:
+    if is_view(tensor):  # torch may be making its node anew, with a lock that it waits for if it is asked
+        return value.is_leaf
+    return _is_known_leaf(tensor)
+
+
+def _is_known_leaf(tensor: Tensor) -> bool:
     try:
         return tensor.is_leaf
     except RuntimeError:  # see `Tape.edge_of`
