@@ -266,6 +266,12 @@ def _spread_lines(stats: Stats, deviation: float | None) -> tuple[str, ...]:
     return f"{short_number(stats.mean, digits=digits)}{around}", f"{low} … {high}"
 
 
+def has_deviation(snap: Snapshot) -> bool:
+    """Whether the spread of a tensor is written as a mean with a deviation."""
+    found = _deviation(snap)
+    return found is not None and not math.isinf(found)
+
+
 def _deviation(snap: Snapshot) -> float | None:
     """The standard deviation that follows from the summary of a tensor; None when it cannot be had."""
     if snap.stats is None or not snap.numel or not math.isfinite(snap.stats.norm):

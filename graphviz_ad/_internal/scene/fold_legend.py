@@ -68,7 +68,7 @@ def is_single(line: Line) -> bool:
 def roles_of_lines(lines: Sequence[Line], *, held: bool) -> Iterator[str]:
     """What explains the numbers and words of a box; ``held``: gradients of leaves are what their ``.grad`` holds."""
     kinds = {line.kind for line in lines}
-    yield from [STATISTIC] if any(line.role == STATISTIC and "±" in line.text for line in lines) else []
+    yield from [STATISTIC] if any(line.role == STATISTIC and line.deviates for line in lines) else []
     yield from (OF_LEAF if kind == HELD and not held else kind for kind in OF_KINDS if kind in kinds)
 
 

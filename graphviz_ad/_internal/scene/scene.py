@@ -115,7 +115,8 @@ class Line:
     of one role say: of a name "formula" where that stands beside it, of a value or gradient "spread" for mean and
     range, of a gradient "none" where there is none to have, of what is local "derivative" or "rule", of a contribution
     "summed", of the terms of a sum "large" where they are as large as other numbers. ``number`` counts the lines of a
-    role within one box. ``other_grids`` and ``other_ratios`` are drawn when its text says what one of them says.
+    role within one box. ``deviates`` says that it has a mean with a deviation. ``other_grids`` and ``other_ratios`` are
+    drawn when its text says what one of them says.
     """
 
     role: str
@@ -126,6 +127,7 @@ class Line:
     ratio: Ratio | None = None
     other_grids: tuple[Grid, ...] = ()
     other_ratios: tuple[Ratio, ...] = ()
+    deviates: bool = False
 
     @property
     def stacked(self) -> Ratio | None:

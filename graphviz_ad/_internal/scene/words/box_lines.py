@@ -14,6 +14,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Claim, written_call
 from graphviz_ad._internal.maths.number_format import (
     every_element,
+    has_deviation,
     is_uniform,
     short_number,
     snapshot_parts,
@@ -290,7 +291,8 @@ def with_statistic(snap: Snapshot | None, line: Line) -> Line | None:
     if line.text != type_label(snap):
         return line
     grid = replace(line.grid, said=said, heading=said) if line.grid is not None else None
-    return replace(line, role="value" if is_uniform(snap) else "statistic", kind="", text=said, grid=grid)
+    role = "value" if is_uniform(snap) else "statistic"
+    return replace(line, role=role, kind="", text=said, grid=grid, deviates=has_deviation(snap))
 
 
 def plainly(snap: Snapshot | None, line: Line) -> Line | None:
@@ -371,7 +373,8 @@ def result_line(port: Port, i: int, tensors: Tensors, *, typed: bool = True) -> 
     grid = grid_of(port.value, name, small=tensors.small) if tensors.values and tensors.writes(port.value) else None
     if grid is None or port.value is None:
         role = "statistic" if not typed and has_only_type(port) else "value"
-        return Line(role, port_line(port, i, typed=typed), number=i)
+        deviates = role == "statistic" and port.value is not None and has_deviation(port.value)
+        return Line(role, port_line(port, i, typed=typed), number=i, deviates=deviates)
     said = f"{name} = {every_element(port.value)}"
     return Line("value", said, number=i, grid=replace(grid, said=said, beside=i > 0))
 
