@@ -83,7 +83,7 @@ def recorded_run(
     """The program, recorded."""
     make_sure(recording=True)
     recording = Recording(None, capture, {}, most_passes=passes, patience=patience)
-    stopped, error = False, None
+    stopped, error, compiles = False, None, False
     try:
         with run_as_written() as compiled, recording:
             recording.program_is(code)
@@ -94,10 +94,11 @@ def recorded_run(
             except SystemExit:  # as a script ends that calls sys.exit(main())
                 pass
             finally:
+                compiles = compiled.compiles
                 recording.know(models_in(namespace, recording.called_modules()))
     except Exception as raised:
         error = raised
-    return ScriptRun(recording.graph, stopped, error, compiled.compiles)
+    return ScriptRun(recording.graph, stopped, error, compiles)
 
 
 def attributes(thing: Any) -> Mapping[str, Any]:
