@@ -109,7 +109,7 @@ def _cleared_in_part(course: Course) -> Iterator[Finding]:
     if len(course.calls) != len(course.graph.passes):
         return
     line_of = {number: call[0] for number, call in enumerate(course.calls, 1)}
-    used = {number for p in course.trainable for number in _passes_used(p)}
+    used = {number for p in course.trainable for _, read in _read_by_steps(p) for number in read}
     lost = {number for p in course.trainable for number in _passes_cleared(p)} - used
     for line in dict.fromkeys(line_of[number] for number in sorted(used) if number in line_of):
         here = [number for number in sorted(lost) if line_of.get(number) == line]
@@ -198,7 +198,7 @@ def _not_in_an_optimizer(course: Course) -> Iterator[Finding]:
         return
     idle = [p for p in course.trainable if p.came and p.did(PASS) and not p.did(STEP) and not p.by_hand]
     idle = [p for p in idle if not p.held_by and not all(map(is_zero, p.came))]
-    used = {number for p in course.trainable for number in _passes_used(p)}
+    used = {number for p in course.trainable for _, read in _read_by_steps(p) for number in read}
     idle = [p for p in idle if used & _numbers(p) and not is_asked_for(course, p)]
     given = [p for p in idle if is_given(course, p)]
     yield from _left_out(course, [p for p in idle if p not in given])
@@ -244,8 +244,8 @@ def _numbers(p: Parameter) -> set[int]:
     return {event.number for event in events if event.what == PASS and event.number is not None}
 
 
-def _passes_used(p: Parameter) -> Iterator[int]:
-    """The passes whose gradient a step then read."""
+def _read_by_steps(p: Parameter) -> Iterator[tuple[GradEvent, tuple[int, ...]]]:
+    """Each step, with the passes whose gradients it read."""
     waiting: list[int] = []
     for event in p.history.events if p.history is not None else ():
         if event.what == PASS and event.number is not None:
@@ -253,7 +253,7 @@ def _passes_used(p: Parameter) -> Iterator[int]:
         elif clears(event):
             waiting.clear()
         elif event.what == STEP:
-            yield from waiting
+            yield event, tuple(waiting)
 
 
 def _step_source(course: Course) -> str | None:
@@ -366,31 +366,23 @@ def _left_by_another_loss(course: Course) -> Iterator[Finding]:
 
 
 def _windows(p: Parameter) -> Iterator[tuple[int, ...]]:
-    """The passes whose gradients each step read together."""
-    waiting: list[int] = []
-    for event in p.history.events if p.history is not None else ():
-        if event.what == PASS and event.number is not None:
-            waiting.append(event.number)
-        elif clears(event):
-            waiting.clear()
-        elif event.what == STEP:
-            yield from [tuple(waiting)] if waiting else []
-            waiting.clear()
+    """The passes whose gradients each step read for the first time."""
+    known: tuple[int, ...] = ()
+    for _, read in _read_by_steps(p):
+        fresh = tuple([number for number in read if number not in known])
+        known = read
+        if fresh:
+            yield fresh
 
 
 def _used_by(course: Course) -> dict[int, list[tuple[int, str]]]:
     """Pass -> the steps that read its gradients: how many passes had run by then, and of which parameter."""
     used: dict[int, list[tuple[int, str]]] = defaultdict(list)
     for p in course.trainable:
-        waiting: list[int] = []
-        for event in p.history.events if p.history is not None else ():
-            if event.what == PASS and event.number is not None:
-                waiting.append(event.number)
-            elif clears(event):
-                waiting.clear()
-            elif event.what == STEP and event.after is not None:
-                for number in waiting:
-                    used[number].append((event.after, p.name))
+        for step, read in _read_by_steps(p):
+            if step.after is not None:
+                for number in read:
+                    used[number].append((step.after, p.name))
     return used
 
 
