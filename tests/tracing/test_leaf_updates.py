@@ -4,6 +4,8 @@ torch's numbers.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import flows
@@ -271,3 +273,20 @@ def test_parameters_that_share_memory_have_each_their_own_gradient(sharing: str,
             assert (port.name or done.nodes[edge.tail].name) == ("q" if name == "b" and p is not q else "p")
         assert (read["a"] == read["b"]) == (p is q)
         assert not {"hook changed", "unlinked"} & {note.kind for note in done.notes}
+
+
+VIEW_MADE_ANEW = """
+import torch, graphviz_ad as gad
+
+def program(x):
+    y = x * 1
+    y.imag.mul_(2)
+    return y.abs().sum()
+
+gad.trace(program, torch.tensor([1 + 2j, 3 + 1j], requires_grad=True))
+"""
+
+
+def test_nothing_is_asked_of_a_view_whose_node_torch_is_making_anew() -> None:
+    # torch holds a lock then, for which such a question would wait for ever: in a process that can be given up
+    subprocess.run([sys.executable, "-c", VIEW_MADE_ANEW], check=True, timeout=100)
