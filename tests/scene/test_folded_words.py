@@ -795,8 +795,9 @@ def test_no_name_is_cut_to_what_reads_as_a_number(steps: list[str]) -> None:
     for short in (short_text.end_of_name(name), copy_charts.end_of_name(name), short_name(name)):
         assert re.search(r"[^\d.]", short) or not re.search(r"[^\d.]", name)
         assert name.endswith(short) or not re.search(r"[^\d.]", name)
-    assert re.search(r"[^\d.]", copy_charts.end_of_name(name))
-    assert re.search(r"[^\d.]", short_text.end_of_name(name))
+    for end in (short_text.end_of_name, copy_charts.end_of_name):
+        assert re.search(r"[^\d.]", end(name))
+        assert re.search(r"[^\d. …]", end(f"{name}.1 … 35"))  # of several copies in one box
 
 
 def test_the_legend_says_of_a_trace_that_gradients_are_of_parameters_and_of_a_recording_what_grad_holds() -> None:

@@ -111,7 +111,7 @@ def is_negative(number: str) -> bool:
 
 def child_name(name: str) -> str:
     """The name of a module; that of a numbered child in brackets, so that it does not look like a number."""
-    return f"[{name}]" if name.isdigit() else name
+    return f"[{name}]" if is_of_digits([name]) else name
 
 
 def numbered_name(name: str, count: int) -> str:
@@ -139,8 +139,8 @@ def end_in_words(name: str, parts: int) -> str:
 
 
 def is_of_digits(steps: Sequence[str]) -> bool:
-    """Whether parts of a name would read as a number."""
-    return all(step.isdigit() for step in steps)
+    """Whether parts of a name would read as a number, or as those of several copies: "1", "1 … 35"."""
+    return all(number.isdigit() for step in steps for number in step.split(" … "))
 
 
 def shortened_text(text: str, room: int) -> str:
