@@ -27,8 +27,8 @@ from graphviz_ad._internal.graph.copy_results import norms_of_results
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, short_name
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES, far_ends, far_off, worst_of_runs
 from graphviz_ad._internal.graph.graph import Graph
-from graphviz_ad._internal.graph.notice_sentences import sentence
-from graphviz_ad._internal.graph.notices import CAME_UP, GRADIENTS_OFF, IN_ALL_BOXES
+from graphviz_ad._internal.graph.notice_sentences import line_of_span, sentence
+from graphviz_ad._internal.graph.notices import CAME_UP, GRADIENTS_OFF, IN_ALL_BOXES, notice
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, copies_named
 from graphviz_ad._internal.graph.small_print import small_print
@@ -624,6 +624,21 @@ def test_gradients_that_vanish_or_grow_are_what_is_told_first(factor: float, way
     assert line == sentence(note)
     assert line.startswith(f"Gradients {way} towards the input: layers.{at} gets ")
     assert "leaf modules" not in " ".join(small_print(graph.notes)[0])
+
+
+def test_the_least_and_most_of_a_class_are_told_where_they_are_those_of_all_of_it() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), *[nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(5)])
+    graph = fold_to_boxes(gad.trace(lambda x: model(x).square().sum(), torch.ones(2, 3)), 8)
+    (note,) = (note for note in graph.notes if note.kind == IN_ALL_BOXES)
+    (group,) = note["copies"]
+    alone, beside = (
+        line_of_span(notice(IN_ALL_BOXES, note.subjects, **{**dict(note.facts), "copies": groups}))
+        for groups in ((group,), (group, (2, *group[1:])))
+    )
+    assert "of each of 5 × Sequential: least" in alone
+    assert "leaf modules: least" in beside
+    assert "Sequential" not in beside
 
 
 def test_gradients_that_vanish_from_step_to_step_are_told_by_the_numbers_of_steps() -> None:

@@ -280,8 +280,15 @@ def line_of_span(note: Notice) -> str:
 
 
 def spans_of_classes(note: Notice) -> Iterator[Span]:
-    """How those of the first copies differ that are modules of one class, beside those of single modules."""
-    places = [i for i, fact in enumerate(note["copies"]) if fact[2] == PARAMETERS and fact[1].isidentifier()][:1]
+    """How those of the first copies differ that are modules of one class, beside those of single modules; of a class
+    of which other copies stand elsewhere, the least and the most of some would be taken for those of all.
+    """
+    classes = Counter(called for _, called, *_ in note["copies"])
+    places = [
+        i
+        for i, (_, called, measure, *_) in enumerate(note["copies"])
+        if measure == PARAMETERS and called.isidentifier() and classes[called] == 1
+    ][:1]
     if note["modules"]:
         spans = [*spans_of_copies(note)]
         yield from (spans[place] for place in places)
