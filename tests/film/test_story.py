@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from small_programs import PROGRAMS, film, graph, network
+from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import UnknownNameError
@@ -450,3 +451,21 @@ def test_what_is_frozen_is_told_once_with_the_line_that_says_so():
     assert said.startswith("0.weight gets no gradient: its requires_grad is False, see test_story.py:")
     traced = gad.trace(net, torch.ones(1, 2)).animate(layout="layered").steps
     assert traced[-1].sentence == "0.weight gets no gradient: its requires_grad is False."
+
+
+def test_what_flows_back_to_a_result_that_its_own_call_uses_too_is_not_told_as_all_of_its_gradient() -> None:
+    torch.manual_seed(0)
+    cell = torch.nn.LSTMCell(2, 3)
+
+    def run(xs: Tensor) -> Tensor:
+        h, c = torch.zeros(1, 3), torch.zeros(1, 3)
+        for x in xs:  # c is read by the next cell, and within its own for h
+            h, c = cell(x, (h, c))
+        return (h**2).sum()
+
+    graph = gad.trace(run, torch.randn(4, 1, 2))
+    told = [line for step in graph.animate().steps for line in step.caption]
+    of_c = [line for line in told if "from within" in line]
+    cells = [node for node in graph.node_list if node.op == "lstm_cell" and len(node.ports) == 2]
+    assert len(of_c) == len(cells) == 3
+    assert not [line for line in told if line.startswith("d run/d v₄[0] =")]

@@ -214,8 +214,10 @@ class Teller:
         self.lit[key] = "backward"
         port, count = max(enumerate(self.awaited(key)), key=lambda pair: pair[1])
         parts, total = self.words.nodes[key].sums[port], gradient_in_caption(node.ports[port].grad)
+        rest = self.rest(key, port)
+        more = f" and of more from within {rest}" if rest else ""
         caption = (
-            f"{self.words.names.gradient(key, port)} = sum of {count} contributions",
+            f"{self.words.names.gradient(key, port)} = sum of {count} contributions{more}",
             f"= {parts}" if parts else "",
             equal_to(total),
         )
@@ -264,9 +266,12 @@ class Teller:
         head, said = self.graph.nodes[edge.head], self.words.edges[edge.key]
         summed = said.passed.summed
         upstream_name = self.words.names.gradient(edge.head)
-        sign = "=" if self.expected(edge.tail, edge.port) <= 1 else "gets"
+        sign = "=" if self.is_all(edge) else "gets"
         target = f"{self.words.names.gradient(edge.tail, edge.port)} {sign}{' Σ' if summed else ''}"
-        copies = f", summed over the copies of {said.carried}" if summed else ""
+        rest = self.rest(edge.tail, edge.port) if self.expected(edge.tail, edge.port) <= 1 else ""
+        copies = (f", summed over the copies of {said.carried}" if summed else "") + (
+            f"; the rest comes from within {rest}" if rest else ""
+        )
         result = f"{equal_to(gradient_in_caption(edge.grad))}{copies}" if edge.grad is not None else ""
         if edge.local is not None:
             upstream, local = flow_text(head.grad), flow_text(edge.local)
@@ -303,7 +308,20 @@ class Teller:
         if edge.grad is None:
             return ""
         name, text = self.words.names.gradient(edge.tail, edge.port), gradient_in_caption(edge.grad)
-        return f"{name} {equal_to(text)}" if self.expected(edge.tail, edge.port) <= 1 else f"{name} gets {text}"
+        return f"{name} {equal_to(text)}" if self.is_all(edge) else f"{name} gets {text}"
+
+    def is_all(self, edge: Edge) -> bool:
+        """Whether what flows back along an edge is all of the gradient that it leads to."""
+        port = self.graph.nodes[edge.tail].ports[edge.port]
+        return self.expected(edge.tail, edge.port) <= 1 and port.arrived is None
+
+    def rest(self, key: str, port: int) -> str:
+        """The call from within which the rest of a gradient comes that is more than what arrived, if no hook of the
+        user's made it another: what is used in the call that made it has no arrow.
+        """
+        node = self.graph.nodes[key]
+        is_within = node.ports[port].arrived is not None and len(node.autograd) > 1 and not node.hooks
+        return tex_to_unicode(node.op or "") if is_within else ""
 
     def factors(self, edge: Edge) -> tuple[str, ...]:
         """The two numbers whose product flows back along an edge, as they are written; none where it is no product."""

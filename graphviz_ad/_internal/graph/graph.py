@@ -73,11 +73,11 @@ class Port:
 
     ``grad`` includes ``upstream``, the gradient that the caller fed in here because this result is an output;
     ``grad_total`` is what a leaf's ``.grad`` held after a recorded backward pass; ``arrived`` is the sum of the edges,
-    where a hook made another ``grad`` of it; ``tensor`` is the number of the tensor whose value this is, where
-    `Graph.grad_histories` has its history: all values of one tensor have the same; ``also`` are other variables from
-    which the program reads it, as those in which the caller of a function has what it returned. ``made_by`` is the
-    module or operation in a box that one of several results of it comes from; ``begins`` is the number of the backward
-    pass that begins here, where a picture shows several.
+    where ``grad`` is another: a hook changed it, or the call that made the result uses it, too; ``tensor`` numbers the
+    tensor whose value this is, where `Graph.grad_histories` has its history: all values of one tensor have the same;
+    ``also`` are other variables from which the program reads it, as those in which the caller of a function has what it
+    returned. ``made_by`` is the module or operation in a box that one of several results of it comes from; ``begins``
+    is the number of the backward pass that begins here, where a picture shows several.
     """
 
     shape: tuple[int, ...] | None = None
