@@ -1,4 +1,4 @@
-"""Ten large programs -> one sheet of their pictures as they are on a slide, and the page that says what to look for.
+"""Thirteen large programs -> a sheet of their pictures as they are on a slide, and the page that says what to look for.
 
 python tools/make_models.py            # writes docs/models.png and docs/models.md
 python tools/make_models.py FOLDER     # writes them there, and every picture beside them
@@ -51,6 +51,17 @@ def llama() -> gad.Graph:
     )
 
 
+def llama7b() -> gad.Graph:
+    """Llama of 7B parameters, as shapes alone."""
+    import transformers
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig())
+        tokens = torch.randint(1, TOKENS, (1, 128))
+        return gad.trace(model, input_ids=tokens, labels=tokens, use_cache=False)
+
+
 def gpt2() -> gad.Graph:
     """GPT-2: 48 layers."""
     return language_model("GPT2", n_embd=32, n_layer=48, n_head=2, n_positions=32, bos_token_id=None, eos_token_id=None)
@@ -68,6 +79,11 @@ def mixtral() -> gad.Graph:
         num_local_experts=4,
         output_router_logits=True,
     )
+
+
+def mamba() -> gad.Graph:
+    """Mamba: 24 blocks of a state space."""
+    return language_model("Mamba", hidden_size=32, num_hidden_layers=24, state_size=8, use_mambapy=False)
 
 
 def t5() -> gad.Graph:
@@ -102,6 +118,39 @@ def whisper() -> gad.Graph:
 
 
 WHISPER = {"layers": 4, "attention_heads": 4, "ffn_dim": 64}
+
+
+def detr() -> gad.Graph:
+    """DETR: it finds objects in an image."""
+    import transformers
+
+    image, classes, places = torch.randn(1, 3, 64, 64), torch.randint(0, 6, (1, 10)), torch.rand(1, 10, 4)
+    backbone = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[2, 2, 2, 2], out_features=["stage4"]
+    )
+    model = transformers.DetrForObjectDetection(
+        transformers.DetrConfig(
+            use_timm_backbone=False,
+            use_pretrained_backbone=False,
+            backbone=None,
+            backbone_config=backbone,
+            d_model=32,
+            encoder_attention_heads=4,
+            decoder_attention_heads=4,
+            encoder_ffn_dim=64,
+            decoder_ffn_dim=64,
+            num_queries=10,
+            num_labels=5,
+        )
+    )
+
+    def loss(image: Tensor) -> Tensor:
+        found = model(pixel_values=image)
+        naming = F.cross_entropy(found.logits.transpose(1, 2), classes)
+        placing = F.l1_loss(found.pred_boxes, places)
+        return naming + 5 * placing
+
+    return gad.trace(loss, image)
 
 
 class Bottleneck(nn.Module):
@@ -254,10 +303,12 @@ def gan() -> gad.Graph:
     return recorded.graph
 
 
-PROGRAMS: Sequence[Made] = (llama, gpt2, mixtral, t5, whisper, resnet152, unet, lstm, ode, gan)
+PROGRAMS: Sequence[Made] = (
+    llama, llama7b, gpt2, mixtral, mamba, t5, whisper, detr, resnet152, unet, lstm, ode, gan
+)  # fmt: skip
 PAGE = """# Large programs on a slide
 
-![Ten large programs, each as it is on a slide](models.png)
+![Thirteen large programs, each as it is on a slide](models.png)
 
 Made by `python tools/make_models.py` with `graph.plot(fit="slide")` and no other option. The widths of the models are
 small, their depths are those of the originals. Letters are 12 pixels high or more on a slide of 1280 × 720.

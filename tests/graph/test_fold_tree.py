@@ -680,3 +680,23 @@ def test_what_is_outermost_is_in_no_larger_one(spans: list[tuple[int, int]]) -> 
     folds = [Fold(REPEAT, "net", first=first, size=size) for first, size in spans]
     around = [[b for b in folds if b.first <= a.first and a.end <= b.end and b.size > a.size] for a in folds]
     assert outermost(folds) == [fold for fold, others in zip(folds, around, strict=True) if not others]
+
+
+class BodyAndHead(nn.Module):
+    """A body of many unlike parts, and a head of few operations."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        wide = range(2, 3 + parts)
+        self.body = nn.Sequential(*(nn.Linear(one, other) for one, other in itertools.pairwise(wide)))
+        self.head = nn.Sequential(nn.Linear(2 + parts, 3), nn.Tanh(), nn.Linear(3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x)).sum()
+
+
+@pytest.mark.parametrize(("boxes", "is_open"), [(12, False), (150, True)])
+def test_no_trifle_is_opened_beside_a_large_part_that_has_no_room(boxes: int, is_open: bool) -> None:
+    graph = gad.trace(BodyAndHead(80), torch.ones(2))
+    names = {fold.name for fold in cut_of(fold_tree(graph), Wish(boxes)) if fold.kind != NODE}
+    assert ("body.0" in names) is ("head.0" in names) is is_open

@@ -46,6 +46,7 @@ from graphviz_ad._internal.graph.notices import (
     RAISED,
     RAISED_AT,
     SAID,
+    SHAPES_ONLY,
     STEPS_CALLED,
     STOOD_FOR,
     TIED,
@@ -113,7 +114,7 @@ def test_every_kind_of_notice_has_a_sentence_and_every_sentence_a_notice() -> No
         PASSES_DRAWN,
         HELD,
     }
-    made |= {OF_NO_MODULE, GRADIENTS_OFF, CAME_UP, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
+    made |= {OF_NO_MODULE, SHAPES_ONLY, GRADIENTS_OFF, CAME_UP, OTHER_THREAD, NOT_WATCHED, FILE_OF_RANK}
     made |= {"no other end", "other end not here"}  # chosen between in a line of its own
     assert made == SENTENCES.keys()
 

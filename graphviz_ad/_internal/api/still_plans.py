@@ -16,6 +16,7 @@ from graphviz_ad._internal.graph.fold_boxes import BOXES, is_too_large, names_to
 from graphviz_ad._internal.graph.graph import Graph, Node
 from graphviz_ad._internal.graph.notices import PARTS_IN_BOXES
 from graphviz_ad._internal.graph.other_passes import with_other_passes
+from graphviz_ad._internal.graph.shapes_only import with_reason_said_once
 from graphviz_ad._internal.graph.small_print import tells_first
 from graphviz_ad._internal.graph.step_updates import with_updates
 from graphviz_ad._internal.graph.unread_parameters import with_unread_parameters
@@ -321,8 +322,8 @@ def subject(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks) -> S
 
 
 def with_all_that_is_told(graph: Graph, *, unread: bool) -> Graph:
-    """The graph with what its steps make of parameters, and with the ``unread`` ones, too."""
-    return with_updates(with_unread_parameters(graph) if unread else graph)
+    """The graph with what its steps make of parameters, the ``unread`` ones, too, and no reason said twice."""
+    return with_updates(with_reason_said_once(with_unread_parameters(graph) if unread else graph))
 
 
 def still(graph: Graph, look: Look, asked: PlotOptions, remarks: Remarks, room: Size | None = None) -> Still:

@@ -1,8 +1,8 @@
 """Tree of folds + how many boxes there may be -> the folds that are shown, from the first to the last node.
 
 A branch is opened as long as there is room, the largest first, and what is built alike is opened together or not at
-all. What was asked for is opened whatever it takes, and of repeats each copy in which something goes wrong stands
-alone.
+all; no trifle is opened beside a large part that had to stay closed. What was asked for is opened whatever it takes,
+and of repeats each copy in which something goes wrong stands alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from graphviz_ad._internal.graph.fold_tree import CHAIN, DATA, NODE, REPEAT, SHA
 MOST_COPIES = 12  # of what is repeated, that are shown one by one unasked
 WORTH_OPENING = 3  # operations of a copy of which one is shown for all
 MOST_ALONE = 6  # copies in which something goes wrong, that are shown alone
+TRIFLE = 0.05  # of the operations of a part that had no room to be opened: nothing so small is opened beside it
 Span = tuple[int, int]
 
 
@@ -98,6 +99,7 @@ class Cutting:
     waiting: list[tuple[int, int, int, list[Fold]]] = field(default_factory=list)
     shown: int = 1
     number: int = 0
+    largest_closed: int = 0  # operations of what had no room to be opened
 
     def result(self) -> list[Fold]:
         """The cut."""
@@ -203,12 +205,18 @@ class Cutting:
             parts = [self.opened(unit[0], flat=False)]
             cost = len(parts[0]) - 1
         inside = len(flattened(parts[0][0].children)) if self.urgency(unit[0]) == FOR_EXAMPLE else 0
-        if self.shown + cost + inside > self.wish.boxes and not forced:
+        if not forced and (self.shown + cost + inside > self.wish.boxes or self.is_trifle(unit)):
+            self.largest_closed = max(self.largest_closed, *(fold.operations for fold in unit))
             return
         self.shown += cost
         for fold, each in zip(unit, parts, strict=True):
             self.parts[id(fold)] = each
         self.put(part for each in parts for part in each)
+
+    def is_trifle(self, unit: Sequence[Fold]) -> bool:
+        """Whether little would be seen in these folds, beside what stayed closed."""
+        usual = all(self.urgency(fold) in (USUAL, FOR_EXAMPLE) and fold.kind != CHAIN for fold in unit)
+        return usual and sum(fold.operations for fold in unit) < TRIFLE * self.largest_closed
 
     def opened(self, fold: Fold, *, flat: bool = True) -> list[Fold]:
         """What is seen in the place of a fold that is opened."""

@@ -38,6 +38,7 @@ from graphviz_ad._internal.graph.notices import (
     RAISED_AT,
     SAID,
     SEVERAL_PASSES,
+    SHAPES_ONLY,
     STEPS_CALLED,
     STOOD_FOR,
     TIED,
@@ -602,6 +603,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"A hook of a module changed the gradient on its way back through {names_in_short(note.subjects)}."
     ),
     "flows inside": flows_inside,
+    SHAPES_ONLY: lambda note: f"Shapes alone are known: each tensor is a {note.subjects[0]}, which holds no numbers.",
     # what is not drawn, or not as it ran
     "modules folded": lambda note: (
         f"{counted_subjects(len(note.subjects), 'module')} folded, with"

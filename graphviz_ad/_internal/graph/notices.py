@@ -24,6 +24,7 @@ RAISED, FAILED = "raised", "backward pass failed"
 MODEL, BACKWARD_CALLS = "model", "backward calls"
 PARTS_IN_BOXES, IN_ALL_BOXES = "parts in boxes", "in all boxes"
 GRADIENTS_OFF, CAME_UP = "gradients out of the usual", "not finite"  # what a picture has to tell before all else
+SHAPES_ONLY = "shapes only"  # as of tensors that hold no numbers
 SEVERAL_PASSES, PASSES_DRAWN = "several passes", "passes drawn"
 OPTIMIZERS, WRITTEN_LINES = "optimizers", "written lines"
 STEPS_CALLED = "steps called"  # of each of these optimizers

@@ -17,6 +17,7 @@ Number = TypeVar("Number", int, float)
 # of an array: numpy has 32 in its first edition, and where arrays are added up they are stacked along one more; torch
 # has 64
 MOST_DIMENSIONS = 31
+SAID_ELSEWHERE = ""  # in the place of why elements are missing: a notice of the graph says it once
 
 
 @frozen

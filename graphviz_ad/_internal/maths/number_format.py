@@ -13,7 +13,7 @@ from typing import Any, SupportsFloat, cast
 import numpy as np
 
 from graphviz_ad._internal.base.made_once import made_once
-from graphviz_ad._internal.graph.snapshot import Snapshot, Stats, statistics_of_array
+from graphviz_ad._internal.graph.snapshot import SAID_ELSEWHERE, Snapshot, Stats, statistics_of_array
 
 MINUS, FIGURE_SPACE = "−", "\u2007"
 NEARLY_NOTHING = "≈ 0"  # what rounding leaves of a sum that is 0
@@ -218,7 +218,8 @@ def _remarks(snap: Snapshot) -> tuple[str, ...]:
     if snap.numel == 0:
         return ("empty",)
     if snap.data is None and snap.stats is None:
-        return (snap.missing or "value unknown",)
+        why = "value unknown" if snap.missing is None else snap.missing
+        return () if why == SAID_ELSEWHERE else (why,)
     bad = snap.nonfinite
     return (f"⚠ {bad} NaN/inf",) if bad else ()
 
