@@ -334,6 +334,7 @@ PORT = record_schema(
     also=some(TEXT),
     made_by=maybe(TEXT),
     begins=maybe(COUNT),
+    requires_grad=TRUTH,
     ragged=maybe(RAGGED),
 )
 EVENT = record_schema(

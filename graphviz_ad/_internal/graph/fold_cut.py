@@ -201,7 +201,7 @@ class Cutting:
         forced = self.urgency(unit[0]) == FORCED
         parts = [self.opened(fold) for fold in unit]
         cost = sum(len(each) - 1 for each in parts)
-        if self.shown + cost > self.wish.boxes and len(unit) == 1 and (forced or unit[0].kind == CHAIN):
+        if self.shown + cost > self.wish.boxes and len(unit) == 1:
             parts = [self.opened(unit[0], flat=False)]
             cost = len(parts[0]) - 1
         inside = len(flattened(parts[0][0].children)) if self.urgency(unit[0]) == FOR_EXAMPLE else 0

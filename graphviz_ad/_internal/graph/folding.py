@@ -149,7 +149,12 @@ def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) ->
     names = [node.name if node.kind in ("op", "data") and not node.ports[1:] else None for node in tails]
     return tuple(
         [
-            replace(port, name=port.name or name, made_by=port.made_by or maker_of(tail))
+            replace(
+                port,
+                name=port.name or name,
+                made_by=port.made_by or maker_of(tail),
+                requires_grad=port.requires_grad and tail.requires_grad,
+            )
             for port, name, tail in zip(shown, names, tails, strict=True)
         ]
     )

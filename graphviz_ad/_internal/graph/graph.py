@@ -77,7 +77,8 @@ class Port:
     tensor whose value this is, where `Graph.grad_histories` has its history: all values of one tensor have the same;
     ``also`` are other variables from which the program reads it, as those in which the caller of a function has what it
     returned. ``made_by`` is the module or operation in a box that one of several results of it comes from; ``begins``
-    is the number of the backward pass that begins here, where a picture shows several.
+    is the number of the backward pass that begins here, where a picture shows several. ``requires_grad`` is False for
+    a result of a box that takes no gradient, where others of the same box do.
     """
 
     shape: tuple[int, ...] | None = None
@@ -94,10 +95,17 @@ class Port:
     also: tuple[str, ...] = ()
     made_by: str | None = None
     begins: int | None = None
+    requires_grad: bool = True
 
     def is_called(self, name: str) -> bool:
         """Whether the program has this name for it, be it beside another."""
         return name == self.name or name in self.also
+
+    @property
+    def takes_gradient(self) -> bool:
+        """Whether there could be a gradient of it: integers and truth values have none."""
+        exact = self.dtype is not None and self.dtype.startswith(("int", "uint", "bool"))
+        return self.requires_grad and not exact
 
     @property
     def bytes(self) -> int | None:

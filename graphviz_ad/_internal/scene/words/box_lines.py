@@ -382,6 +382,8 @@ def result_line(port: Port, i: int, tensors: Tensors, *, typed: bool = True) -> 
 def gradient_line(port: Port, i: int, label: str, tensors: Tensors) -> Line:
     """The gradient of one of several results."""
     name = port.name or f"[{i}]"
+    if port.grad is None and not port.takes_gradient:
+        return Line("gradient", f"{name}: {label} {NO_GRADIENT}", "none", i)
     with without_signs_of_zeros():
         shown = tensors.gradients and tensors.writes(port.grad)
         grid = grid_of(port.grad, f"{name}: {label}", small=tensors.small) if shown else None

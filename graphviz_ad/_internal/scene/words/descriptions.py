@@ -9,7 +9,7 @@ from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.contraction import flows_inside
 from graphviz_ad._internal.graph.fact_texts import argument_text, further_facts
-from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
+from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.claims import Passed
 from graphviz_ad._internal.maths.formulas import to_unicode
@@ -19,7 +19,7 @@ from graphviz_ad._internal.scene.scene import Fact
 from graphviz_ad._internal.scene.words.edge_labels import matrix_shapes
 from graphviz_ad._internal.scene.words.names import Names, title_of
 from graphviz_ad._internal.scene.words.short_text import every_element_flowing, gradient_text, limited
-from graphviz_ad._internal.scene.words.signs import NOT_RETAINED
+from graphviz_ad._internal.scene.words.signs import NO_GRADIENT, NOT_RETAINED
 
 MOST_FORMULAS = 400  # nodes of a graph whose edges tell pointers their formulas
 KINDS = {
@@ -30,6 +30,13 @@ KINDS = {
     "line": "statement of the program",
     "call": "call of a function",
 }
+
+
+def said_of_gradient(port: Port) -> str:
+    """The gradient of a result, or why there is none to have."""
+    if port.grad is None:
+        return "None" if port.takes_gradient else NO_GRADIENT
+    return exact_gradient(port.grad)
 
 
 def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool) -> tuple[Fact, ...]:
@@ -49,7 +56,7 @@ def facts_about_node(node: Node, formula: str, kink: str, *, has_gradients: bool
         ("value", "; ".join(every_element(p.value) for p in node.ports[:4] if p.value), "value"),
         (
             "gradient",
-            "; ".join(exact_gradient(p.grad) if p.grad else "None" for p in node.ports[:4]) if flows else None,
+            "; ".join(map(said_of_gradient, node.ports[:4])) if flows else None,
             "gradient",
         ),
         (
