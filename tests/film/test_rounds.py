@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -373,7 +373,12 @@ def test_a_step_is_told_by_its_rule_in_numbers_and_one_whose_rule_is_not_known_b
         "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−8) = [0.5, 1.5]",
     ]
     assert said(torch.optim.Adam, amsgrad=True) == ["w goes from [1, 2] to [0.5, 1.5]"]
-    assert said(torch.optim.Adagrad) == ["w goes from [1, 2] to [0.5, 1.5]"]
+    assert said(torch.optim.Adagrad) == [
+        "s = [0, 0] + [2, 4]² = [4, 16]",
+        "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−10) = [0.5, 1.5]",
+    ]
+    assert said(torch.optim.Adagrad, lr_decay=0.1) == ["w goes from [1, 2] to [0.5, 1.5]"]
+    assert said(torch.optim.Adadelta) == ["w goes from [1, 2] to [0.9984, 1.998]"]
     assert said(Odd, momentum=0.9) == ["w goes from [1, 2] to [0, 1]"]
 
 
@@ -410,6 +415,64 @@ def test_clipping_groups_and_schedules_are_told_in_the_numbers_of_that_moment() 
         step for step in steps if step.caption[0] == "Pass 2 of 2: the same forward pass with the new values"
     )
     assert told_again.caption[1] == "a = 0.5714, b = 1.979, c = 2.986, so loss = 5.644"
+
+
+def said_of_two_steps(optimizer: torch.optim.Optimizer, loss: Any, **named: nn.Parameter) -> list[tuple[str, ...]]:
+    with gad.record(nn.ParameterDict(named)) as recorded:
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+    return [step.caption for step in recorded.graph.animate(layout="layered").steps if step.phase == "update"]
+
+
+def test_a_rule_in_the_name_of_a_parameter_has_the_numbers_of_that_parameter() -> None:
+    w = nn.Parameter(torch.arange(16.0, dtype=torch.float64).reshape(4, 4))
+    b = nn.Parameter(torch.tensor([0.5], dtype=torch.float64))
+    adam = torch.optim.Adam([w, b], 0.1)
+    told = said_of_two_steps(adam, lambda: (w * w).sum() + (b * b).sum(), w=w, b=b)
+    assert "w.grad" in told[0][0]
+    assert all("w[0,1]" in numbers.partition(";")[0] for _, numbers in told)  # w[0,0] has no gradient
+    assert all("b" in numbers for _, numbers in told)
+    made = next(numbers for rule, numbers in reversed(told) if "w ← " in rule).partition(";")[0]
+    assert made.endswith(f"= {value_text(w[0, 1].item())}")
+
+
+def test_what_decay_takes_is_told_in_every_step() -> None:
+    w = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+    sgd = torch.optim.SGD([w], 0.5, weight_decay=0.25)
+    assert (
+        said_of_two_steps(sgd, lambda: w * 2, w=w)[-1][1]
+        == "g = 2 + 0.25 × (−0.125) = 1.969; w = −0.125 − 0.5 × 1.969 = −1.109"
+    )
+    w = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+    adam = torch.optim.AdamW([w], 0.5, weight_decay=0.5)
+    first, last = said_of_two_steps(adam, lambda: w * 2, w=w)[-1][1].split("; ")[::2]
+    assert first == "w = 0.25 − 0.5 × 0.5 × 0.25 = 0.1875"
+    assert last.startswith("w = 0.1875 − ")
+
+
+@pytest.mark.parametrize(("rate", "same"), [(1.1, True), (0.1, True), (1.1, False), (0.0, True)], ids=str)
+def test_a_loss_that_rose_is_said_to_have_risen_where_it_is_of_the_same_data(rate: float, same: bool) -> None:
+    w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    sgd = torch.optim.SGD([w], rate)
+    losses, slopes = [], []
+    with gad.record() as recorded:
+        for n in range(3):
+            x = torch.tensor(3.0 if same else 3.0 + n, dtype=torch.float64)
+            sgd.zero_grad()
+            loss = (w - x) ** 2
+            loss.backward()
+            sgd.step()
+            losses.append(loss.item())
+            slopes.append(w.grad.item())  # type: ignore[union-attr]
+    steps = recorded.graph.animate(layout="layered").steps
+    rises = [(a, b) for a, b in pairwise(losses) if b > a and same]
+    said = [step.sentence for step in steps if " rose, from " in step.sentence]
+    assert said == [f"Here loss rose, from {value_text(a)} to {value_text(b)}." for a, b in rises]
+    turned = [1 for (a, b), (c, d) in zip(pairwise(losses), pairwise(slopes), strict=True) if b > a and c * d < 0]
+    assert sum("went too far" in step.sentence for step in steps) == (len(turned) if same else 0)
+    assert any(" along the gradient" in step.caption[0] for step in steps if step.caption) is False
 
 
 def test_a_step_says_from_where_to_where_it_moves_and_what_is_remembered() -> None:
@@ -533,6 +596,7 @@ OPTIONS = {
     "SGD": {"momentum": [0.0, 0.9], "dampening": [0.0, 0.5], "nesterov": [False, True], "weight_decay": [0.0, 0.1]},
     "Adam": {"betas": [(0.9, 0.999), (0.5, 0.6)], "weight_decay": [0.0, 0.1], "eps": [1e-8, 1e-2]},
     "AdamW": {"betas": [(0.9, 0.999), (0.5, 0.6)], "weight_decay": [0.0, 0.1]},
+    "Adagrad": {"initial_accumulator_value": [0.0, 0.5], "weight_decay": [0.0, 0.1], "eps": [1e-10, 1e-2]},
     "RMSprop": {"alpha": [0.99, 0.5], "momentum": [0.0, 0.9], "weight_decay": [0.0, 0.1]},
 }
 

@@ -192,8 +192,10 @@ def chapter_caption(chapter: Chapter, deeds: Sequence[Deed], words: Words) -> tu
 
 
 def way_of_all(deeds: Sequence[Deed]) -> int:
-    """−1 where all plain steps go against the gradient, 1 where they go along it, 0 where some go otherwise."""
-    ways = {-1 if deed.rule is not None and deed.rule.factor < 0 else 1 for deed in deeds}
+    """−1 where all plain steps go against the gradient, 1 where they go along it, 0 where some go otherwise, or
+    nowhere, at a rate of 0.
+    """
+    ways = {(deed.rule.factor > 0) - (deed.rule.factor < 0) if deed.rule is not None else 1 for deed in deeds}
     return ways.pop() if len(ways) == 1 else 0
 
 
@@ -210,7 +212,7 @@ def moved_text(deed: Deed, words: Words) -> str:
     name, old, new = words.names.of[deed.leaf], short_elements(deed.old), short_elements(deed.new)
     if deed.rule is not None and old and new and (read := flow_text(deed.rule.read)) is not None:
         size = short_number(abs(deed.rule.factor))
-        sign = "−" if deed.rule.factor < 0 else "+"
+        sign = "+" if deed.rule.factor > 0 else "−"
         return f"{name} = {old} {sign} {size} × {after_sign(read)} = {new}"
     if old and new:
         return f"{name} goes from {old} to {new}" if deed.old != deed.new else f"{name} stays {new}"

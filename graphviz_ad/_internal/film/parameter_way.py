@@ -5,7 +5,7 @@ then, and what becomes known on its way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from graphviz_ad._internal.film.ledger import Ledger
@@ -57,7 +57,7 @@ def way_of(rounds: Sequence[Round], ledger: Ledger) -> ParameterWay | None:
     values = [known_number(one.graph.nodes[leaf].value) for one in rounds if leaf in one.graph.nodes]
     known = [value for value in (*values, *(known_number(deed.new) for deed in deeds)) if value is not None]
     is_known = len(known) == len(rounds) + len(deeds) and all(map(math.isfinite, known))
-    others = [list(all_else(one, leaf)) for one in rounds]
+    others = [list(all_else(one, {leaf})) for one in rounds]
     return ParameterWay(leaf) if is_known and len({*values}) > 1 and all(one == others[0] for one in others) else None
 
 
@@ -67,10 +67,10 @@ def chapters_of(rounds: Sequence[Round]) -> Iterator[Chapter]:
         yield from (*one.opening, *one.before, *one.after)
 
 
-def all_else(one: Round, leaf: str) -> Iterator[object]:
-    """What the loss of a round is made of beside the leaf; never the same where chance has a part in it."""
+def all_else(one: Round, leaves: Collection[str]) -> Iterator[object]:
+    """What the loss of a round is made of beside these leaves; never the same where chance has a part in it."""
     for node in one.graph.node_list:
-        if node.key in one.here and node.key != leaf:
+        if node.key in one.here and node.key not in leaves:
             yield node.key, node.kind, node.op, node.arguments, values_of_source(node)
             yield one.number if is_unsure(node) else None
     yield [(edge.tail, edge.head, edge.port, edge.slot) for edge in one.graph.edges if edge.head in one.here]

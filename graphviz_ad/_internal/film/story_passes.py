@@ -23,6 +23,7 @@ from graphviz_ad._internal.film.ledger import (
 from graphviz_ad._internal.film.memories import Memories
 from graphviz_ad._internal.film.parameter_way import ParameterWay, chapters_of, way_of
 from graphviz_ad._internal.film.program_lines import lines_of_nodes
+from graphviz_ad._internal.film.risen_loss import LossCourse
 from graphviz_ad._internal.film.rounds import Round, known_number
 from graphviz_ad._internal.film.story import (
     MOST_EDGE_STEPS,
@@ -154,7 +155,8 @@ def tell_passes(each: Sequence[Told], picture: Words) -> Story:
     ledger = Ledger.of([told.round for told in each], picture)
     memories = memories_of([told.round for told in each], ledger, picture)
     way = way_of([told.round for told in each], ledger)
-    teller = RoundTeller(picture, ledger, LeafTeller(ledger, memories), way=way)
+    course = LossCourse.of([told.round for told in each])
+    teller = RoundTeller(picture, ledger, LeafTeller(ledger, memories), course, way=way)
     first = {
         key: final(told.words.nodes[key].title)
         for told in reversed(each)
@@ -221,6 +223,7 @@ class RoundTeller:
     picture: Words
     ledger: Ledger
     leaves: LeafTeller
+    course: LossCourse
     told: set[str] = field(default_factory=set)
     points: list[int] = field(default_factory=list)  # the step in which each round has its loss
     count: int = 1  # steps so far
@@ -245,7 +248,7 @@ class RoundTeller:
             hidden = self.leaves.ledger_changes({**self.leaves.held, **dict.fromkeys(uncertain, "")}, None)
             first = (*self.leaves.settled(), *self.cleared(told), *parts[0].changes, *hidden)
             parts[0] = replace(parts[0], changes=first)
-            steps += parts
+            steps += [*parts[:-1], self.with_rise(parts[-1], told)]
         self.points.append(self.last_of(steps))
         if self.way is not None:
             self.way.loss_known(self.last_of(steps), words.graph)
@@ -253,6 +256,8 @@ class RoundTeller:
         steps += self.backward(told, again=again and bool(works)) if words.graph.has_gradients else []
         if self.way is not None:
             self.way.slope_known(self.last_of(steps), current)
+            turned = self.course.said_of_slope([stop for _, stop in self.way.stops])
+            steps[-1] = replace(steps[-1], sentence=turned) if turned else steps[-1]
         grown = self.added(told)
         steps += [grown] if grown is not None else []
         self.chapters(current.after, steps, words)
@@ -274,6 +279,12 @@ class RoundTeller:
                 self.way.moved(self.last_of(steps), chapter)
 
     # --- forward
+
+    def with_rise(self, step: Step, told: Told) -> Step:
+        """The step that has the loss, which says so if that rose."""
+        name = "".join(told.words.names.of[node.key] for node in roots_of(told.round.graph)[:1])
+        said = self.course.said_of_rise(told.round, name)
+        return replace(step, sentence=said) if said else step
 
     def cleared(self, told: Told) -> Iterator[Change]:
         """Nothing is lit, and what will be computed anew is blank, with all gradients but those that leaves keep."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphviz_ad._internal.film.ledger import told_of_each
+import numpy as np
+
+from graphviz_ad._internal.film.ledger import ROOM, told_of_each
 from graphviz_ad._internal.film.updates import Chapter, Deed
+from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.maths.set_names import parts_of_name
-from graphviz_ad._internal.maths.update_lines import MadeLine
+from graphviz_ad._internal.maths.update_lines import MadeLine, elements
 from graphviz_ad._internal.operations.optimizers import CORRECTED, GRADIENT, LETTERS, PARAMETER, SETTINGS
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import as_term, equal_to
 from graphviz_ad._internal.scene.words.short_text import flow_text as written
+
+MOST_AT_ONCE = 160  # characters of all lines of a step in one caption
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,9 @@ def line_caption(
     line = first.lines[n]
     target = letters[GRADIENT] if line.result == GRADIENT else names[line.result]
     formula = f"{target} ← {to_unicode(line.formula, names)}"
-    said = [(words.names.of[deed.leaf], numbers_of(deed, n, words, letters, alone=len(deeds) == 1)) for deed in deeds]
+    alone = len(deeds) == 1
+    said = [(words.names.of[deed.leaf], numbers_of(deed, n, words, letters, alone=alone)) for deed in deeds]
+    said[0] = (said[0][0], example_of(first, n, words, letters, alone=alone))
     return (f"{who}{formula}", told_of_each(said, "; "))
 
 
@@ -88,9 +95,46 @@ def names_at(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> Ma
     return {**settings_in(deed.lines[n]), **letters, PARAMETER: name, **gradient}
 
 
+def example_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str], *, alone: bool) -> str:
+    """A line in numbers, of one element where all are too many: the rule is in the name of this leaf, and numbers of
+    another would be no example of it.
+    """
+    whole = numbers_of(deed, n, words, letters, alone=alone)
+    return whole if whole and len(whole) <= ROOM else element_in_numbers(deed, n, words, letters)
+
+
+def element_in_numbers(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> str:
+    """ "w[0,1] = 1 − 0.1 × 2 = 0.8": a line of one element, which is the same in all lines of the step."""
+    place = element_told(deed)
+    if place is None:
+        return ""
+    line = deed.lines[n]
+    values = {key: element_of(snap, place) for key, snap in line.values.items()}
+    made = element_of(line.made, place)
+    name = f"{words.names.of[deed.leaf]}[{','.join(map(str, place))}]"
+    return line_in_numbers(replace(line, values=values, made=made), name, letters, alone=False)
+
+
+def element_told(deed: Deed) -> tuple[int, ...] | None:
+    """The first element whose gradient is not 0, since one without it shows little; None of a single number."""
+    read = elements(deed.held)
+    if read is None or not read.size or not read.shape:
+        return None
+    return tuple(map(int, np.unravel_index(int(np.argmax(read.ravel() != 0)), read.shape)))
+
+
+def element_of(snap: Snapshot, place: tuple[int, ...]) -> Snapshot:
+    """One element of a tensor; a number is that of every element."""
+    return Snapshot((), snap.dtype, elements(snap)[place].item()) if snap.shape else snap
+
+
 def numbers_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str], *, alone: bool) -> str:
     """A line in numbers, with what it gives; nothing where they are too long to be read."""
-    line, name = deed.lines[n], words.names.of[deed.leaf]
+    return line_in_numbers(deed.lines[n], words.names.of[deed.leaf], letters, alone=alone)
+
+
+def line_in_numbers(line: MadeLine, name: str, letters: Mapping[str, str], *, alone: bool) -> str:
+    """The same of a leaf of that name."""
     texts = {key: written(known) for key, known in line.values.items()}
     known = {key: as_term(text) for key, text in texts.items() if text is not None}
     made = written(line.made)
@@ -117,13 +161,22 @@ def results_of(deed: Deed, letters: Mapping[str, str]) -> str:
 
 
 def told_at_once(chapter: Chapter, deeds: Sequence[Deed], words: Words, letters: Mapping[str, str]) -> tuple[str, ...]:
-    """All lines of a step in one caption: the rule of the last, what is remembered, and the parameter in numbers."""
+    """All lines of a step in one caption: the rule of the last, what makes another gradient or parameter of what it
+    began with, what is remembered, and the parameter in numbers.
+    """
     if len(deeds[0].lines if deeds else ()) < 2 or len({way_of(deed) for deed in deeds}) > 1:
         return ()
     last = len(deeds[0].lines) - 1
     rule, numbers = line_caption(chapter, deeds, last, words, letters)
-    remembered = results_of(deeds[0], letters) if len(deeds) == 1 else ""
-    return (rule, "; ".join(part for part in (remembered, numbers) if part))
+    alone = len(deeds) == 1
+    remembered = results_of(deeds[0], letters) if alone else ""
+    between = [
+        example_of(deeds[0], n, words, letters, alone=alone)
+        for n, line in enumerate(deeds[0].lines[:last])
+        if line.result in (GRADIENT, PARAMETER)
+    ]
+    tellings = ["; ".join(filter(None, parts)) for parts in ([*between, remembered, numbers], [*between, numbers])]
+    return (rule, next((told for told in tellings if len(told) <= MOST_AT_ONCE), numbers))
 
 
 def news_of_settings(deeds: Sequence[Deed], before: Mapping[str, Mapping[str, float]]) -> str:

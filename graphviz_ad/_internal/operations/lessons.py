@@ -45,7 +45,7 @@ LESSONS: Mapping[str, str] = {
     "moved": "Elements were only moved: what arrives moves back the same way.",
     ACCUMULATES: "backward() adds to what .grad holds; it never begins at 0 by itself.",
     EMPTIES: "Otherwise the next backward pass would be added to what is there.",
-    STEP: "A step goes against the gradient, downhill; the learning rate says how far.",
+    STEP: "A step goes against the gradient: downhill at first; the learning rate says how far.",
     SCALED: "One factor for all: together they get shorter, and keep their direction.",
     "detached": "detach() hands the numbers on, but no gradient comes back through it.",
     "dropped": "Dropout puts 0 in the place of some at random; the others are scaled up to make up for it.",
@@ -59,6 +59,8 @@ LESSONS: Mapping[str, str] = {
     "step of momentum": "The step follows the velocity, in which the gradients before it go on.",
     "average": "A moving average of gradients says where to go.",
     "average of squares": "A moving average of their squares says how large they usually are.",
+    "sum of squares": "The squares of all gradients so far are added up.",
+    "step of adagrad": "Divided by the root of that sum, steps get shorter the more gradients there were.",
     "bias correction": "Both averages began at 0: dividing makes up for that, the less the later.",
     "step of adam": "Divided by how large its gradients usually are, every parameter goes about as far.",
 }  # fmt: skip

@@ -20,6 +20,7 @@ LETTERS: Mapping[str, tuple[str, ...]] = {
     "exp_avg": ("m", "exp_avg"),
     "exp_avg_sq": ("v", "s", "exp_avg_sq"),
     "square_avg": ("s", "square_avg"),
+    "sum": ("s", "sum"),
     GRADIENT: ("g", "grad"),
 }
 CORRECTED: Mapping[str, str] = {"m_corrected": "exp_avg", "v_corrected": "exp_avg_sq"}  # what is written with a prime
@@ -116,8 +117,19 @@ RMSPROP = OptimizerRule(
     ("square_avg", "momentum_buffer"),
     ("centered",),
 )
+ADAGRAD = OptimizerRule(
+    (
+        MAXIMIZED,
+        DECAYED,
+        UpdateLine("sum", "sum + g**2", "sum of squares"),
+        UpdateLine(PARAMETER, "w - lr * g / (sqrt(sum) + eps)", "step of adagrad"),
+    ),
+    ("sum", STEPS),
+    unless=("lr_decay",),
+)
 OPTIMIZERS: Mapping[str, OptimizerRule] = {
     "SGD": SGD,
+    "Adagrad": ADAGRAD,
     "Adam": ADAM,
     "AdamW": OptimizerRule(ADAM.lines, ADAM.state, ADAM.zeros, ADAM.unless, {"decoupled_weight_decay": True}),
     "RMSprop": RMSPROP,
