@@ -28,8 +28,8 @@ from graphviz_ad._internal.scene.film_frame import EDGE, Area, Fit, FrameRooms, 
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes
 from graphviz_ad._internal.scene.overview import bounds, in_sight
 from graphviz_ad._internal.scene.paint import moved_marks, paint_frame, stage_marks
-from graphviz_ad._internal.scene.scene import Film
-from graphviz_ad._internal.scene.signs import area_of
+from graphviz_ad._internal.scene.scene import Box, Film
+from graphviz_ad._internal.scene.signs import Plan, area_of, place_beside
 
 READABLE = 14  # pixels of the smallest letters on a frame 720 pixels high
 MOST_SHIFT, MOST_ZOOM = 0.35, 1.6  # of a view, and times as large, from one picture of a move to the next
@@ -257,6 +257,54 @@ def test_the_whole_says_names_that_can_be_read_and_hide_nothing(name: str) -> No
     gradients = {mark.text for mark in names if mark.part == "called-gradient"}
     assert gradients <= {line.text for box in made.scene(-1).boxes for line in box.lines}
     assert not [mark for mark in paint_frame(film("few"), 0).marks if mark.part.startswith("called")]
+
+
+def test_the_last_picture_of_tensors_says_gradients_as_torch_has_them() -> None:
+    inputs = [torch.linspace(-1, 1.5, count, dtype=torch.float64).reshape(shape) for count, shape in SHAPES]
+    leaves = [one.clone().requires_grad_() for one in inputs]
+    made = gad.trace(attention, *leaves).animate().film
+    attention(*leaves).backward()
+    assert made.views, "letters of the whole are too small"
+    assert "line" in {box.kind for box in made.stage.boxes}, "lines are larger"
+    boxes, fit = {box.name: box for box in made.scene(-1).boxes}, made.fit(made.whole)
+    labels = [
+        mark for mark in paint_frame(made, -1).marks if isinstance(mark, Label) and mark.part.startswith("called")
+    ]
+    assert {mark.size for mark in labels} == {READABLE}
+    told = 0
+    for name, leaf in zip(("x", "Wq", "Wk", "Wv"), leaves, strict=True):
+        around = area_of(boxes[name], fit).grown(70)
+        said = [mark.text for mark in labels if mark.part == "called-gradient" and around.holds(bounds(mark))]
+        cells = torch.tensor([float(text.replace("\u2212", "-")) for text in said if text != ".grad"]).double()
+        expected = leaf.grad.flatten()
+        runs = [cells[i : i + len(expected)] for i in range(len(cells) - len(expected) + 1)]
+        told += any(torch.allclose(run, expected, rtol=1e-3) for run in runs)
+    assert told >= 2, "as far as there is room"
+    assert not [mark for mark in paint_frame(made, 0).marks if mark.part == "called-gradient"], "none is computed yet"
+
+
+SHAPES = ((6, (3, 2)), *(3 * ((4, (2, 2)),)))
+
+
+def attention(x: torch.Tensor, Wq: torch.Tensor, Wk: torch.Tensor, Wv: torch.Tensor) -> torch.Tensor:
+    q = x @ Wq
+    k = x @ Wk
+    v = x @ Wv * 1.5
+    scores = q @ k.T / 2**0.5
+    weights = torch.softmax(scores, -1)
+    out = weights @ v
+    loss = (out**2).sum()
+    return loss
+
+
+def test_a_sign_beside_a_box_stands_near_no_other() -> None:
+    boxes = [Box(f"b{i}", "leaf", (), 60, 20, center=(100 + 70.0 * i, 100)) for i in range(2)]
+    rows = ((("−0.2542  0.05916, −0.2542",), "gradient"),)
+    plan = Plan(Area(0, 0, 400, 300), [area_of(box, (1.0, 0.0, 0.0)) for box in boxes], set())
+    found = place_beside(rows, plan.boxes[0], plan)
+    assert found is not None
+    place, way = found
+    assert way is not None or not place.grown(4).meets(plan.boxes[1])
 
 
 def test_a_timeline_has_the_stage_once_and_what_each_view_shows_of_it() -> None:

@@ -1,6 +1,7 @@
 """What a film is about + the screen -> on which level of detail it is told: as operations, or as lines of the program
-where these alone let a whole be read that as operations is far from it: lines have no local derivatives. A training of
-modules is told by modules, then, the innermost that let a whole be read.
+where a whole is far from readable as operations and these alone let it be read, or at least in much larger letters and
+a shorter film: lines have no local derivatives. A training of modules is told by modules, then, the innermost that let
+a whole be read.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ LEAST = 3  # boxes that compute something: of fewer, nothing is learnt of how a 
 MOST = 40  # boxes; the letters of more can never be read at once
 FEWEST = 0.2  # of the boxes of operations: where a line does more, it hides what there is to see
 MOST_OF = 0.5  # of them: lines that are not far fewer hide local derivatives and spare nobody much
+SPARED = 0.75  # of them: as many lines are fewer steps, which is worth it where a camera is needed for both
 NEARLY = 0.75  # of the size of letters that can be read: two looks at the operations tell more than one at the lines
-CLEARER = 1.3  # times as large: letters for which modules are shown where these cannot be read at once, either
+CLEARER = 1.3  # times as large: letters for which modules or lines are shown that cannot be read at once, either
 MOST_TRIED = 3  # levels of modules, each of which is placed
 
 
@@ -55,7 +57,9 @@ class FilmPlan:
     @property
     def graph(self) -> Graph:
         """The graph that is shown, which says so where its boxes are lines of the program unasked."""
-        return self.told.shown.saying(notice("told by line")) if self.by_line else self.told.shown
+        if not self.by_line:
+            return self.told.shown
+        return self.told.shown.saying(notice("told by line" if self.is_readable else "told by larger line"))
 
     @property
     def is_readable(self) -> bool:
@@ -117,10 +121,21 @@ def looks_by_module(look: Look, rounds: Sequence[Round]) -> Iterator[Look]:
         before = boxes
 
 
-def tells_steps(lines: Graph, operations: Graph) -> bool:
-    """Whether lines of the program show how it goes on, in far fewer boxes than its operations, and few enough."""
+def is_better_by_line(lines: FilmPlan, operations: Graph, usual: Callable[[], FilmPlan]) -> bool:
+    """Whether a film of lines shows more than one of operations, which is far from readable as a whole: the whole at
+    once, or in much larger letters what it takes a camera to see; the usual film is planned only then.
+    """
+    if lines.is_readable:
+        return tells_steps(lines.told.shown, operations)
+    return lines.share >= CLEARER * usual().share
+
+
+def tells_steps(lines: Graph, operations: Graph, most: float = MOST_OF) -> bool:
+    """Whether lines of the program show how it goes on, in far fewer boxes than its operations, and few enough; at
+    ``most`` that share of them.
+    """
     count, before = computed(lines), computed(operations)
-    return len(lines.node_list) <= MOST and max(LEAST, FEWEST * before) <= count <= MOST_OF * before
+    return len(lines.node_list) <= MOST and max(LEAST, FEWEST * before) <= count <= most * before
 
 
 def computed(graph: Graph) -> int:

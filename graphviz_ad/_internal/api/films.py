@@ -11,10 +11,12 @@ from functools import cache, partial
 
 from graphviz_ad._internal.api.film_plans import (
     NEARLY,
+    SPARED,
     FilmPlan,
     Told,
     clearer,
     drawn_rounds,
+    is_better_by_line,
     looks_by_module,
     may_be_lines,
     tells_steps,
@@ -63,9 +65,9 @@ def made_film(graph: Graph, asked: AnimateOptions) -> tuple[Graph, Film, Theme]:
         if (by_module := clearer(levels, planned)) is not None:
             return film_of_plan(by_module, asked, chosen.theme)
         lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
-        if tells_steps(lines.shown, usual.shown):
+        if tells_steps(lines.shown, usual.shown, SPARED):
             by_line = replace(plan_of(lines, asked), by_line=True)
-            if by_line.is_readable:
+            if is_better_by_line(by_line, usual.shown, planned):
                 return film_of_plan(by_line, asked, chosen.theme)
     return film_of_plan(planned(), asked, chosen.theme)
 

@@ -628,6 +628,10 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
     "told by line": lambda _: (
         "Each line of the program is one box, so that the whole can be read at once; detail='op' shows its operations."
     ),
+    "told by larger line": lambda _: (
+        "Each line of the program is one box, so that letters are larger and steps fewer; detail='op' shows its"
+        " operations."
+    ),
     "unused": unused,
     # several ranks
     "uneven passes": lambda note: (

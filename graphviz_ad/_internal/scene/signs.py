@@ -1,8 +1,9 @@
 """Parts of a stage that is seen from too far to be read, where they are on a frame -> the same with names in letters
 that can be read: in its box where there is room, else beside it, with a line to it.
 
-Nothing else is written then. At the end, leaves and outputs say their gradients, too. Who finds no place that is free
-has no sign; outputs, leaves and modules choose first.
+Nothing else is written then. At the end, boxes say their gradients and values, too, as far as these have room in them,
+and leaves and outputs their gradients beside them. Who finds no place that is free has no sign; outputs, leaves and
+modules choose first.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from graphviz_ad._internal.scene.canvas import Curve, Label, Mark, Rect
 from graphviz_ad._internal.scene.curves import along
 from graphviz_ad._internal.scene.film_frame import Area, Fit
 from graphviz_ad._internal.scene.font_metrics import shorten, text_width
-from graphviz_ad._internal.scene.scene import Arrow, Box
+from graphviz_ad._internal.scene.scene import Arrow, Box, Line
 
 EM, ROW = 14.0, 17.0  # pixels: letters and rows of signs
 PAD, GAP, STEP = 3.0, 3.0, 11.0  # pixels: in a sign, beside its box, and from one place that is tried to the next
-WIDEST, LONGEST, REACH = 300.0, 16, 14  # pixels of a name; characters of a gradient; places that are tried on a side
+BETWEEN = 9.0  # pixels between two columns of numbers
+WIDEST, LONGEST, REACH = 300.0, 16, 14  # pixels of a sign; characters of a short one; places that are tried on a side
+HIGHEST, NEAR = 6, 8.0  # rows of numbers beside a box; pixels from a sign to what it may be taken to belong to
 MOST = 60  # boxes; of more, nobody reads a name
 CELL, SAMPLES = 8.0, 40  # pixels of a square in which an arrow is or is not; points of an arrow that are looked at
 FIRST = ("leaf", "data", "module", "line", "call")  # kinds of boxes by who chooses first, after outputs
 
-Rows = tuple[tuple[str, str], ...]  # texts, each with its colour
+Row = tuple[tuple[str, ...], str]  # what stands side by side, with its colour
+Rows = tuple[Row, ...]
 Bare = Callable[[Box | Arrow], Iterable[Mark]]  # what is seen of a part in which nothing is written, on the frame
 
 
@@ -37,8 +41,11 @@ class Plan:
     wires: set[tuple[int, int]]
     taken: list[Area] = field(default_factory=list)
 
-    def is_free(self, area: Area, line: Area | None, *, off_wires: bool) -> bool:
-        """Whether a sign can stand there, with a line to its box."""
+    def is_free(self, area: Area, line: Area | None, *, off_wires: bool, alone: bool) -> bool:
+        """Whether a sign can stand there, with a line to its box; ``alone``: nobody can take it for another box's."""
+        near = area.grown(NEAR)
+        if alone and line is None and sum(near.meets(other) for other in self.boxes) > 1:
+            return False
         if not self.room.holds(area) or any(area.meets(other) for other in (*self.boxes, *self.taken)):
             return False
         if line is not None and any(line.meets(other) for other in (*self.boxes, *self.taken)):
@@ -107,25 +114,63 @@ def squares(area: Area) -> Iterator[tuple[int, int]]:
 def sign_of(box: Box, area: Area, plan: Plan, *, finished: bool) -> Iterator[Mark]:
     """The sign of a box, in it with all that it says, its name in it and the rest beside it, or all beside it."""
     title = next((line.text for line in box.lines if line.key == "name" and not line.kind), box.name)
-    name: Rows = ((shorten(title, EM, WIDEST, bold=True), "ink"),)
-    gradient = next((line.text for line in box.lines if line.key == "gradient"), "")
-    tells = finished and (box.double or box.kind == "leaf") and 0 < len(gradient) <= LONGEST
-    rows: Rows = (*name, (gradient, "gradient")) if tells else name
-    inside = next((one for one in (rows, name) if fits_in(one, area)), None)
+    name: Rows = (((shorten(title, EM, WIDEST, bold=True),), "ink"),)
+    gradient = numbers_of(box, "gradient") if finished else ()
+    values = numbers_of(box, "value") if finished else ()
+    beside = gradient if (box.double or box.kind == "leaf") and is_small(gradient) else ()
+    contents = dict.fromkeys(((*name, *values, *gradient), (*name, *gradient), (*name, *beside), name))
+    inside = next((rows for rows in contents if fits_in(rows, area)), None)
     if inside is not None:
         yield from words(inside, area.center)
-        if inside != rows and (found := place_beside(rows[1:], area, plan)) is not None:
-            yield from written_beside(rows[1:], *found)
+        if inside == name and beside and (found := place_beside(beside, area, plan)) is not None:
+            yield from written_beside(beside, *found)
         return
-    for one in dict.fromkeys((rows, name)):
+    for one in dict.fromkeys(((*name, *beside), name)):
         if (found := place_beside(one, area, plan)) is not None:
             yield from written_beside(one, *found)
             return
 
 
+def numbers_of(box: Box, role: str) -> Rows:
+    """What a box says of its value or gradient, a grid in its rows; none where pictures say more than numbers."""
+    found = [rows_of(line) for line in box.lines if line.role == role and line.text]
+    return tuple([row for rows in found for row in rows]) if all(found) else ()
+
+
+def rows_of(line: Line) -> Rows:
+    """A line of a box as rows."""
+    grid = line.drawn
+    if grid is None or len(grid.rows) == 1:
+        return (((line.text,), line.role),)
+    if not grid.rows or grid.chart is not None or grid.gaps:
+        return ()
+    heading: Rows = (((grid.heading,), line.role),) if grid.heading else ()
+    return (*heading, *((row, line.role) for row in grid.rows))
+
+
+def is_short(rows: Rows) -> bool:
+    """Whether it hides little of an arrow that it stands on."""
+    return len(rows) <= 2 and all(len(texts) == 1 and len(texts[0]) <= LONGEST for texts, role in rows if role != "ink")
+
+
+def is_small(rows: Rows) -> bool:
+    """Whether it may stand beside a box, if it finds a place there."""
+    return 0 < len(rows) <= HIGHEST and size_of(rows)[0] <= WIDEST
+
+
+def columns_of(rows: Rows) -> list[float]:
+    """How wide columns of numbers are, in pixels."""
+    cells = [texts for texts, _ in rows if len(texts) > 1]
+    count = max(map(len, cells), default=0)
+    return [max(text_width(texts[i], EM) for texts in cells if i < len(texts)) for i in range(count)]
+
+
 def size_of(rows: Rows) -> tuple[float, float]:
     """Width and height of what is written, in pixels."""
-    return max(text_width(text, EM, role == "ink") for text, role in rows), ROW * len(rows)
+    columns = columns_of(rows)
+    table = sum(columns) + BETWEEN * max(len(columns) - 1, 0)
+    alone = [text_width(texts[0], EM, role == "ink") for texts, role in rows if len(texts) == 1]
+    return max([table, *alone]), ROW * len(rows)
 
 
 def fits_in(rows: Rows, area: Area) -> bool:
@@ -139,9 +184,10 @@ def place_beside(rows: Rows, area: Area, plan: Plan) -> tuple[Area, Area | None]
     where there is none.
     """
     wide, high = size_of(rows)
-    for off_wires in (True, False):
+    short = is_short(rows)
+    for off_wires in (True, False) if short else (True,):
         for place, way in places_beside(area, wide + 2 * PAD, high, plan.room):
-            if plan.is_free(place, way, off_wires=off_wires):
+            if plan.is_free(place, way, off_wires=off_wires, alone=not short):
                 plan.taken += [place.grown(1.0), *([way] if way is not None else [])]
                 return place, way
     return None
@@ -176,8 +222,16 @@ def written_beside(rows: Rows, place: Area, way: Area | None) -> Iterator[Mark]:
 
 
 def words(rows: Rows, middle: tuple[float, float]) -> Iterator[Mark]:
-    """Rows about a middle."""
+    """Rows about a middle, numbers in columns."""
     x, top = middle[0], middle[1] - ROW * len(rows) / 2
-    for i, (text, role) in enumerate(rows):
-        italic = role == "gradient"
-        yield Label(x, top + ROW * i + 0.8 * ROW, text, EM, role, not italic, italic, part=f"called-{role}", math=True)
+    columns = columns_of(rows)
+    for i, (texts, role) in enumerate(rows):
+        level, bold, italic = top + ROW * i + 0.8 * ROW, role == "ink", role == "gradient"
+        part = f"called-{role}"
+        if len(texts) == 1:
+            yield Label(x, level, texts[0], EM, role, bold, italic, part=part, math=True)
+            continue
+        right = x - (sum(columns) + BETWEEN * (len(columns) - 1)) / 2 - BETWEEN
+        for text, wide in zip(texts, columns, strict=False):
+            right += BETWEEN + wide
+            yield Label(right, level, text, EM, role, bold, italic, "end", part=part, math=True)
