@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Stats
-from graphviz_ad._internal.tracing.tape.one_pass import Row, row_of_array, row_of_memory
+from graphviz_ad._internal.tracing.tape.one_pass import SHARED, Row, row_of_array, row_of_memory
 from graphviz_ad._internal.tracing.tape.reading import NUMPY, demand_memory, readable_address, shown_memory
-from graphviz_ad._internal.tracing.tape.torch_private import is_zeros
+from graphviz_ad._internal.tracing.tape.torch_private import is_zeros, parallel_region
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
@@ -70,18 +70,19 @@ def _on_cpu(tensor: Tensor) -> Stats:
 def _row_of(tensor: Tensor) -> tuple[Row, bool]:
     """What is found out about the elements, and whether that was in their order."""
     plain, threads = tensor, torch.get_num_threads()
+    region = parallel_region() if threads > 1 and tensor.numel() >= SHARED else None
     if not tensor.is_contiguous():
         demand_memory(tensor)
         plain = tensor.detach()
         if tensor.numel() <= MOST_PUT_IN_ORDER:
             plain = plain.contiguous()  # torch does that several times as fast as numpy
     if plain.is_contiguous():
-        found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype], threads)
+        found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype], threads, region)
         if found is not None:
             return found, True
     memory = shown_memory(plain)
     in_order = memory.flags.c_contiguous
-    return row_of_array(memory.ravel(order="K"), threads), in_order  # else in whatever order it lies there
+    return row_of_array(memory.ravel(order="K"), threads, region), in_order  # else in whatever order it lies there
 
 
 def _square_root(tensor: Tensor, squares: float) -> float:
