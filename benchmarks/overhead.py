@@ -1,6 +1,6 @@
 """Forward and backward with tracing against without, interleaved in one run; prints ratios of CPU time.
 
-    python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory] [--table]
+    python benchmarks/overhead.py [--rounds 5] [--networks] [--long] [--peers] [--memory] [--table] [--spread]
 
 Programs: a scalar function, a small MLP, chains of 1,000 and 10,000 scalar operations, in a function in float64 and in
 a module in float32; ``--long``: a chain of 100,000; ``--networks``: a network of the size of ResNet-18 and one of the
@@ -16,13 +16,16 @@ adds to the peak of a process of its own. One thread; a ratio says how many time
 ResNet-152. It looks at the forward pass only, so that this is a table of its own: seconds of a plain forward pass, what
 each way adds to it, the Graph made, and how many times as much TorchLens adds.
 
-``--table`` prints the table of the README, of its programs and ways alone.
+``--table`` prints the table of the README, of its programs and ways alone. ``--spread`` prints, on one thread and on
+two, the median over the rounds of each ratio and its least and most, by the clock on the wall: so let the machine be
+quiet.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -91,11 +94,11 @@ def small_programs(longest: int) -> list[Program]:
     ]
 
 
-def resnet(name: str, **settings: Any) -> Program:
+def resnet(name: str, side: int = 224, **settings: Any) -> Program:
     from transformers import ResNetConfig, ResNetForImageClassification
 
     model = ResNetForImageClassification(ResNetConfig(**settings))
-    image, label = torch.randn(1, 3, 224, 224), torch.tensor([1])
+    image, label = torch.randn(1, 3, side, side), torch.tensor([1])
     return Program(
         name, lambda image: model(pixel_values=image, labels=label).loss, (image,), tuple(model.parameters()), model
     )
@@ -119,16 +122,34 @@ def networks() -> list[Program]:
     ]
 
 
+def deep_networks() -> list[Program]:
+    """Networks of many small operations: what an operation costs counts, not what its numbers cost."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    bert = BertForSequenceClassification(BertConfig())
+    tokens, label = torch.randint(0, 30_000, (1, 32)), torch.tensor([1])
+    return [
+        resnet("ResNet-152 at 64x64", side=64, depths=[3, 8, 36, 3]),
+        Program(
+            "BERT-base, 32 tokens",
+            lambda tokens: bert(input_ids=tokens, labels=label).loss,
+            (tokens,),
+            tuple(bert.parameters()),
+            bert,
+        ),
+    ]
+
+
 def plain(program: Program) -> None:
     torch.autograd.grad(program.function(*program.inputs), program.leaves, allow_unused=True)
 
 
-def recorded(program: Program) -> float:
+def recorded(program: Program, clock: Callable[[], float] = time.process_time) -> float:
     """Seconds of the program itself; the graph is made after it."""
     with gad.record(capture=STRUCTURE):
-        start = time.process_time()
+        start = clock()
         plain(program)
-        taken = time.process_time() - start
+        taken = clock() - start
     return taken
 
 
@@ -183,6 +204,7 @@ WAYS: dict[str, Way] = {
     "networkx": with_networkx,
 }
 IN_TABLE = ("plain", "recorded", "structure", "everything", "+ graph ")  # of the README
+SPREAD = ("recorded", "structure", "everything", "full")
 FORWARD: dict[str, Way] = {
     "forward": forward,
     "structure": asked(STRUCTURE),
@@ -206,6 +228,35 @@ def seconds(program: Program, ways: Mapping[str, Way], rounds: int) -> dict[str,
             taken = way(program)
             best[name] = min(best[name], time.process_time() - start if taken is None else taken)
     return best
+
+
+def spread(program: Program, names: Iterable[str], rounds: int) -> dict[str, list[float]]:
+    """Each way -> its ratios to plain forward and backward by the clock on the wall, one for each round, in order."""
+    ratios: dict[str, list[float]] = {name: [] for name in names}
+    plain(program)
+    for _ in range(rounds):
+        unit = _on_the_wall(plain, program)
+        for name, found in ratios.items():
+            found.append(_on_the_wall(WAYS[name], program) / unit)
+    return {name: sorted(found) for name, found in ratios.items()}
+
+
+def _on_the_wall(way: Way, program: Program) -> float:
+    start = time.perf_counter()
+    taken = recorded(program, time.perf_counter) if way is recorded else way(program)
+    return time.perf_counter() - start if taken is None else taken
+
+
+def table_of_spread(programs: Iterable[Program], rounds: int) -> None:
+    """Print each ratio's median, least and most, on one thread and on two."""
+    print("| | threads | " + " | ".join(SPREAD) + " |")
+    print("|---" * (2 + len(SPREAD)) + "|")
+    for program in programs:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found = spread(program, SPREAD, rounds).values()
+            cells = [f"{statistics.median(one):.2f} ({one[0]:.2f} to {one[-1]:.2f})" for one in found]
+            print(f"| {program.name} | {threads} | {' | '.join(cells)} |", flush=True)
 
 
 def readme_table(programs: Iterable[Program], rounds: int) -> None:
@@ -259,12 +310,15 @@ def alone(program: str, way: str) -> int:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=5)
-    for flag in ("--networks", "--long", "--peers", "--memory", "--table"):
+    for flag in ("--networks", "--long", "--peers", "--memory", "--table", "--spread"):
         arguments.add_argument(flag, action="store_true")
     chosen = arguments.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     programs = small_programs(100_000 if chosen.long else 10_000) + (networks() if chosen.networks else [])
+    if chosen.spread:
+        table_of_spread([*programs, *(deep_networks() if chosen.networks else [])], chosen.rounds)
+        return
     if chosen.table:
         readme_table(programs, chosen.rounds)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -126,3 +127,33 @@ def test_memory_is_gone_through_once_for_each_tensor(monkeypatch: pytest.MonkeyP
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Flatten(0), nn.Unflatten(0, (32, 64)), nn.Linear(64, 64))
     gad.trace(lambda x: model(x).sum(), torch.randn(32, 64), capture=gad.Capture(whole=16))
     assert len(seen) <= 6 + 10
+
+
+def test_a_big_gradient_that_comes_transposed_and_not_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In numbers those of its elements in order, as if each had been read by itself; after a write it is read anew."""
+    seen: list[int] = []
+
+    def counting(name: str, size: Callable[..., int]) -> None:
+        read = getattr(statistics, name)
+
+        def row(*given: Any) -> Any:
+            found = read(*given)
+            seen.extend([size(*given)] if found is not None else [])
+            return found
+
+        monkeypatch.setattr(statistics, name, row)
+
+    counting("row_of_memory", lambda _, count, *more: int(count))
+    counting("row_of_array", lambda array, *more: int(array.size))
+    layer = nn.Linear(1025, 1024, bias=False)
+    graph = gad.trace(lambda x: layer(x).sum(), torch.ones(2, 1025))
+    size = layer.weight.numel()
+    assert seen.count(size) == 2  # the weight and its gradient
+    leaf = next(node for node in graph.node_list if node.name == "layer.weight")
+    assert leaf.grad is not None
+    assert leaf.grad.stats == statistics.statistics_of_tensor(torch.full((1024, 1025), 2.0))
+
+    matrix = torch.randn(1025, 1024)
+    statistics.statistics_of_tensor(matrix.t())
+    matrix[0, 0] = 9.0
+    assert statistics.statistics_of_tensor(matrix) == statistics.statistics_of_tensor(matrix.clone())

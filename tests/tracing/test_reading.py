@@ -110,6 +110,8 @@ KINDS: dict[str, Callable[[], Tensor]] = {
     "number": lambda: torch.tensor(2.5),
     "number in the middle": lambda: torch.arange(5.0)[3],
     "transposed": lambda: torch.arange(6.0).reshape(2, 3).t(),
+    "big and transposed": lambda: torch.randn(150, 120).masked_fill(torch.eye(150, 120) > 0, torch.nan).t(),
+    "big and expanded": lambda: torch.randn(7, 1, 2000, dtype=torch.float64).expand(7, 2, 2000),
     "expanded": lambda: torch.arange(3.0).expand(4, 3),
     "every other": lambda: torch.arange(9.0)[1::2],
     "overlapping": lambda: torch.arange(6.0).as_strided((3, 3), (1, 1), 1),
@@ -178,6 +180,9 @@ def test_a_lazy_copy_stays_one() -> None:
     copy = torch.ones(300)._lazy_clone()
     take(copy, "full", 3)
     take(copy, "summary", 3)
+    big = torch.ones(200, 100)._lazy_clone().t()
+    take(big, "full", 3)
+    assert torch._C._is_cow_tensor(big)
     gad.trace(lambda x: x * copy, leaf(2))
     assert torch._C._is_cow_tensor(copy)
 

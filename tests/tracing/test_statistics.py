@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.snapshot import Array
-from graphviz_ad._internal.tracing.tape import one_pass
+from graphviz_ad._internal.tracing.tape import one_pass, torch_private
 from graphviz_ad._internal.tracing.tape.one_pass import BLOCK, FOLDED, LANES, by_numpy, compiled, row_of_array
 from graphviz_ad._internal.tracing.tape.statistics import statistics_of_tensor
+from graphviz_ad._internal.tracing.tape.torch_private import parallel_region
 
 SIZES = (257, BLOCK - 1, BLOCK, 3 * BLOCK + 5)
 ROWS_OF = (0, 1, 31, LANES - 1, LANES, LANES + 5, 6 * LANES + 1, BLOCK, 2 * BLOCK + LANES + 3)  # numbers of elements
@@ -147,20 +149,30 @@ def test_compiled_code_says_the_same_to_the_last_bit(
     if functions is None:
         pytest.skip("needs a processor with wide vectors")
     monkeypatch.setattr(one_pass, "functions_to_call", lambda: functions)
-    monkeypatch.setattr(one_pass, "SHARE", 1)  # however short a row is, threads share it
+    monkeypatch.setattr(one_pass, "SHARE", 1)
+    monkeypatch.setattr(one_pass, "SHARED", 1)  # however short a row is, threads share it
     for row in [row for count in ROWS_OF for row in rows(dtype, count)]:
         expected = by_numpy(row)
-        assert all(same_bits(row_of_array(row, threads), expected) for threads in (1, 2, 3, 100))
+        ways = [(threads, region) for threads in (1, 2, 3, 100) for region in dict.fromkeys((None, parallel_region()))]
+        assert all(same_bits(row_of_array(row, *way), expected) for way in ways)
 
 
 def test_no_thread_is_left_that_went_through_a_long_row(built: str, monkeypatch: pytest.MonkeyPatch) -> None:
     functions = compiled(built, False)
     monkeypatch.setattr(one_pass, "functions_to_call", lambda: functions)
+    monkeypatch.setattr(one_pass, "SHARE", 4 * BLOCK)
     row = rows(np.float32, 16 * BLOCK)[0]
     before = len(list(Path("/proc/self/task").glob("*")))
     found = row_of_array(row, 4)
     assert len(list(Path("/proc/self/task").glob("*"))) == before
     assert same_bits(found, row_of_array(row))
+
+
+def test_threads_of_torch_are_called_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_known = sys.platform == "linux" and "backend: OpenMP" in torch.__config__.parallel_info()
+    assert (parallel_region() is not None) == is_known
+    monkeypatch.setattr(torch_private, "_process", -1)
+    assert parallel_region() is None  # in a process that was forked off, a call would wait for them for ever
 
 
 def test_what_was_compiled_of_something_else_is_left_alone(tmp_path: Path) -> None:

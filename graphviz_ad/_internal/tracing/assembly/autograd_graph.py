@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import starmap
-from operator import call
+from operator import attrgetter, call, itemgetter
 from typing import Any
 
 import torch
@@ -129,7 +129,7 @@ class AutogradGraph:
         known = AutogradGraph(
             [None] * len(self.nodes),
             self.links,
-            dict(self.index),
+            self.index,
             dict.fromkeys(self.variables),  # type: ignore[arg-type]
             unwalked=self.unwalked,
             all_moments=self.all_moments,
@@ -144,7 +144,7 @@ class AutogradGraph:
         A node that Python has touched frees what only it holds by recursion in C++. Held here and let go in this
         order, each dies alone, however deep the graph is.
         """
-        self.index.clear()
+        self.index = {}  # what is remembered has the other
         self.variables.clear()
         self.nodes.reverse()
         while self.nodes:
@@ -393,18 +393,23 @@ def watching(
 ) -> Iterator[None]:
     """While this is open, a backward pass over the graph notes everything in `result`."""
     watch = _Watch(graph, result, keeper, pointwise)
-    hooks: list[tuple[Callable[..., Any], Callable[..., None]]] = []
-    for i, node in enumerate(graph.nodes):
-        if i in graph.variables:  # before accumulation: hooks of the user may change .grad right after it
-            hooks.append((node.register_prehook, partial(watch.arrived, i)))
-            hooks.append((node.register_hook, partial(watch.accumulated, i)))
-        else:
-            hooks.append((node.register_hook, partial(watch.ran, i)))
+    at_leaf, elsewhere = watch.at_leaf(), watch.elsewhere()
+    places: list[tuple[Callable[[Any], Any], Callable[..., None]]] = []
+    nodes, numbers = [], []
+    for i, node in zip(graph.index.values(), graph.nodes, strict=True):  # the same numbers, which take room once
+        for hook in at_leaf if i in graph.variables else elsewhere:
+            places.append(hook)
+            nodes.append(node)
+            numbers.append(i)
     handles: list[Any] = []
     try:
-        handles.extend(starmap(call, hooks))  # in C: no interrupt can come between a hook and its handle
-        hooks.clear()
-        hooks += watch.before_hooks(handles)
+        # in C: no interrupt can come between a hook and its handle
+        registering = map(call, map(itemgetter(0), places), nodes)
+        handles.extend(map(call, registering, map(partial, map(itemgetter(1), places), numbers)))
+        places.clear()
+        nodes.clear()
+        numbers.clear()
+        hooks = watch.before_hooks(handles)
         first = len(handles)
         handles.extend(starmap(call, hooks))
         hooks.clear()
@@ -447,6 +452,16 @@ class _Watch:
         self._node_grads, self._edge_grads, self._locals = [table.kept for table in tables]
         self._dtype: torch.dtype | None = None
         self._ones: Tensor | None = None
+
+    def at_leaf(self) -> tuple[tuple[Callable[[Any], Any], Callable[..., None]], ...]:
+        """What to hang on a node that accumulates into a leaf, each with how: before accumulation, for hooks of the
+        user may change ``.grad`` right after it.
+        """
+        return (attrgetter("register_prehook"), self.arrived), (attrgetter("register_hook"), self.accumulated)
+
+    def elsewhere(self) -> tuple[tuple[Callable[[Any], Any], Callable[..., None]], ...]:
+        """The same of any other node."""
+        return ((attrgetter("register_hook"), self.ran),)
 
     def before_hooks(self, handles: Sequence[Any]) -> list[tuple[Callable[..., Any], Callable[..., None]]]:
         """What to hang on nodes that hooks of the user hang on, so that what these change is seen; by the handles of

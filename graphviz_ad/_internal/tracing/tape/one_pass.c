@@ -6,9 +6,11 @@
    and so are then the lanes, each FOLDED-th first. No order is left to the compiler, which must neither reorder
    sums nor fuse a product with a sum: no -ffast-math, and -ffp-contract=off.
 
-   Blocks of a long row may be gone through by several threads, each by those that lie together; what each lane has of
-   each block is then added up here, block after block, so that it is the same for any number of threads. They live no
-   longer than the call, and take no signals.
+   Blocks of a long row may be gone through by several threads, each taking the next that nobody has; what each lane has
+   of each block is then added up here, block after block, so that it is the same for any number of threads. They are
+   those in which torch computes, where the caller knows how to reach them: after an operation these keep the processors busy for a
+   while, waiting for the next one, so that others would wait for them. Else they are threads that live no longer than
+   the call, and take no signals.
 
    This file includes itself once for each dtype and width of vectors. */
 
@@ -20,17 +22,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EDITION 3 /* one_pass.py believes no other */
+#define EDITION 4 /* one_pass.py believes no other */
 #define LANES 1024
 #define ROWS 64
 #define FOLDED 32   /* lanes that are left when they are added up a first time, one after the other */
 #define BLOCKS 1024 /* weights of blocks, which then begin again */
+#define FOUND (3 * LANES + 2) /* numbers that are kept of a block that was shared */
 #define DEEP 4      /* rows that are added at a time, each read from its begin to its end */
 #define MOST_THREADS 8
 #define JOINED_(one, other) one##_##other
 #define JOINED(one, other) JOINED_(one, other)
 
+typedef void RUN(void (*)(void *), void *, unsigned, unsigned); /* a parallel region of OpenMP, as GCC calls it */
+
 int edition(void) { return EDITION; }
+
+static void *begun(void *given) {
+    void **call = given;
+    ((void (*)(void *))(size_t)call[0])(call[1]);
+    return NULL;
+}
+
+/* Run it in threads of our own, and here. */
+static void in_own_threads(void (*run)(void *), void *given, size_t threads) {
+    pthread_t others[MOST_THREADS];
+    int runs[MOST_THREADS] = {0};
+    void *call[2] = {(void *)(size_t)run, given};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (size_t k = 1; k < threads && k < MOST_THREADS; k++)
+        runs[k] = !pthread_create(others + k, NULL, begun, call);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    run(given);
+    for (size_t k = 1; k < MOST_THREADS; k++)
+        if (runs[k]) pthread_join(others[k], NULL);
+}
 
 #define TARGET
 #define BYTES 16
@@ -79,9 +106,8 @@ typedef struct {
 } SOFAR;
 typedef struct {
     const REAL *elements, *weights;
-    size_t count, first, last; /* blocks, and how many elements there are in all */
-    REAL *lanes;               /* of each block of the row, what its lanes have */
-    REAL least, most;
+    size_t count, blocks, next; /* elements, blocks, and the first block that nobody has taken */
+    REAL *found;                /* of each block what its lanes have, its least and its most */
 } PART;
 
 /* The first lanes of so many rows, which the compiler knows. */
@@ -142,65 +168,55 @@ TARGET static inline __attribute__((always_inline)) void JOINED(NAME, total)(
     }
 }
 
-/* The blocks of one thread. */
-TARGET static void *JOINED(NAME, share)(void *given) {
+/* What one thread does. */
+TARGET static void JOINED(NAME, share)(void *given) {
     PART *part = given;
     SOFAR sofar;
-    JOINED(NAME, begin)(&sofar);
-    for (size_t number = part->first; number < part->last; number++) {
+    size_t number;
+    while ((number = __atomic_fetch_add(&part->next, 1, __ATOMIC_RELAXED)) < part->blocks) {
         size_t start = number * ROWS * LANES, rest = part->count - start;
+        REAL *found = part->found + number * FOUND;
+        JOINED(NAME, begin)(&sofar);
         JOINED(NAME, block)(part->elements + start, rest < ROWS * LANES ? rest : ROWS * LANES, part->weights, &sofar);
-        memcpy(part->lanes + number * 3 * LANES, sofar.sums, sizeof(REAL) * 3 * LANES);
+        JOINED(NAME, extremes)(&sofar);
+        memcpy(found, sofar.sums, sizeof(REAL) * 3 * LANES);
+        found[3 * LANES] = sofar.least[0], found[3 * LANES + 1] = sofar.most[0];
     }
-    JOINED(NAME, extremes)(&sofar);
-    part->least = sofar.least[0], part->most = sofar.most[0];
-    return NULL;
 }
 
-/* The lanes of all blocks, by several threads; what none can be started for, this one does. */
-TARGET static void JOINED(NAME, shared)(PART whole, size_t blocks, size_t threads, PART *found) {
-    pthread_t others[MOST_THREADS];
-    int runs[MOST_THREADS] = {0};
-    PART parts[MOST_THREADS];
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (size_t k = 0; k < threads; k++) {
-        parts[k] = whole, parts[k].first = blocks * k / threads, parts[k].last = blocks * (k + 1) / threads;
-        runs[k] = k && !pthread_create(others + k, NULL, JOINED(NAME, share), parts + k);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    for (size_t k = 0; k < threads; k++)
-        if (!runs[k]) JOINED(NAME, share)(parts + k);
-    *found = parts[0];
-    for (size_t k = 1; k < threads; k++) {
-        if (runs[k]) pthread_join(others[k], NULL);
-        if (parts[k].least < found->least) found->least = parts[k].least;
-        if (parts[k].most > found->most) found->most = parts[k].most;
-    }
+/* What is found of each block of a row, by several threads; NULL where there is no room for it. */
+TARGET static REAL *JOINED(NAME, shared)(
+    const REAL *elements, size_t count, const REAL *weights, size_t blocks, size_t threads,
+    RUN *region) {
+    PART part = {elements, weights, count, blocks, 0, malloc(blocks * FOUND * sizeof(REAL))};
+    if (!part.found) return NULL;
+    if (region)
+        region(JOINED(NAME, share), &part, 0, 0); /* 0: as many as torch has, which another number would end */
+    else
+        in_own_threads(JOINED(NAME, share), &part, threads);
+    return part.found;
 }
 
 /* Weights are those of the places of a block, and of blocks. Found are the least, the greatest, the sum,
    the sum of squares and the weighted sum; the first two pass NaN by, of which the squares tell. */
 TARGET void NAME(
-    const REAL *elements, size_t count, const REAL *weights, const double *of_blocks, double *found, size_t threads) {
+    const REAL *elements, size_t count, const REAL *weights, const double *of_blocks, double *found, size_t threads,
+    RUN *region) {
     double totals[3][LANES];
     SOFAR sofar;
     size_t used = count < LANES ? count : LANES, blocks = (count + ROWS * LANES - 1) / (ROWS * LANES);
-    if (threads > MOST_THREADS) threads = MOST_THREADS;
-    REAL *lanes = threads > 1 && blocks > 1 ? malloc(blocks * 3 * LANES * sizeof(REAL)) : NULL;
+    REAL *shared = NULL;
+    if (threads > 1 && blocks > 1) shared = JOINED(NAME, shared)(elements, count, weights, blocks, threads, region);
     for (size_t j = 0; j < used; j++) totals[0][j] = totals[1][j] = totals[2][j] = 0;
     JOINED(NAME, begin)(&sofar);
-    if (lanes) {
-        PART whole = {elements, weights, count, 0, blocks, lanes, 0, 0};
-        JOINED(NAME, shared)(whole, blocks, threads < blocks ? threads : blocks, &whole);
-        sofar.least[0] = whole.least, sofar.most[0] = whole.most;
-    }
     for (size_t start = 0, number = 0; start < count; start += ROWS * LANES, number++) {
         size_t size = count - start < ROWS * LANES ? count - start : ROWS * LANES;
         double weight = of_blocks[number % BLOCKS];
-        if (lanes) {
-            JOINED(NAME, total)(lanes + number * 3 * LANES, size, weight, totals);
+        if (shared) {
+            const REAL *of_block = shared + number * FOUND;
+            JOINED(NAME, total)(of_block, size, weight, totals);
+            if (of_block[3 * LANES] < sofar.least[0]) sofar.least[0] = of_block[3 * LANES];
+            if (of_block[3 * LANES + 1] > sofar.most[0]) sofar.most[0] = of_block[3 * LANES + 1];
             continue;
         }
         JOINED(NAME, block)(elements + start, size, weights, &sofar);
@@ -210,7 +226,7 @@ TARGET void NAME(
             totals[2][j] += sofar.weighted[j] * weight;
         }
     }
-    free(lanes);
+    free(shared);
     for (int k = 0; k < 3; k++) {
         for (size_t j = FOLDED; j < used; j++) totals[k][j % FOLDED] += totals[k][j];
         for (size_t j = 1; j < FOLDED && j < used; j++) totals[k][0] += totals[k][j];

@@ -17,9 +17,10 @@ import numpy as np
 
 from graphviz_ad._internal.graph.snapshot import Array
 
-EDITION, ROWS, LANES, FOLDED, BLOCKS = 3, 64, 1024, 32, 1024  # as in one_pass.c
+EDITION, ROWS, LANES, FOLDED, BLOCKS = 4, 64, 1024, 32, 1024  # as in one_pass.c
 BLOCK = ROWS * LANES  # elements that stay in the cache while they are looked at several times
-SHARE = 4 * BLOCK  # elements for which it is worth while to start a thread
+SHARE = 16 * BLOCK  # elements for which it is worth while to start a thread
+SHARED = 4 * BLOCK  # and those that it is worth while to share among threads that are there
 BUILT = Path(__file__).with_suffix(".compiled")  # no name that Python would import
 GOLDEN = (math.sqrt(5) - 1) / 2  # of whose multiples the fractions are all different
 FUNCTIONS = {np.dtype(np.float32): "floats", np.dtype(np.float64): "doubles"}
@@ -38,23 +39,32 @@ class Row(NamedTuple):
     weighted: float
 
 
-def row_of_memory(address: int, count: int, dtype: Any, threads: int = 1) -> Row | None:
+def row_of_memory(address: int, count: int, dtype: Any, threads: int = 1, region: int | None = None) -> Row | None:
     """The same of ``count`` elements that lie one behind the other; None where there is no compiled code. For a long
-    row it may use so many threads, which changes no bit of it.
+    row it may use so many threads, those that ``region`` runs something in (see `torch_private.parallel_region`) or
+    its own, which changes no bit of it.
     """
     functions = functions_to_call()
     if functions is None:
         return None
     found = _Found()
     places, blocks = _weights(dtype).addresses
-    functions[dtype](address, count, places, blocks, found, min(threads, count // SHARE))
+    functions[dtype](
+        address,
+        count,
+        places,
+        blocks,
+        found,
+        min(threads, count // SHARE if region is None else count // SHARED + 1),
+        region,
+    )
     return _row(*found)
 
 
-def row_of_array(row: Array, threads: int = 1) -> Row:
+def row_of_array(row: Array, threads: int = 1, region: int | None = None) -> Row:
     """The same of an array of one dimension whose elements lie one behind the other."""
     address = row.__array_interface__["data"][0]
-    return row_of_memory(address, row.size, row.dtype, threads) or by_numpy(row)
+    return row_of_memory(address, row.size, row.dtype, threads, region) or by_numpy(row)
 
 
 def by_numpy(row: Array) -> Row:
@@ -136,5 +146,5 @@ def compiled(path: str, is_wide: bool = True) -> dict[Any, Any] | None:
         return None
     for function in found.values():
         function.restype = None
-        function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3, ctypes.c_size_t]
+        function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3, ctypes.c_size_t, ctypes.c_void_p]
     return found

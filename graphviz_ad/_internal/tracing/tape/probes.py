@@ -67,6 +67,14 @@ def _kept(x: Tensor) -> Any:
 # --- what is true of each
 
 
+def runs_in_threads(region: Any) -> bool:
+    """A function is run in as many threads as are asked for, or fewer, and all of them have run it at the end."""
+    found: list[int] = []
+    run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(found.append)
+    region(run, ctypes.c_void_p(7), ctypes.c_uint(2), ctypes.c_uint(0))
+    return found in ([7], [7, 7])
+
+
 def counts_nodes(number: Callable[[], int]) -> bool:
     """One more for each autograd node."""
     x, before = _two(), number()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Stats
-from graphviz_ad._internal.tracing.tape.one_pass import Row, row_of_array, row_of_memory
+from graphviz_ad._internal.tracing.tape.one_pass import SHARED, Row, row_of_array, row_of_memory
 from graphviz_ad._internal.tracing.tape.reading import NUMPY, demand_memory, readable_address, shown_memory
-from graphviz_ad._internal.tracing.tape.torch_private import is_zeros
+from graphviz_ad._internal.tracing.tape.torch_private import is_zeros, memory_of_tensor, parallel_region, version_of
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
@@ -18,6 +19,7 @@ WIDER = {torch.bfloat16: torch.float32} | {
 }
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # of which torch computes next to nothing
 DIRECT = (torch.float32, torch.float64)  # are read where they lie
+Where = tuple[int | None, int, int, torch.dtype]  # a memory, where elements begin, how many, of which dtype
 MOST_PUT_IN_ORDER = 1 << 20  # elements that lie in another order in memory; more would take longer than all the rest
 
 
@@ -70,18 +72,50 @@ def _on_cpu(tensor: Tensor) -> Stats:
 def _row_of(tensor: Tensor) -> tuple[Row, bool]:
     """What is found out about the elements, and whether that was in their order."""
     plain, threads = tensor, torch.get_num_threads()
+    region = parallel_region() if threads > 1 and tensor.numel() >= SHARED else None
     if not tensor.is_contiguous():
         demand_memory(tensor)
         plain = tensor.detach()
         if tensor.numel() <= MOST_PUT_IN_ORDER:
             plain = plain.contiguous()  # torch does that several times as fast as numpy
     if plain.is_contiguous():
-        found = row_of_memory(readable_address(plain), plain.numel(), NUMPY[plain.dtype], threads)
+        address = readable_address(plain)
+        known = _found_already(address, plain) if plain.numel() > MOST_PUT_IN_ORDER else None
+        found = known or row_of_memory(address, plain.numel(), NUMPY[plain.dtype], threads, region)
         if found is not None:
             return found, True
     memory = shown_memory(plain)
-    in_order = memory.flags.c_contiguous
-    return row_of_array(memory.ravel(order="K"), threads), in_order  # else in whatever order it lies there
+    in_order, row = memory.flags.c_contiguous, memory.ravel(order="K")  # else in whatever order it lies there
+    found = row_of_array(row, threads, region)
+    if not in_order and not tensor.is_inference():
+        address = row.__array_interface__["data"][0]
+        _last[:] = [(weakref.ref(tensor), version_of(tensor), _where(address, tensor), found)]
+    return found, in_order
+
+
+# The last big tensor that was gone through as it lies in memory, in another order than its own, how often it had been
+# written to, where it lies, and what was found: the gradient of a matrix that was transposed comes so, and next in
+# order. It is read once.
+_last: list[tuple[weakref.ref[Tensor], int, Where, Row]] = []
+
+
+def _where(address: int, tensor: Tensor) -> Where:
+    return memory_of_tensor(tensor), address, tensor.numel(), tensor.dtype
+
+
+def _found_already(address: int, tensor: Tensor) -> Row | None:
+    """What is known of this memory, unless it was let go of or written to since."""
+    for reference, version, where, found in _last[:]:
+        other = reference()
+        if (
+            other is not None
+            and where == _where(address, tensor)
+            and where[0] is not None
+            and where[0] == memory_of_tensor(other)
+            and version == version_of(other)
+        ):
+            return found
+    return None
 
 
 def _square_root(tensor: Tensor, squares: float) -> float:

@@ -305,6 +305,34 @@ def _unrecorded() -> Iterator[None]:
         quiet.depth -= 1
 
 
+# --- Threads
+
+
+_process = os.getpid()
+
+
+def parallel_region() -> int | None:
+    """The address of what runs a function in the threads that torch computes in, as GCC's OpenMP calls it; None where
+    it computes in others, and in a process that was forked off, which has none of them.
+
+    For a while after an operation they keep the processors busy, so that other threads would wait for them.
+    """
+    return _region() if os.getpid() == _process else None
+
+
+@cache
+def _region() -> int | None:
+    found = believed(answer_to(_found_region), probes.runs_in_threads)
+    return None if found is None else ctypes.cast(found, ctypes.c_void_p).value
+
+
+def _found_region() -> Any:
+    """What torch itself calls, of the library that it was linked to; nothing is loaded that is not there."""
+    if "ATen parallel backend: OpenMP" not in torch.__config__.parallel_info():
+        return None
+    return ctypes.CDLL(f"{TORCH_FOLDER}lib/libtorch_cpu.so", mode=os.RTLD_NOLOAD | os.RTLD_LAZY).GOMP_parallel
+
+
 # --- Tensors and autograd nodes
 
 
