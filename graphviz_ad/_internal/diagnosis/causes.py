@@ -163,7 +163,7 @@ def in_one_line(_: Course, cause: Finding, one: Finding) -> bool:
 TABLE: tuple[Explains, ...] = (
     Explains(("not-cleared",), ("step-too-large", "diverging", "exploding"), began_small),
     Explains(("not-cleared",), ("left-by-another-loss",), of_these_parameters),
-    Explains(("in-two-optimizers",), ("step-too-large",), twice_as_far),
+    Explains(("in-two-optimizers", "stepped-twice"), ("step-too-large",), twice_as_far),
     Explains(("step-too-large",), (*COMES_OF_STEPS, *COMES_OF_LEAPS), of_later_passes),
     Explains(("frozen",), ("nothing-requires-grad",), all_frozen),
     Explains(("hook-changed",), ("zero-gradient",), by_a_hook),

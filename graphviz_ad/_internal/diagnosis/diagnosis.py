@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from graphviz_ad._internal.base.errors import OptionError
+from graphviz_ad._internal.diagnosis.attention import attention
 from graphviz_ad._internal.diagnosis.calls_apart import waits_alone
 from graphviz_ad._internal.diagnosis.causes import causes_first
 from graphviz_ad._internal.diagnosis.course import Course, Optimizer, Parameter
@@ -40,6 +41,7 @@ LOOKS: tuple[Callable[[Course], Iterator[Finding]], ...] = (
     lost_terms,
     missing_gradients,
     losses,
+    attention,
     training_steps,
     kept_graphs,
     zero_gradients,

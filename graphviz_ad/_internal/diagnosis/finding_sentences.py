@@ -561,6 +561,11 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         else f"two steps read the same gradient of {so_many(e)}.",
         "Give each parameter to one optimizer.",
     ),
+    "stepped-twice": (
+        lambda e: f"the one optimizer that there is steps twice on the same gradient of {so_many(e)}"
+        f"{', at ' + ' and '.join(e['steps']) if e['steps'] else ''}.",
+        "Call step() once for each backward().",
+    ),
     "left-by-another-loss": (
         lambda e: f"the pass of another loss{' at ' + e['other'] if e['other'] else ''} leaves gradients in"
         f" {so_many(e)}; nothing clears them before backward(){' at ' + e['backward'] if e['backward'] else ''} adds to"
@@ -629,6 +634,16 @@ SENTENCES: Mapping[str, tuple[Words, str | Words]] = {
         lambda e: f"{e['at']} makes probabilities along dimension {e['dim']}, and {e['read_at']} picks the targets"
             f" along dimension {e['classes']}: what belongs to one row does not add up to 1.",
         lambda e: f"Give it dim={e['classes']}.",
+    ),
+    "attention-of-other-rows": (
+        lambda e: f"{e['at']} makes weights along dimension {e['dim']}, and {e['read_at']} sums by them along dimension"
+            f" {e['summed']}: the weights of one sum do not add up to 1.",
+        "Give it dim=-1.",
+    ),
+    "mask-after-softmax": (
+        lambda e: f"{e['at']} masks weights behind their softmax ({e['weights']}): what it takes away counted there,"
+            " and the weights that stay do not add up to 1.",
+        "Give scores that are masked, by −∞, to the softmax.",
     ),
     "softmax-twice": (lambda e: f"{e['at']} is given {e['made']}: the second flattens what the first returns.",
      "Leave out one of the two."),

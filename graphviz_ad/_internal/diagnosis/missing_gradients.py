@@ -131,8 +131,8 @@ def _gradients_as_numbers(course: Course) -> Iterator[Finding]:
     """Gradients without a graph of their own that a loss has a term of, which changes nothing of its gradient."""
     graph, done = course.graph, course.passes[-1]
     for node in done.node_list:
-        if node.kind != "data" or node.op is not None:
-            continue
+        if node.kind != "data" or node.op is not None or node.key not in graph.nodes:
+            continue  # what only this pass reads has no key there
         number = _pass_that_made(course, node)
         term = _term_of(graph, node) if number is not None else None
         if number is not None and term is not None:

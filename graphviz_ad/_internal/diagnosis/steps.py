@@ -52,15 +52,23 @@ def clears(event: GradEvent) -> bool:
 
 def _fate(p: Parameter) -> list[str]:
     """What happened to its gradients, a letter each: p a pass, c cleared, s a step, f found, w clipped or written; a
-    step is one of an optimizer, or by hand where none takes any.
+    step is one of an optimizer, or by hand where none takes any: what is written while there is no gradient, as the
+    numbers that it begins with, is none.
     """
     letters: list[str] = []
     told = {PASS: "p", STEP if p.did(STEP) else UPDATED: "s", FOUND: "f", WRITTEN: "w"}
     for event in p.history.events if p.history is not None else ():
         letter = "c" if clears(event) else told.get(event.what)
+        if event.what == UPDATED and not _has_gradient(letters):
+            continue
         if letter is not None and not (letter in "sw" and letters[-1:] == [letter]):
             letters.append(letter)
     return letters
+
+
+def _has_gradient(letters: Sequence[str]) -> bool:
+    """Whether a gradient came, or was there, since it was last cleared."""
+    return next((letter in "pf" for letter in reversed(letters) if letter in "pfc"), False)
 
 
 def _about(course: Course, found: Sequence[Parameter]) -> dict[str, object]:
@@ -293,9 +301,16 @@ def _lines_that_made_one(course: Course) -> list[WrittenLine]:
 
 
 def _in_two(course: Course) -> Iterator[Finding]:
-    """Parameters that two optimizers step on one gradient."""
+    """Parameters that two optimizers step on one gradient, or one of them twice."""
     twice = [p for p in course.trainable if _steps_of_one_gradient(p) > 1]
-    if twice:
+    alone = [p for p in twice if len(p.held_by or ()) == 1 and len(course.optimizers) == 1]
+    if alone and alone == twice:
+        steps = [event.source for p in alone[:1] for event in _events(p) if event.what == STEP and event.source]
+        yield Finding(
+            "stepped-twice", WARNING, None, None, steps[1] if len(steps) > 1 else _step_source(course),
+            {**_about(course, alone), "steps": tuple(dict.fromkeys(steps))}, tuple(p.name for p in alone), weight=35,
+        )  # fmt: skip
+    elif twice:
         line = nearest_first(course, course.lines_that("optimizer"))
         yield Finding(
             "in-two-optimizers", WARNING, twice[0].name if len(twice) == 1 else None, None,
@@ -303,6 +318,10 @@ def _in_two(course: Course) -> Iterator[Finding]:
             {**_about(course, twice), "optimizers": tuple(one.kind for one in course.optimizers)},
             tuple(p.name for p in twice), weight=35,
         )  # fmt: skip
+
+
+def _events(p: Parameter) -> tuple[GradEvent, ...]:
+    return p.history.events if p.history is not None else ()
 
 
 def _in_two_by_turns(course: Course) -> Iterator[Finding]:
