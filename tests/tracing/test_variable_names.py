@@ -314,3 +314,16 @@ def test_of_tensors_that_change_beside_a_number_that_stays_each_has_the_name_of_
 )
 def test_where_either_variable_may_be_the_tensor_it_has_no_name(step: Any) -> None:
     assert set(leaf_names(step)) == {None}
+
+
+# --- before brackets
+
+
+def test_what_stands_before_brackets_is_named_but_nothing_that_a_collection_of_torchs_reads_for_it() -> None:
+    xs, data = torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([3.0, 4.0], requires_grad=True)
+    pairs = torch.utils.data.TensorDataset(data)
+    with gad.record() as recorded:
+        for i in range(2):
+            (xs[i] * pairs[i][0]).backward()
+    named = {tuple(node.value.array): node.name for node in recorded.graph.node_list if node.kind == "leaf"}
+    assert named == {(1.0, 2.0): "xs", (3.0, 4.0): None}

@@ -58,7 +58,11 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
         if call is not None:
             names = _variables_given_to_module(tape, operation, call)
         else:
-            names = _variables_applied_to(tape, operation) or variables_of(operation, sides)
+            names = (
+                _variables_applied_to(tape, operation)
+                or _variable_in_brackets(operation)
+                or variables_of(operation, sides)
+            )
         for use, name in zip(operation.uses, names, strict=True):
             if name is not None and name not in own and _is_nameless(tape.values[use[1]]):
                 found.setdefault(use[1], name)
@@ -95,9 +99,14 @@ def _is_from_elsewhere(tape: Tape, number: int, site: CallSite | None) -> bool:
 
 def _variables_with_subscripts(operation: Operation) -> tuple[str | None, ...]:
     """As `variables_of`, and of ``x[:, 0]`` the x, which the first of several operations reads."""
-    site = operation.place.site
-    if site is None or site.written != GETITEM or operation.place.user is not site or not operation.uses:
-        return variables_of(operation)
+    return _variable_in_brackets(operation) or variables_of(operation)
+
+
+def _variable_in_brackets(operation: Operation) -> tuple[str | None, ...]:
+    """The x of ``x[:, 0]``; nothing where no brackets stand, or where a collection of torch's reads what it has."""
+    place, site = operation.place, operation.place.site
+    if site is None or site.written != GETITEM or place.user is not site or place.inner or not operation.uses:
+        return ()
     first, *others = operation.uses
     name = site.subscripted.variable if site.subscripted is not None else None
     return (name if first[0] == "self" else None, *[None] * len(others))
