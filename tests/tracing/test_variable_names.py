@@ -212,10 +212,118 @@ def of_what_may_be_either(w: Tensor) -> gad.Graph:
     return recorded.graph
 
 
-@pytest.mark.parametrize("step", [of_a_loop, of_a_range, of_a_number])
+def of_two_lists(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        loss: Any = 0.0
+        for x, y in zip([1.0, 2.0], [2.0, 5.0], strict=True):
+            loss = loss + (x * w - y) ** 2
+        loss.backward()
+    return recorded.graph
+
+
+def of_a_dictionary(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        loss: Any = 0.0
+        for x, y in {1.0: 2.0, 2.0: 5.0}.items():
+            loss += (w * x - y) ** 2
+        loss.backward()
+    return recorded.graph
+
+
+def of_a_generator(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        sum((w * x - y) ** 2 for x, y in enumerate([2.0, 5.0])).backward()
+    return recorded.graph
+
+
+def of_an_inner_function(w: Tensor) -> gad.Graph:
+    def model(x: float) -> Tensor:
+        return w * x
+
+    with gad.record() as recorded:
+        (model(1.0) + model(2.0)).backward()
+    return recorded.graph
+
+
+def of_nested_loops(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        loss: Any = 0.0
+        for row in [[1.0, 2.0], [3.0, 4.0]]:
+            for x in row:
+                loss = loss + (w + x) ** 2
+        loss.backward()
+    return recorded.graph
+
+
+def of_numbers_that_do_not_change(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        for x in [float(n) for n in (3, 3)]:
+            (w * x).backward()
+    return recorded.graph
+
+
+def of_two_that_change(w: Tensor) -> gad.Graph:
+    with gad.record() as recorded:
+        for a, b in [(w, 2.0), (3.0, w)]:
+            (a * b).backward()
+    return recorded.graph
+
+
+def of_a_variable_set_on_the_way(w: Tensor) -> gad.Graph:
+    rate = w
+    with gad.record() as recorded:
+        for a in [float(n) for n in (2, 3)]:
+            (a * rate).backward()
+            rate = w
+    return recorded.graph
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        of_a_loop,
+        of_a_range,
+        of_a_number,
+        of_two_lists,
+        of_a_dictionary,
+        of_a_generator,
+        of_an_inner_function,
+        of_nested_loops,
+    ],
+)
 def test_a_tensor_beside_a_variable_that_is_always_a_number_has_its_name(step: Any) -> None:
     assert leaf_names(step) == ["w"]
 
 
-def test_where_either_variable_may_be_the_tensor_it_has_no_name() -> None:
-    assert leaf_names(of_what_may_be_either) == [None]
+def of_rates_and_tensors(w: Tensor) -> gad.Graph:
+    v = torch.tensor(2.0, requires_grad=True)
+    rate = 0.5 if v.item() > 0 else v
+    with gad.record() as recorded:
+        for each in (w, v):
+            (rate * each).backward()
+    return recorded.graph
+
+
+def test_of_tensors_that_change_beside_a_number_that_stays_each_has_the_name_of_the_one_that_changes() -> None:
+    assert leaf_names(of_rates_and_tensors) == ["each", "each"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [of_what_may_be_either, of_numbers_that_do_not_change, of_two_that_change, of_a_variable_set_on_the_way],
+)
+def test_where_either_variable_may_be_the_tensor_it_has_no_name(step: Any) -> None:
+    assert set(leaf_names(step)) == {None}
+
+
+# --- before brackets
+
+
+def test_what_stands_before_brackets_is_named_but_nothing_that_a_collection_of_torchs_reads_for_it() -> None:
+    xs, data = torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([3.0, 4.0], requires_grad=True)
+    pairs = torch.utils.data.TensorDataset(data)
+    with gad.record() as recorded:
+        for i in range(2):
+            (xs[i] * pairs[i][0]).backward()
+    named = {tuple(node.value.array): node.name for node in recorded.graph.node_list if node.kind == "leaf"}
+    assert named == {(1.0, 2.0): "xs", (3.0, 4.0): None}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from types import CodeType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from graphviz_ad._internal.operations.names import OPERATORS, public_name
 from graphviz_ad._internal.operations.traits import GETITEM, LINEAR, LINEAR_RUNS_AS, SIDES
-from graphviz_ad._internal.tracing.naming.as_written import reflected
+from graphviz_ad._internal.tracing.naming.as_written import is_operand, reflected
+from graphviz_ad._internal.tracing.naming.variables_at_rest import at_rest
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand, numbers_in
 from graphviz_ad._internal.tracing.tape.stack import ModuleCall
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -36,6 +37,7 @@ MODULES = {
     "torch.special",
     "torch.fft",
 }
+NOTHING_KNOWN: Mapping[CallSite, int] = MappingProxyType({})
 # arguments that are called the same on all levels
 TELLING = {"target", "weight", "bias", "running_mean", "running_var"}
 
@@ -46,6 +48,7 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
     """
     found: dict[int, str] = {}
     codes = dict(_codes_within(code))
+    sides = tensor_sides(tape, codes)
     for operation in tape.operations:
         call = _call_of_module(operation)
         site = call.site if call is not None else operation.place.site
@@ -55,7 +58,11 @@ def variables_read(tape: Tape, code: CodeType) -> dict[int, str]:
         if call is not None:
             names = _variables_given_to_module(tape, operation, call)
         else:
-            names = _variables_applied_to(tape, operation) or variables_of(operation)
+            names = (
+                _variables_applied_to(tape, operation)
+                or _variable_in_brackets(operation)
+                or variables_of(operation, sides)
+            )
         for use, name in zip(operation.uses, names, strict=True):
             if name is not None and name not in own and _is_nameless(tape.values[use[1]]):
                 found.setdefault(use[1], name)
@@ -92,9 +99,14 @@ def _is_from_elsewhere(tape: Tape, number: int, site: CallSite | None) -> bool:
 
 def _variables_with_subscripts(operation: Operation) -> tuple[str | None, ...]:
     """As `variables_of`, and of ``x[:, 0]`` the x, which the first of several operations reads."""
-    site = operation.place.site
-    if site is None or site.written != GETITEM or operation.place.user is not site or not operation.uses:
-        return variables_of(operation)
+    return _variable_in_brackets(operation) or variables_of(operation)
+
+
+def _variable_in_brackets(operation: Operation) -> tuple[str | None, ...]:
+    """The x of ``x[:, 0]``; nothing where no brackets stand, or where a collection of torch's reads what it has."""
+    place, site = operation.place, operation.place.site
+    if site is None or site.written != GETITEM or place.user is not site or place.inner or not operation.uses:
+        return ()
     first, *others = operation.uses
     name = site.subscripted.variable if site.subscripted is not None else None
     return (name if first[0] == "self" else None, *[None] * len(others))
@@ -155,8 +167,10 @@ def _is_nameless(value: Value) -> bool:
     return value.maker is None and value.name is None
 
 
-def variables_of(operation: Operation) -> tuple[str | None, ...]:
-    """The variable that each tensor was read from which an operation takes; None where that is not certain."""
+def variables_of(operation: Operation, known: Mapping[CallSite, int] = NOTHING_KNOWN) -> tuple[str | None, ...]:
+    """The variable that each tensor was read from which an operation takes; None where that is not certain. ``known``:
+    see `tensor_sides`.
+    """
     place, site = operation.place, operation.place.site
     nothing = (None,) * len(operation.uses)
     if site is None or place.user is not site or place.functions or place.transform or site.operands is None:
@@ -164,7 +178,7 @@ def variables_of(operation: Operation) -> tuple[str | None, ...]:
     if place.called.name not in (None, site.written):  # what it is given goes to somewhere else, or through a partial
         return nothing
     if site.written in OPERATORS:
-        places = _sides(operation, site.operands)
+        places = _sides(operation, site.operands, known.get(site))
         given: Sequence[Operand] | None = site.operands
     else:
         given = _given_variables(operation, site, site.operands)
@@ -174,17 +188,45 @@ def variables_of(operation: Operation) -> tuple[str | None, ...]:
     return tuple(_variable(given, places.get(use[0])) for use in operation.uses)
 
 
+def tensor_sides(tape: Tape, codes: Mapping[CodeType, Collection[str]]) -> dict[CallSite, int]:
+    """Operator between a tensor and a number, each in a variable -> the side of the tensor, where it shows in what
+    changes from one time to the next: in ``for x in (1.0, 2.0): loss = loss + w * x`` the number does, and nothing is
+    ever put into w, which thus is the tensor.
+    """
+    numbers, tensors = dict[CallSite, set[str]](), dict[CallSite, set[int]]()
+    for operation in tape.operations:
+        site = operation.place.site
+        if site is None or site.code not in codes or len(operation.uses) != 1 or operation.place.user is not site:
+            continue
+        given = [repr(number) for name, number in operation.constants if is_operand(operation.op, name, number)]
+        if len(given) == 1:
+            numbers.setdefault(site, set()).update(given)
+            tensors.setdefault(site, set()).add(tape.values[operation.uses[0][1]].object_id)
+    found: dict[CallSite, int] = {}
+    for site, seen in numbers.items():
+        operands = site.operands if len(seen) > 1 or len(tensors[site]) > 1 else None
+        if operands is None or len(operands) != 2 or site.written not in OPERATORS:
+            continue
+        still = [each.local and each.variable in at_rest(tuple(codes)) - set(codes[site.code]) for each in operands]
+        # what stays is not what changes
+        if still.count(True) == 1 and (len(seen) > 1) != (len(tensors[site]) > 1):
+            found[site] = still.index(True) if len(seen) > 1 else still.index(False)
+    return found
+
+
 def _variable(given: Sequence[Operand], place: int | None) -> str | None:
     return given[place].variable if place is not None and place < len(given) else None
 
 
-def _sides(operation: Operation, operands: Sequence[Operand]) -> Mapping[str, int]:
-    """Argument -> side of the operator that it stands on."""
+def _sides(operation: Operation, operands: Sequence[Operand], of_tensor: int | None = None) -> Mapping[str, int]:
+    """Argument -> side of the operator that it stands on; ``of_tensor`` is that of the one tensor, where that shows."""
     site = operation.place.site
     sides = SIDES.get((OPERATORS.get(site.written or "", "") if site is not None else "", operation.op), {})
     if len(operation.uses) == 2 and len(operands) == 2:
         return {name: 1 - side for name, side in sides.items()} if reflected(operation) else sides
     variables = [side for side, operand in enumerate(operands) if not _is_number(operand, site)]
+    if len(operation.uses) == 1 and len(variables) == 2 and of_tensor is not None:
+        variables = [of_tensor]
     # the other is a number
     return {"self": variables[0]} if len(operation.uses) == len(variables) == 1 and "self" in sides else {}
 
