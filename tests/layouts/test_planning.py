@@ -188,6 +188,26 @@ def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_ther
         assert after.head == before.head
 
 
+@pytest.mark.parametrize("least", [0.0, 0.5, 1.0])
+def test_a_line_is_left_out_only_where_all_have_no_room_with_it(least: float) -> None:
+    first = chain(9)
+    far = [Arrow(f"far{i}", f"v{i}", f"v{i + 3}", WORDS, 60, 40) for i in (0, 2, 4)]
+    scene = replace(first, arrows=(*first.arrows, *far))
+    keys = tuple([arrow.key for arrow in far])
+
+    def fits(_: Scene, size: Point) -> float:
+        return min(500 / size[0], 300 / size[1])
+
+    def drawn(lined: tuple[str, ...]) -> bool:
+        rows = in_reading_rows(scene, fits, lined=lined, least=least)
+        return rows is not None and len(rows.lines) == len(lined) and fits(rows.scene, rows.size) >= least
+
+    rows = with_lines(scene, fits, leaves="beside", lined=keys, least=least)
+    found = 0 if rows is None else len(rows.lines)
+    most = max((len(each) for n in (1, 2, 3) for each in combinations(keys, n) if drawn(each)), default=0)
+    assert found == most
+
+
 def test_rows_with_lines_are_placed_once_however_often_they_are_measured() -> None:
     first = chain(6)
     text = ReadingOrder(replace(first, arrows=(*first.arrows, Arrow("far", "v0", "v4"))), lined=["far"])

@@ -42,8 +42,10 @@ from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, with_copies_i
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-LEAST_WAY, HEAD = 24.0, 14.0  # points of an arrow between two boxes; of those, without words beside it
-APART, BETWEEN = 10.0, 13.0  # points between two boxes with what is beside them, and between two rows
+# points of an arrow between two boxes; more where lines may pass through it; of those, without words beside it
+LEAST_WAY, PASSED, HEAD = 24.0, 4.0, 14.0
+# points between two boxes with what is beside them, through which a line may pass, and between two rows
+APART, BETWEEN = 12.0, 13.0
 BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
@@ -52,7 +54,7 @@ NARROW = 18.0  # points between two rows with one lane of a line or of what turn
 ALONE = 40.0  # points of height that are as bad as a row of one box
 LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
-TRIES = 8  # of how long rows may be
+TRIES, TRIES_WITH_LINES = 8, 6  # of how long rows may be, and more where there are lines
 # A leaf stands beside the only box that uses it; right before it where nothing else is joined to that; or, like all
 # others, where it is read.
 Leaves = Literal["beside", "ahead", "apart"]
@@ -93,27 +95,60 @@ def in_reading_rows(
     leaves: Leaves = LEAVES_BESIDE,
     turning: bool = True,
     lined: Collection[str] = (),
+    least: float = math.inf,
 ) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
     ``turning``: an arrow from the last box of a row turns to the first of the next. ``lined`` are the keys of arrows
-    that are drawn as lines between the rows, where they would lead from a small box otherwise.
+    that are drawn as lines between the rows, where they would lead from a small box otherwise; of rows that have the
+    ``least`` scale, those are taken in which most of these have a way.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
     text = ReadingOrder(scene, leaves=leaves, turning=turning, lined=lined)
-    best: list[list[Part]] = []
-    score, least, most = 0.0, *text.limits()
+    choice, (short, long) = Choice(text, scale, least), text.limits()
+    others = lengths_between(short, long)
     for _ in range(TRIES):
-        limit = math.sqrt(least * most)
-        rows = text.broken(limit)
-        size = text.size(rows)
-        now = scale(text.noted, text.turn(size))
-        if now * LONELY ** lonely(rows) > score:
-            best, score = rows, now * LONELY ** lonely(rows)
-        by_length = scale(text.noted, text.turn((size[0], 1.0)))
-        least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
-    return rows_of(text, best)
+        limit = math.sqrt(short * long)
+        now, length = choice.offer(limit)
+        by_length = scale(text.noted, text.turn((length, 1.0)))
+        short, long = (short, limit) if now >= by_length else (limit, long)  # shorter rows, or fewer of them
+    if choice.lacks_ways:
+        for limit in others:
+            choice.offer(limit)
+    return rows_of(text, choice.best)
+
+
+def lengths_between(short: float, long: float) -> list[float]:
+    """Other lengths of rows, for lines: which of these have a way is another thing than how large all is."""
+    steps = TRIES_WITH_LINES + 1
+    return [short * (long / short) ** (i / steps) for i in range(1, steps)]
+
+
+class Choice:
+    """The best rows so far: of those that have the ``least`` scale, those in which most lines have a way."""
+
+    def __init__(self, text: ReadingOrder, scale: Callable[[Scene, Point], float], least: float) -> None:
+        self.text, self.scale, self.least = text, scale, least
+        self.best: list[list[Part]] = []
+        self.score = 0, 0.0
+        self.largest = 0.0
+
+    def offer(self, limit: float) -> Point:
+        """Takes rows that are no longer than that if they are better; how large they are, and how long."""
+        rows = self.text.broken(limit)
+        size = self.text.size(rows)
+        now = self.scale(self.text.noted, self.text.turn(size))
+        score = len(self.text.drawn_lines) if now >= self.least else 0, now * LONELY ** lonely(rows)
+        if score > self.score:
+            self.best, self.score = rows, score
+        self.largest = max(self.largest, now)
+        return now, size[0]
+
+    @property
+    def lacks_ways(self) -> bool:
+        """Whether there is room, and yet no way for some line."""
+        return self.largest >= self.least and self.score[0] < len(self.text.lined)
 
 
 def lonely(rows: Sequence[Sequence[Part]]) -> int:
@@ -422,7 +457,7 @@ class ReadingOrder:
     def way(self, links: Sequence[int]) -> float:
         """How far two boxes are apart so that there is room for the words on the arrows between them."""
         words = [self.turn((a.width, a.height))[0] for a in map(self.scene.arrows.__getitem__, links) if a.lines]
-        return max([LEAST_WAY, *(each + HEAD for each in words)])
+        return max([LEAST_WAY + (PASSED if self.lined else 0.0), *(each + HEAD for each in words)])
 
     def step(self, before: Part, part: Part) -> float:
         """How much longer a row gets by a box behind another."""
