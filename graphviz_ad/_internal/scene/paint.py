@@ -294,6 +294,8 @@ def group_marks(group: Group) -> Iterator[Mark]:
         return
     (x, y), (width, height) = group.corner, group.size
     yield Rect(x, y, width, height, 10, "group", "group.line", 1.2, owner=group.key)
+    if not group.title:
+        return
     yield Label(
         x + 10,
         y + 15,
