@@ -39,7 +39,7 @@ from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
-from graphviz_ad._internal.scene.bundles import bundled
+from graphviz_ad._internal.scene.bundles import bundled, with_elements_once
 from graphviz_ad._internal.scene.fold_legend import compared_with, legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
@@ -140,6 +140,7 @@ class Subject:
             scene = self.explaining(scene, words)
             plain = self.is_part and self.explained is None and self.forward is None
             scene = with_parameter_buses(bundled(scene, self.graph), self.graph) if plain else scene
+            scene = with_elements_once(scene, self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))

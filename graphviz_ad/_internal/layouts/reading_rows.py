@@ -61,6 +61,7 @@ Leaves = Literal["beside", "ahead", "apart"]
 Beside = tuple[int, tuple[int, ...]]  # a box beside another, and the arrows from it
 # how much longer a row gets by a box, how far that reaches to both sides, and whether an arrow turns behind it
 Stretch = tuple[float, float, float, bool]
+LEAVES = ("leaf", "data")  # what does not stand beside its user in all of these
 LEAVES_BESIDE: Leaves = "beside"
 LEAVES_AHEAD: Leaves = "ahead"
 LEAVES_APART: Leaves = "apart"
@@ -172,10 +173,21 @@ def rows_of(text: ReadingOrder, rows: Sequence[Sequence[Part]]) -> Rows:
     lines = {i for i, arrow in enumerate(made.arrows) if arrow.key in text.drawn_lines}
     if lines:
         places = replace(places, paths=with_bridges(places.paths, lines))
+        made = with_main_flow(made, text.main_flow(rows), lines)
     turned = tuple([text.scene.arrows[row[0].links[0]].key for row in rows if row[0].is_turned_to])
     return Rows(
         replace(made, engine="layered"), size_of(made, places), len(rows), places, turned=turned, lines=text.drawn_lines
     )
+
+
+def with_main_flow(scene: Scene, main: Collection[int], passing: Collection[int]) -> Scene:
+    """The scene in which it is seen which arrows lead from each box to the next, and which are lines that pass some."""
+    styles = {**dict.fromkeys(passing, "passing"), **dict.fromkeys(main, "main")}
+    arrows = [
+        with_place(arrow, style=styles[i]) if i in styles and arrow.style == "solid" else arrow
+        for i, arrow in enumerate(scene.arrows)
+    ]
+    return replace(scene, arrows=tuple(arrows))
 
 
 def leads_back(scene: Scene) -> bool:
@@ -217,7 +229,12 @@ class ReadingOrder:
             return found
         away = {(box, center) for center, orbit in found.items() for box in orbit.satellites}
         away = away if leaves == LEAVES_APART else away & {*pairwise(self.joined(range(len(self.scene.boxes))))}
-        return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind != "copy"})
+        return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind in LEAVES})
+
+    def main_flow(self, rows: Sequence[Sequence[Part]]) -> set[int]:
+        """The arrows from what is computed to the next box."""
+        along = (arrow for row in rows for part in row for arrow in part.links)
+        return {arrow for arrow in along if self.scene.boxes[self.pairs[arrow][0]].kind not in SOURCES}
 
     def joined(self, boxes: Sequence[int]) -> list[int]:
         """These boxes so that most of them stand right behind one that they read; of as many, so that more of

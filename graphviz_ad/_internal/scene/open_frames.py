@@ -27,8 +27,8 @@ def open_copies(graph: Graph) -> Iterator[list[str]]:
     """The keys of what is computed in each copy that is open, from that where it begins to that where it ends."""
     begun: dict[tuple[str, int, int], int] = {}
     for place, node in enumerate(graph.node_list):
-        for *copy, ends in node.bounds:
-            known = copy[0], copy[1], copy[2]
+        for called, number, count, ends in node.bounds:
+            known = called, number, count
             if not ends:
                 begun[known] = place
             elif begun.get(known, place) < place:
