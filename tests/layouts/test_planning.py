@@ -229,6 +229,18 @@ def test_what_leads_to_the_next_box_is_heavier_than_the_lines_that_pass_some() -
     assert len({*told}) == 1  # in a film, what is told is what is seen
 
 
+def test_a_line_past_nothing_but_data_is_of_the_main_flow() -> None:
+    first = chain(3)
+    data = Box("d", "data", (Line("name", "d"),), 60, 40, name="d", gradless=True)
+    arrows = (*first.arrows, Arrow("in", "d", "v2"), Arrow("other", "d", "v1"))
+    text = ReadingOrder(replace(first, boxes=(*first.boxes, data), arrows=arrows), leaves="apart")
+    text.order = [0, 1, 3, 2]
+    assert text.main_flow([[text.part(i, i == 0) for i in range(4)]]) == {0}
+    lined = ReadingOrder(text.scene, leaves="apart", lined=[first.arrows[1].key])
+    lined.order = [0, 1, 3, 2]
+    assert lined.main_flow([[lined.part(i, i == 0) for i in range(4)]]) == {0, 1}
+
+
 def test_data_that_is_made_of_nothing_drawn_stands_beside_its_only_user() -> None:
     made = Box("d", "module", (Line("name", "cos"),), 60, 40, name="cos", gradless=True)
     first = chain(4)

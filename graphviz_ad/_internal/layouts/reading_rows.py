@@ -232,9 +232,18 @@ class ReadingOrder:
         return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind in LEAVES})
 
     def main_flow(self, rows: Sequence[Sequence[Part]]) -> set[int]:
-        """The arrows from what is computed to the next box."""
-        along = (arrow for row in rows for part in row for arrow in part.links)
-        return {arrow for arrow in along if self.scene.boxes[self.pairs[arrow][0]].kind not in SOURCES}
+        """The arrows from what is computed to the next box, or past nothing but data to that behind."""
+        along = [arrow for row in rows for part in row for arrow in (*part.links, *part.ports)]
+        place = {box: i for i, box in enumerate(self.order)}
+        passed = {
+            arrow: self.order[place[tail] + 1 : place[head]] for arrow in along for tail, head in [self.pairs[arrow]]
+        }
+        return {
+            arrow
+            for arrow, boxes in passed.items()
+            if self.scene.boxes[self.pairs[arrow][0]].kind not in SOURCES
+            and all(box.kind in SOURCES or box.gradless for box in map(self.scene.boxes.__getitem__, boxes))
+        }
 
     def joined(self, boxes: Sequence[int]) -> list[int]:
         """These boxes so that most of them stand right behind one that they read; of as many, so that more of
