@@ -700,3 +700,25 @@ def test_no_trifle_is_opened_beside_a_large_part_that_has_no_room(boxes: int, is
     graph = gad.trace(BodyAndHead(80), torch.ones(2))
     names = {fold.name for fold in cut_of(fold_tree(graph), Wish(boxes)) if fold.kind != NODE}
     assert ("body.0" in names) is ("head.0" in names) is is_open
+
+
+def test_a_stage_of_copies_is_one_box_and_what_is_open_of_a_repeat_has_a_frame() -> None:
+    def block(a: int, b: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(a, b), nn.LayerNorm(b), nn.Tanh())
+
+    stages = [nn.Sequential(block(n, n + 1), *[block(n + 1, n + 1) for _ in range(13)]) for n in (2, 3)]
+    torch.manual_seed(0)
+    graph = gad.trace(nn.Sequential(*stages, nn.Linear(4, 1)), torch.randn(2, 2))
+    for boxes in (6, 8):
+        assert [node.op for node in fold_to_boxes(graph, boxes).node_list] == [None, "0", "1", "2"]
+    opened = graph.plot(fit="slide", boxes=6, expand="0.0")  # built alike, the first of the others is open, too
+    inside = {node.key for node in opened.graph.node_list if {"0.1", "1.1"} & {*node.module} and node.kind != "leaf"}
+    frames = opened.scene.groups
+    assert {key for frame in frames for key in frame.boxes} == inside
+    for frame in frames:
+        assert frame.corner is not None
+        assert frame.size is not None
+        for box in opened.scene.boxes:
+            assert box.center is not None
+            x, y = box.center[0] - frame.corner[0], box.center[1] - frame.corner[1]
+            assert (box.key in frame.boxes) == (0 < x < frame.size[0] and 0 < y < frame.size[1])

@@ -24,9 +24,12 @@ from graphviz_ad._internal.layouts.reading_rows import Leaves, ReadingOrder, in_
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows
 from graphviz_ad._internal.layouts.satellites import orbits
+from graphviz_ad._internal.scene.contrast import contrast_ratio
 from graphviz_ad._internal.scene.leaf_copies import with_copies, without_boxes
+from graphviz_ad._internal.scene.paint import arrow_look
 from graphviz_ad._internal.scene.place import PLACES, SLIDE, Place
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Point, Scene
+from graphviz_ad._internal.scene.themes import DARK, LIGHT
 
 WORDS = (Line("local", "× 1"), Line("contribution", "← 2"))
 Frame = tuple[float, float, float, float]
@@ -186,6 +189,66 @@ def test_lines_between_rows_lead_from_the_box_itself_around_all_that_stands_ther
         drawn_again = (tail.kind, tail.name) == ("copy", names[before.tail])
         assert after.tail == before.tail or (drawn_again and before.key not in rows.lines)
         assert after.head == before.head
+
+
+@pytest.mark.parametrize("least", [0.0, 0.5, 1.0])
+def test_a_line_is_left_out_only_where_all_have_no_room_with_it(least: float) -> None:
+    first = chain(9)
+    far = [Arrow(f"far{i}", f"v{i}", f"v{i + 3}", WORDS, 60, 40) for i in (0, 2, 4)]
+    scene = replace(first, arrows=(*first.arrows, *far))
+    keys = tuple([arrow.key for arrow in far])
+
+    def fits(_: Scene, size: Point) -> float:
+        return min(500 / size[0], 300 / size[1])
+
+    def drawn(lined: tuple[str, ...]) -> bool:
+        rows = in_reading_rows(scene, fits, lined=lined, least=least)
+        return rows is not None and len(rows.lines) == len(lined) and fits(rows.scene, rows.size) >= least
+
+    rows = with_lines(scene, fits, leaves="beside", lined=keys, least=least)
+    found = 0 if rows is None else len(rows.lines)
+    most = max((len(each) for n in (1, 2, 3) for each in combinations(keys, n) if drawn(each)), default=0)
+    assert found == most
+
+
+def test_what_leads_to_the_next_box_is_heavier_than_the_lines_that_pass_some() -> None:
+    leaf = Box("w", "leaf", (Line("name", "w"),), 60, 40, name="w")
+    first = chain(5)
+    arrows = (*first.arrows, Arrow("far", "v0", "v3"), Arrow("own", "w", "v2"))
+    scene = replace(first, boxes=(*first.boxes, leaf), arrows=arrows)
+    rows = in_reading_rows(scene, lambda _, size: min(500 / size[0], 300 / size[1]), lined=["far"])
+    assert rows is not None
+    styles = {arrow.key: arrow.style for arrow in rows.settled().arrows}
+    assert styles == {arrow.key: {"far": "passing", "own": "solid"}.get(arrow.key, "main") for arrow in arrows}
+    looks = [arrow_look(Arrow("", "", "", style=style)) for style in ("main", "solid", "passing")]
+    assert [width for _, width, *_ in looks] == sorted((width for _, width, *_ in looks), reverse=True)
+    assert len({width for _, width, *_ in looks}) == 3
+    for colours in (LIGHT, DARK):
+        assert all(contrast_ratio(colours[role], colours["paper"]) >= 3 for role, *_ in looks)
+    told = [arrow_look(Arrow("", "", "", style=style, emphasis="forward")) for style in ("main", "solid", "passing")]
+    assert len({*told}) == 1  # in a film, what is told is what is seen
+
+
+def test_a_line_past_nothing_but_data_is_of_the_main_flow() -> None:
+    first = chain(3)
+    data = Box("d", "data", (Line("name", "d"),), 60, 40, name="d", gradless=True)
+    arrows = (*first.arrows, Arrow("in", "d", "v2"), Arrow("other", "d", "v1"))
+    text = ReadingOrder(replace(first, boxes=(*first.boxes, data), arrows=arrows), leaves="apart")
+    text.order = [0, 1, 3, 2]
+    assert text.main_flow([[text.part(i, i == 0) for i in range(4)]]) == {0}
+    lined = ReadingOrder(text.scene, leaves="apart", lined=[first.arrows[1].key])
+    lined.order = [0, 1, 3, 2]
+    assert lined.main_flow([[lined.part(i, i == 0) for i in range(4)]]) == {0, 1}
+
+
+def test_data_that_is_made_of_nothing_drawn_stands_beside_its_only_user() -> None:
+    made = Box("d", "module", (Line("name", "cos"),), 60, 40, name="cos", gradless=True)
+    first = chain(4)
+    scene = replace(first, boxes=(made, *first.boxes), arrows=(*first.arrows, Arrow("to", "d", "v2")))
+    for leaves in get_args(Leaves):
+        rows = in_reading_rows(scene, lambda _, size: min(500 / size[0], 300 / size[1]), leaves=leaves)
+        assert rows is not None
+        assert {box.key for box in rows.scene.boxes} == {box.key for box in scene.boxes}  # no small box for it
 
 
 def test_rows_with_lines_are_placed_once_however_often_they_are_measured() -> None:

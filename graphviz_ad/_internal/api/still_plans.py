@@ -40,10 +40,11 @@ from graphviz_ad._internal.maths.number_format import written_with
 from graphviz_ad._internal.output.call_options import PlotOptions, asked_about, smallest_letters
 from graphviz_ad._internal.scene.annotations import with_failure, with_remarks
 from graphviz_ad._internal.scene.box_remarks import remarks_at_boxes
-from graphviz_ad._internal.scene.bundles import bundled
+from graphviz_ad._internal.scene.bundles import bundled, with_elements_once
 from graphviz_ad._internal.scene.fold_legend import compared_with, legend_of_folds
 from graphviz_ad._internal.scene.leaf_copies import inline_constants, with_copies, without_boxes
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
+from graphviz_ad._internal.scene.open_frames import with_open_frames
 from graphviz_ad._internal.scene.overlay import with_overlay
 from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
@@ -140,6 +141,7 @@ class Subject:
             scene = self.explaining(scene, words)
             plain = self.is_part and self.explained is None and self.forward is None
             scene = with_parameter_buses(bundled(scene, self.graph), self.graph) if plain else scene
+            scene = with_elements_once(scene, self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
@@ -461,7 +463,8 @@ def planned(levels: Levels, place: Place) -> Still:
     builds = [partial(scene_on, levels, name) for name in names]
     found = best_plan(builds, place, flows_of(first), first.manners, engine_of(first), turning=first.is_part)
     shown = levels.on(names[found.level])
-    return Still(shown.graph, shown.noted(found.scene, found.manner), place)
+    scene = with_open_frames(found.scene, shown.graph) if shown.is_part else found.scene
+    return Still(shown.graph, shown.noted(scene, found.manner), place)
 
 
 def planned_open(levels: Levels, place: Place) -> Still:

@@ -1,11 +1,12 @@
 """Folds that are shown -> the same, with copies as one that all read the same result from elsewhere, as the layers of
-a decoder read what the encoder makes: one arrow leads to all of them then.
+a decoder read what the encoder makes: one arrow leads to all of them then. A module that is nothing but copies of
+which only the first is told from the others is one box, too: that says how many they are, and what is in each.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from graphviz_ad._internal.graph.fold_cut import WORTH_OPENING
 from graphviz_ad._internal.graph.fold_scopes import MODULE
@@ -23,6 +24,27 @@ def with_copies_together(graph: Graph, tree: Fold, shown: Sequence[Fold], alone:
         if is_shown_one_by_one(repeat, seen) and not holds_any(repeat, places) and read_the_same(graph, repeat):
             closed |= {id(copy): repeat for copy in repeat.children}
     return list({id(fold): fold for each in shown for fold in [closed.get(id(each), each)]}.values())
+
+
+def with_stages_closed(tree: Fold, shown: Sequence[Fold], alone: Sequence[int]) -> list[Fold]:
+    """The folds, but for the parts of modules that are stages of copies; what is ``alone`` stays so."""
+    seen, places = {(fold.first, fold.end) for fold in shown}, sorted(alone)
+    found = [
+        fold for fold in tree.walk() if fold is not tree and is_stage(fold, seen, shown) and not holds_any(fold, places)
+    ]
+    stages = {place: fold for fold in found for place in range(fold.first, fold.end)}
+    return list({id(fold): fold for each in shown for fold in [stages.get(each.first, each)]}.values())
+
+
+def is_stage(fold: Fold, seen: Collection[tuple[int, int]], shown: Sequence[Fold]) -> bool:
+    """Whether a module is open and is nothing but modules of one class, some of them counted, of which none is open."""
+    if fold.kind != MODULE or (fold.first, fold.end) in seen:
+        return False
+    parts = [each for each in shown if fold.first <= each.first and each.end <= fold.end]
+    copies = [copy for part in parts for copy in (part.children if part.kind == REPEAT else (part,))]
+    counted = any(part.kind == REPEAT for part in parts)
+    alike = len({copy.called for copy in copies}) == 1 and all(copy.kind == MODULE for copy in copies)
+    return counted and len(parts) > 1 and alike and all(copy.operations >= WORTH_OPENING for copy in copies)
 
 
 def is_shown_one_by_one(repeat: Fold, seen: set[int]) -> bool:

@@ -13,7 +13,7 @@ from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
-from graphviz_ad._internal.graph.copies_together import with_copies_together
+from graphviz_ad._internal.graph.copies_together import with_copies_together, with_stages_closed
 from graphviz_ad._internal.graph.copy_results import carried_on
 from graphviz_ad._internal.graph.fold_cut import (
     MOST_ALONE,
@@ -76,7 +76,8 @@ def fold_to_boxes(
     near = tuple(sorted({*alone[:MOST_ALONE], *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
     cut = cut_of(tree, wish)
-    cut = cut if focus or expand else with_copies_together(graph, tree, cut, alone)
+    if not focus and not expand:
+        cut = with_stages_closed(tree, with_copies_together(graph, tree, cut, alone), alone)
     return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))
 
 

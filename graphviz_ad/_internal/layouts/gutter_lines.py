@@ -19,7 +19,7 @@ from graphviz_ad._internal.scene.scene import Point
 LANE, OUTER = 16.0, 18.0  # points between two lanes, and between two ways around the ends of rows
 CLEAR, INSET = 5.0, 13.0  # points between a way and what it passes, and between the corner of a box and a way from it
 HALF = 10.0  # points on both sides of a way that no other runs in, beside what is kept clear
-KEPT = 15.0  # points of an arrow that its head takes, which nothing crosses
+KEPT = 13.0  # points of an arrow that its head takes, which nothing crosses
 NEAR = 14.0  # points: of two ways across a gutter that are closer, one is not told from the other
 BEND, CROSSING = 25.0, 160.0  # points of a detour that are as bad as a bend, and as crossing an arrow
 SHORT, KINK = 16.0, 130.0  # points from one bend to the next that are a kink, and how bad that is

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from graphviz_ad._internal.layouts.overlaps import course, overlaps
@@ -17,6 +17,7 @@ from graphviz_ad._internal.scene.scene import Point, Scene
 
 MOST_LINES, MOST_USES = 6, 3  # lines in a picture; boxes that read a result which is drawn with lines to them
 MOST_CROSSINGS = 5
+NEARLY = 0.93  # of the scale that is needed: where all lines but one may have room
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,18 @@ def far_arrows(scene: Scene, *, leaves: Leaves, from_leaves: bool) -> Far:
     return Far(tuple([scene.arrows[arrow].key for arrow, _, _ in drawn[:MOST_LINES]]), others)
 
 
+def lines_may_lead_from(scene: Scene) -> frozenset[str]:
+    """The boxes from which no arrow should begin at a small box instead: what is computed, along which gradients flow,
+    and leaves that few boxes read.
+    """
+    readers = Counter(tail for tail, _ in {(arrow.tail, arrow.head) for arrow in scene.arrows})
+    return frozenset(
+        box.key
+        for i, box in enumerate(scene.boxes)
+        if matters(scene, i) and (box.kind not in SOURCES or (box.kind == "leaf" and 1 < readers[box.key] <= MOST_USES))
+    )
+
+
 def is_shared(scene: Scene, tail: int, uses: Mapping[int, int]) -> bool:
     """Whether a box is a leaf that several boxes read; one that is read once stands better beside that."""
     return scene.boxes[tail].kind == "leaf" and uses[tail] > 1
@@ -80,32 +93,57 @@ def with_lines(
     """The scene in rows with as many of these lines as have room at the ``least`` scale that may be, cross little and
     run through nothing; None where that is none of them.
     """
+    tries = Tries(scene, scale, leaves, least)
     while lined:
-        rows = in_reading_rows(scene, scale, leaves=leaves, lined=lined)
+        rows = tries.rows(lined)
         if rows is None:
             return None
-        left = without_the_worst(rows, lined, small=scale(rows.scene, rows.size) < least)
-        if left == lined:
+        found = tuple([key for key in lined if key in rows.lines])
+        if found == lined and tries.is_good(lined):
             return rows
-        lined = left
+        lined = found if found != lined else tries.without_one(lined)
     return None
 
 
-def without_the_worst(rows: Rows, lined: tuple[str, ...], *, small: bool) -> tuple[str, ...]:
-    """The lines but for those without a way; or, if all have one, but for the longest where they are in the way of
-    others, or the rows are too ``small`` with them.
-    """
-    found = tuple([key for key in lined if key in rows.lines])
-    if found != lined:
-        return found
-    seen = overlaps(rows.settled())
-    if not small and not seen.faults and seen.crossings <= MOST_CROSSINGS:
-        return lined
-    worst = longest(rows, lined)
-    return tuple([key for key in lined if key != worst])
+@dataclass(frozen=True, eq=False)
+class Tries:
+    """A scene in rows with some lines or others, none of them placed twice."""
 
+    scene: Scene
+    scale: Callable[[Scene, Point], float]
+    leaves: Leaves
+    least: float
+    made: dict[tuple[str, ...], Rows | None] = field(default_factory=dict)
 
-def longest(rows: Rows, lined: tuple[str, ...]) -> str:
-    """The longest of these lines."""
-    lengths = {arrow.key: course(arrow).length for arrow in rows.settled().arrows if arrow.key in lined}
-    return max(lined, key=lambda key: (lengths[key], key))
+    def rows(self, lined: tuple[str, ...]) -> Rows | None:
+        """The rows with these lines."""
+        if lined not in self.made:
+            self.made[lined] = in_reading_rows(
+                self.scene, self.scale, leaves=self.leaves, lined=lined, least=self.least
+            )
+        return self.made[lined]
+
+    def size(self, lined: tuple[str, ...]) -> float:
+        """How large all is with these lines."""
+        rows = self.rows(lined)
+        return self.scale(rows.scene, rows.size) if rows is not None else 0.0
+
+    def is_good(self, lined: tuple[str, ...]) -> bool:
+        """Whether all of these lines have a way, are in the way of nothing, and leave room for letters."""
+        rows = self.rows(lined)
+        if rows is None or {*rows.lines} != {*lined} or self.size(lined) < self.least:
+            return False
+        seen = overlaps(rows.settled())
+        return not seen.faults and seen.crossings <= MOST_CROSSINGS
+
+    def without_one(self, lined: tuple[str, ...]) -> tuple[str, ...]:
+        """All of the lines but one: that without which the others are good, if there is such a one, or the longest;
+        where there is not nearly room for them, that is not looked for.
+        """
+        rows = self.rows(lined)
+        lengths = {arrow.key: course(arrow).length for arrow in rows.settled().arrows} if rows is not None else {}
+        by_length = sorted(lined, key=lambda key: (lengths.get(key, 0.0), key), reverse=True)
+        others = [tuple([key for key in lined if key != without]) for without in by_length]
+        if self.size(lined) < NEARLY * self.least:
+            return others[0]
+        return next((each for each in others if each and self.is_good(each)), others[0])

@@ -15,7 +15,7 @@ from itertools import accumulate, chain
 from typing import Any
 
 from graphviz_ad._internal.layouts.layered import place_tightly
-from graphviz_ad._internal.layouts.lines_chosen import far_arrows, with_lines
+from graphviz_ad._internal.layouts.lines_chosen import far_arrows, lines_may_lead_from, with_lines
 from graphviz_ad._internal.layouts.margins import MARGIN
 from graphviz_ad._internal.layouts.overlaps import Overlaps, overlaps
 from graphviz_ad._internal.layouts.reading_rows import (
@@ -28,7 +28,6 @@ from graphviz_ad._internal.layouts.reading_rows import (
 )
 from graphviz_ad._internal.layouts.row_starts import rows_with_starts
 from graphviz_ad._internal.layouts.row_wrapping import Rows, Strip, best_rows_of
-from graphviz_ad._internal.layouts.satellites import SOURCES
 from graphviz_ad._internal.maths.number_format import DIGITS
 from graphviz_ad._internal.scene.leaf_copies import with_copies
 from graphviz_ad._internal.scene.letter_sizes import letter_sizes, smallest_and_median
@@ -476,9 +475,11 @@ class Trial:
 
     @cached_property
     def interrupted(self) -> int:
-        """How many arrows begin at a small box that stands for something computed, along which gradients flow."""
+        """How many arrows begin at a small box that stands for something along which gradients flow: that is computed,
+        or that few boxes read, so that lines might lead from it.
+        """
         scene, made = self.sheet.scene, self.rows.scene
-        matter = {box.key for box in scene.boxes if box.kind not in SOURCES and not box.gradless}
+        matter = lines_may_lead_from(scene)
         tails = {arrow.key: arrow.tail for arrow in scene.arrows if arrow.tail in matter}
         return sum(tails.get(arrow.key, arrow.tail) != arrow.tail for arrow in made.arrows)
 

@@ -42,8 +42,10 @@ from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, with_copies_i
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
-LEAST_WAY, HEAD = 24.0, 14.0  # points of an arrow between two boxes; of those, without words beside it
-APART, BETWEEN = 10.0, 13.0  # points between two boxes with what is beside them, and between two rows
+# points of an arrow between two boxes; more where lines may pass through it; of those, without words beside it
+LEAST_WAY, PASSED, HEAD = 24.0, 4.0, 14.0
+# points between two boxes with what is beside them, through which a line may pass, and between two rows
+APART, BETWEEN = 12.0, 13.0
 BESIDE = 4.0  # points between an arrow and its words
 # points between the end of a row and an arrow that turns there, such an arrow and what is beside it, and more between
 # two rows where it runs
@@ -52,13 +54,14 @@ NARROW = 18.0  # points between two rows with one lane of a line or of what turn
 ALONE = 40.0  # points of height that are as bad as a row of one box
 LONELY = 0.96  # what a picture is worth with a box that has a row of its own, for nothing but an arrow that turns
 TWO = 2  # arrows side by side from one box to the next
-TRIES = 8  # of how long rows may be
+TRIES, TRIES_WITH_LINES = 8, 6  # of how long rows may be, and more where there are lines
 # A leaf stands beside the only box that uses it; right before it where nothing else is joined to that; or, like all
 # others, where it is read.
 Leaves = Literal["beside", "ahead", "apart"]
 Beside = tuple[int, tuple[int, ...]]  # a box beside another, and the arrows from it
 # how much longer a row gets by a box, how far that reaches to both sides, and whether an arrow turns behind it
 Stretch = tuple[float, float, float, bool]
+LEAVES = ("leaf", "data")  # what does not stand beside its user in all of these
 LEAVES_BESIDE: Leaves = "beside"
 LEAVES_AHEAD: Leaves = "ahead"
 LEAVES_APART: Leaves = "apart"
@@ -93,27 +96,60 @@ def in_reading_rows(
     leaves: Leaves = LEAVES_BESIDE,
     turning: bool = True,
     lined: Collection[str] = (),
+    least: float = math.inf,
 ) -> Rows | None:
     """The scene in as many such rows as make it largest; None where it has frames, or arrows that lead back.
 
     ``turning``: an arrow from the last box of a row turns to the first of the next. ``lined`` are the keys of arrows
-    that are drawn as lines between the rows, where they would lead from a small box otherwise.
+    that are drawn as lines between the rows, where they would lead from a small box otherwise; of rows that have the
+    ``least`` scale, those are taken in which most of these have a way.
     """
     if scene.groups or not scene.boxes or leads_back(scene):
         return None
     text = ReadingOrder(scene, leaves=leaves, turning=turning, lined=lined)
-    best: list[list[Part]] = []
-    score, least, most = 0.0, *text.limits()
+    choice, (short, long) = Choice(text, scale, least), text.limits()
+    others = lengths_between(short, long)
     for _ in range(TRIES):
-        limit = math.sqrt(least * most)
-        rows = text.broken(limit)
-        size = text.size(rows)
-        now = scale(text.noted, text.turn(size))
-        if now * LONELY ** lonely(rows) > score:
-            best, score = rows, now * LONELY ** lonely(rows)
-        by_length = scale(text.noted, text.turn((size[0], 1.0)))
-        least, most = (least, limit) if now >= by_length else (limit, most)  # shorter rows, or fewer of them
-    return rows_of(text, best)
+        limit = math.sqrt(short * long)
+        now, length = choice.offer(limit)
+        by_length = scale(text.noted, text.turn((length, 1.0)))
+        short, long = (short, limit) if now >= by_length else (limit, long)  # shorter rows, or fewer of them
+    if choice.lacks_ways:
+        for limit in others:
+            choice.offer(limit)
+    return rows_of(text, choice.best)
+
+
+def lengths_between(short: float, long: float) -> list[float]:
+    """Other lengths of rows, for lines: which of these have a way is another thing than how large all is."""
+    steps = TRIES_WITH_LINES + 1
+    return [short * (long / short) ** (i / steps) for i in range(1, steps)]
+
+
+class Choice:
+    """The best rows so far: of those that have the ``least`` scale, those in which most lines have a way."""
+
+    def __init__(self, text: ReadingOrder, scale: Callable[[Scene, Point], float], least: float) -> None:
+        self.text, self.scale, self.least = text, scale, least
+        self.best: list[list[Part]] = []
+        self.score = 0, 0.0
+        self.largest = 0.0
+
+    def offer(self, limit: float) -> Point:
+        """Takes rows that are no longer than that if they are better; how large they are, and how long."""
+        rows = self.text.broken(limit)
+        size = self.text.size(rows)
+        now = self.scale(self.text.noted, self.text.turn(size))
+        score = len(self.text.drawn_lines) if now >= self.least else 0, now * LONELY ** lonely(rows)
+        if score > self.score:
+            self.best, self.score = rows, score
+        self.largest = max(self.largest, now)
+        return now, size[0]
+
+    @property
+    def lacks_ways(self) -> bool:
+        """Whether there is room, and yet no way for some line."""
+        return self.largest >= self.least and self.score[0] < len(self.text.lined)
 
 
 def lonely(rows: Sequence[Sequence[Part]]) -> int:
@@ -137,10 +173,21 @@ def rows_of(text: ReadingOrder, rows: Sequence[Sequence[Part]]) -> Rows:
     lines = {i for i, arrow in enumerate(made.arrows) if arrow.key in text.drawn_lines}
     if lines:
         places = replace(places, paths=with_bridges(places.paths, lines))
+        made = with_main_flow(made, text.main_flow(rows), lines)
     turned = tuple([text.scene.arrows[row[0].links[0]].key for row in rows if row[0].is_turned_to])
     return Rows(
         replace(made, engine="layered"), size_of(made, places), len(rows), places, turned=turned, lines=text.drawn_lines
     )
+
+
+def with_main_flow(scene: Scene, main: Collection[int], passing: Collection[int]) -> Scene:
+    """The scene in which it is seen which arrows lead from each box to the next, and which are lines that pass some."""
+    styles = {**dict.fromkeys(passing, "passing"), **dict.fromkeys(main, "main")}
+    arrows = [
+        with_place(arrow, style=styles[i]) if i in styles and arrow.style == "solid" else arrow
+        for i, arrow in enumerate(scene.arrows)
+    ]
+    return replace(scene, arrows=tuple(arrows))
 
 
 def leads_back(scene: Scene) -> bool:
@@ -182,7 +229,21 @@ class ReadingOrder:
             return found
         away = {(box, center) for center, orbit in found.items() for box in orbit.satellites}
         away = away if leaves == LEAVES_APART else away & {*pairwise(self.joined(range(len(self.scene.boxes))))}
-        return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind != "copy"})
+        return left_aside(found, {pair for pair in away if self.scene.boxes[pair[0]].kind in LEAVES})
+
+    def main_flow(self, rows: Sequence[Sequence[Part]]) -> set[int]:
+        """The arrows from what is computed to the next box, or past nothing but data to that behind."""
+        along = [arrow for row in rows for part in row for arrow in (*part.links, *part.ports)]
+        place = {box: i for i, box in enumerate(self.order)}
+        passed = {
+            arrow: self.order[place[tail] + 1 : place[head]] for arrow in along for tail, head in [self.pairs[arrow]]
+        }
+        return {
+            arrow
+            for arrow, boxes in passed.items()
+            if self.scene.boxes[self.pairs[arrow][0]].kind not in SOURCES
+            and all(box.kind in SOURCES or box.gradless for box in map(self.scene.boxes.__getitem__, boxes))
+        }
 
     def joined(self, boxes: Sequence[int]) -> list[int]:
         """These boxes so that most of them stand right behind one that they read; of as many, so that more of
@@ -422,7 +483,7 @@ class ReadingOrder:
     def way(self, links: Sequence[int]) -> float:
         """How far two boxes are apart so that there is room for the words on the arrows between them."""
         words = [self.turn((a.width, a.height))[0] for a in map(self.scene.arrows.__getitem__, links) if a.lines]
-        return max([LEAST_WAY, *(each + HEAD for each in words)])
+        return max([LEAST_WAY + (PASSED if self.lined else 0.0), *(each + HEAD for each in words)])
 
     def step(self, before: Part, part: Part) -> float:
         """How much longer a row gets by a box behind another."""

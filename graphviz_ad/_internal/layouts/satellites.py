@@ -49,7 +49,9 @@ class Cluster:
 
 
 def orbits(scene: Scene) -> dict[int, Orbit]:
-    """Number of a box -> its satellites, in the order of its operands: sources that lead nowhere else."""
+    """Number of a box -> its satellites, in the order of its operands: sources that lead nowhere else, and data that is
+    made of nothing that is drawn.
+    """
     number = {box.key: i for i, box in enumerate(scene.boxes)}
     arrows: dict[str, list[int]] = {}
     for i, arrow in enumerate(scene.arrows):
@@ -58,7 +60,8 @@ def orbits(scene: Scene) -> dict[int, Orbit]:
     found: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
     for key, leaving in arrows.items():
         heads = {scene.arrows[i].head for i in leaving}
-        if scene.box_by_key[key].kind in SOURCES and key not in entered and len(heads) == 1:
+        box = scene.box_by_key[key]
+        if (box.kind in SOURCES or box.gradless) and key not in entered and len(heads) == 1:
             found.setdefault(number[heads.pop()], []).append((number[key], tuple(leaving)))
     return {center: in_operand_order(scene, center, each) for center, each in found.items()}
 

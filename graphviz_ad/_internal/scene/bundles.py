@@ -1,9 +1,13 @@
-"""Scene -> Scene with many arrows from one box to another as one, which says how many they are and what flows back."""
+"""Scene -> Scene with many arrows from one box to another as one, which says how many they are and what flows back;
+and with numbers once on each arrow, where its local derivative is what flows back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.maths.number_format import short_number
@@ -65,3 +69,25 @@ def unlike_flows(arrows: Sequence[Arrow]) -> list[Line]:
 def said_when_pointed_at(arrows: Sequence[Arrow]) -> tuple[Fact, ...]:
     """What each of them says when it is pointed at."""
     return tuple(fact for arrow in arrows for fact in arrow.hover)
+
+
+def with_elements_once(scene: Scene, graph: Graph) -> Scene:
+    """The scene without the elements of what flows back on arrows that say the same as a local derivative."""
+    edges = {edge.key: edge for edge in graph.edges}
+    arrows = [without_elements(arrow) if says_twice(arrow, edges.get(arrow.key)) else arrow for arrow in scene.arrows]
+    return scene if arrows == [*scene.arrows] else replace(scene, arrows=tuple(arrows))
+
+
+def says_twice(arrow: Arrow, edge: Edge | None) -> bool:
+    """Whether the elements on an arrow are those of its local derivative, which stands there, too."""
+    if edge is None or edge.local is None or edge.grad is None or edge.local.array is None or edge.grad.array is None:
+        return False
+    drawn = {line.role for line in arrow.lines if line.role == "local" or line.grid is not None}
+    return {"local", "contribution"} <= drawn and np.array_equal(edge.local.array, edge.grad.array)
+
+
+def without_elements(arrow: Arrow) -> Arrow:
+    """An arrow that does not say what flows back along it."""
+    lines = tuple([line for line in arrow.lines if line.role != "contribution"])
+    width, height = label_size(lines)
+    return replace(arrow, lines=lines, width=width, height=height)

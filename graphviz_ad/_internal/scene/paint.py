@@ -115,6 +115,10 @@ ARROW_LOOKS: dict[str, tuple[str, float, tuple[float, ...], int]] = {
     "backward": ("gradient.line", 2.0, (7, 4), -1),
 }
 
+# Style -> colour and width of an arrow of which nothing is told: of what leads from box to box, beside lines that pass
+# some of them, and of these lines.
+FLOWS: dict[str, tuple[str, float]] = {"main": ("muted", 2.6), "passing": ("edge", 1.3)}
+
 # Kind -> fill, border, width, dash, corner radius.
 KIND_LOOKS: dict[str, tuple[str, str, float, tuple[float, ...], float]] = {
     "leaf": ("leaf", "value.line", 2.0, (), 14),
@@ -294,6 +298,8 @@ def group_marks(group: Group) -> Iterator[Mark]:
         return
     (x, y), (width, height) = group.corner, group.size
     yield Rect(x, y, width, height, 10, "group", "group.line", 1.2, owner=group.key)
+    if not group.title:
+        return
     yield Label(
         x + 10,
         y + 15,
@@ -421,6 +427,8 @@ def arrow_look(arrow: Arrow) -> tuple[str, float, tuple[float, ...], int]:
         stroke, line, dash = "muted", 1.2, (2, 4)
     elif arrow.style == "guess":
         dash = (1, 3)
+    elif arrow.emphasis == "idle":
+        stroke, line = FLOWS.get(arrow.style, (stroke, line))
     return stroke, line, dash, way
 
 

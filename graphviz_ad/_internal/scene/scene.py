@@ -210,9 +210,10 @@ class Arrow:
 
     ``lines`` with ``width`` and ``height`` are its label, placed at ``label_center``; no lines, no label (0 by 0).
     ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where
-    the arrowhead points. ``style`` is "solid", "cut" (no gradient flows) or "guess". ``trails`` are the numbers of the
-    chain-rule paths along it; ``slot`` counts the operands of the head; ``drawings`` are its own marks in each
-    emphasis, which stand where shaft and head would.
+    the arrowhead points. ``style`` is "solid", "cut" (no gradient flows), "guess" or, where lines pass boxes, "passing"
+    for these and "main" for what leads to the next box. ``trails`` are the numbers of the chain-rule paths along it;
+    ``slot`` counts the operands of the head; ``drawings`` are its own marks in each emphasis, which stand where shaft
+    and head would.
     """
 
     key: str

@@ -240,4 +240,4 @@ def roles_legend(boxes: Iterable[Box], arrows: Iterable[Arrow], *, values: bool)
 
 def is_without_shades(grid: Grid) -> bool:
     """Whether the elements of a grid have no colours that would say something."""
-    return bool(grid.rows) and all(shade == NO_SHADE for row in grid.shades for shade in row)
+    return bool(grid.rows) and all(shade in (0, NO_SHADE) for row in grid.shades for shade in row)
