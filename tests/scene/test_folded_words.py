@@ -32,9 +32,10 @@ from graphviz_ad._internal.graph.notices import CAME_UP, GRADIENTS_OFF, IN_ALL_B
 from graphviz_ad._internal.graph.other_passes import with_other_passes
 from graphviz_ad._internal.graph.repeats import PARAMETERS, RESULT, copies_named
 from graphviz_ad._internal.graph.small_print import small_print
+from graphviz_ad._internal.scene.bundles import said_of
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
-from graphviz_ad._internal.scene.paint import LEGEND, MISSED, legend_items
+from graphviz_ad._internal.scene.paint import LEGEND, MISSED, legend_items, legend_rows, wrap_legend
 from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
@@ -44,6 +45,7 @@ from graphviz_ad._internal.scene.words.cards import lines_of_contents, lines_of_
 from graphviz_ad._internal.scene.words.copy_charts import Scales, chart_of, heights, scales_of, told_of_copies
 from graphviz_ad._internal.scene.words.describe import Options, words_of_graph
 from graphviz_ad._internal.scene.words.names import graph_names
+from graphviz_ad._internal.scene.words.statement_text import in_short
 
 
 def convolutions() -> nn.Module:
@@ -838,3 +840,65 @@ def test_numbers_of_the_program_are_written_as_numbers_in_formulas(brief: bool) 
     said = " ".join(line.text for box in scene.boxes for line in box.lines)
     assert not re.search(r"\[0\]\[18\]|\[4\]", said)
     assert brief or "0.18)" in said
+
+
+class TwoLosses(nn.Module):
+    """A model whose loss has a second part, with a weight that is a setting."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks, self.weight_of_size = nn.ModuleList([nn.Linear(4, 4) for _ in range(30)]), 0.125
+
+    def size_of(self, x):
+        return x.square().mean().sqrt()
+
+    def forward(self, x, y):
+        for block in self.blocks:
+            x = block(x).tanh()
+        loss = F.mse_loss(x, y)
+        size = self.size_of(x)
+        loss = loss + self.weight_of_size * size.to(loss.device)
+        return loss
+
+
+def test_a_loss_of_several_parts_is_told_as_a_formula_with_its_weights():
+    graph = gad.trace(TwoLosses(), torch.randn(2, 4), torch.randn(2, 4))
+    drawn = graph.plot(fit="slide")
+    box = next(box for box in drawn.scene.boxes if box.key == drawn.graph.outputs[0].key)
+    said = " ".join(line.text for line in box.lines if line.role in ("name", "formula"))
+    assert "0.125·" in said
+    assert all(word not in said for word in ("weight_of_size", ".to(", ": ×"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "short"),
+    [
+        ("loss + self.c * aux.to(loss.device)", 0.5, "loss + 0.5 * aux"),
+        ("loss + self.c * aux", None, "loss + self.c * aux"),
+        ("self.a * x + self.b", 0.5, "self.a * x + self.b"),  # which of the two it is, nobody knows
+        ("x * self.h / 6", 0.5, "x * self.h / 6"),  # the number may be h / 6
+        ("x * f(self.h)", 0.5, "x * f(self.h)"),
+        ("x.to(y).to(z)", None, "x"),
+        ("x +", 0.5, "x +"),
+    ],
+)
+def test_a_number_stands_in_the_place_of_a_setting_only_where_it_is_certain_which(text, number, short):
+    assert in_short(text, number) == short
+
+
+def test_many_gradients_on_one_arrow_are_told_with_what_they_are():
+    assert said_of(4, [0.5, 0.25, 1.0, 0.5]) == "← 4 gradients, ‖grad‖ 0.25 … 1"
+    assert said_of(1, [0.5]) == "← 1 gradient, ‖grad‖ 0.5"
+    assert said_of(3, []) == "← 3 gradients"
+
+
+def test_the_legend_leaves_out_only_what_would_need_another_row():
+    roles = ("gradient", "of result", "inside", "grid", "factor", "contribution", "number", "far off")
+    scene = Scene((), (), legend=roles, of_folds=True, beside="step 200")
+    for width in range(500, 1500, 50):
+        rows = legend_rows(scene, width)
+        shown = [item for row in rows for item in row]
+        assert {role for role, *_ in shown} >= {*roles} - {*MISSED}
+        for left_out in set(legend_items(scene)) - set(shown):
+            others = [item for item in legend_items(scene) if item in (*shown, left_out)]
+            assert len(wrap_legend(others, width)) > len(rows)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.anomalies import anomalous, far_off_in, norm_of_step, norms_of, norms_of_all_layers
+from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.box_contents import parts_of
 from graphviz_ad._internal.graph.box_notices import copies_told, notice_of_all
 from graphviz_ad._internal.graph.contraction import Ports, contract, renumbered
@@ -50,6 +51,7 @@ from graphviz_ad._internal.graph.repeats import GIVEN, RESULT, Copies, copies_na
 from graphviz_ad._internal.operations.rules import rule
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
+NUMBER = "number"  # what the one number of a line is called among its facts
 MANY_STEPS = 4  # of optimizers
 ROOM_OF_NAMES = 14  # characters, of what prepared data is
 MOST_CALLS, ROOM_OF_CALLS = 4, 30  # of a statement, that it is called by; characters for whole names
@@ -248,7 +250,7 @@ def box_of_fold(
         node,
         op=title_of(graph, fold) + said_of_places(fold, every),
         call_op=class_of(graph, fold),
-        arguments=(*layer_facts(graph, members), *groups_of_rows(graph, members)) if fold.kind == MODULE else (),
+        arguments=facts_of_fold(graph, fold, members),
         module=path,
         raised=any(member.raised for member in members),
         copies=copies_in(graph, fold.loop, every) if fold.loop is not None else None,
@@ -269,6 +271,17 @@ def box_of_fold(
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
+
+
+def facts_of_fold(graph: Graph, fold: Fold, members: Sequence[Node]) -> tuple[tuple[str, Argument], ...]:
+    """What is known of a fold beside what ran in it: the sizes of a layer, the one number of the program in a line."""
+    if fold.kind == MODULE:
+        return (*layer_facts(graph, members), *groups_of_rows(graph, members))
+    numbers = [member.ports[0].value for member in members if member.kind == "data"]
+    if fold.kind != LINE or len(numbers) != 1 or numbers[0] is None or not numbers[0].known or numbers[0].shape != ():
+        return ()
+    number = numbers[0].item()
+    return ((NUMBER, float(number)),) if isinstance(number, float | int) else ()
 
 
 def class_of(graph: Graph, fold: Fold) -> str | None:
@@ -393,7 +406,7 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = graph.nodes[fold.keys()[-1]].name
     nameless = not any(map(partial(has_name, graph), parts))
-    if named and nameless and len(called) < len(parts):  # "mul ×3, add ×4" says nothing of the formula
+    if named and nameless and (once or len(called) < len(parts)):  # "×, +" says nothing of the formula
         return named
     calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
     filled = sum(node.name == named for node in graph.node_list if node.op is not None)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.maths.number_format import short_number
 from graphviz_ad._internal.scene.paint import label_size
@@ -41,7 +42,7 @@ def bundled(scene: Scene, graph: Graph) -> Scene:
 
 
 def bundle(arrows: Sequence[Arrow], edges: dict[str, Edge]) -> Arrow:
-    """Arrows as one: what flows back along them is told as the range of its norms."""
+    """Arrows as one: what flows back along them is told as how many gradients, and the range of their norms."""
     flowing = [arrow for arrow in arrows if edges[arrow.key].grad is not None]
     first = flowing[0] if flowing else arrows[0]
     norms = [grad.norm for arrow in flowing if (grad := edges[arrow.key].grad) is not None and grad.norm is not None]
@@ -52,13 +53,13 @@ def bundle(arrows: Sequence[Arrow], edges: dict[str, Edge]) -> Arrow:
 
 
 def said_of(count: int, norms: Sequence[float]) -> str:
-    """ "← 12 norms 0.01 … 0.3"; "" where nothing flows back."""
+    """ "← 12 gradients, ‖grad‖ 0.01 … 0.3"; "" where nothing flows back."""
     if not count:
         return ""
     if len(norms) < count:
-        return f"← {count}"
+        return f"← {counted_noun(count, 'gradient')}"
     low, high = short_number(min(norms)), short_number(max(norms))
-    return f"← {count} norms {low}" if low == high else f"← {count} norms {low} … {high}"
+    return f"← {counted_noun(count, 'gradient')}, ‖grad‖ {low if low == high else f'{low} … {high}'}"
 
 
 def unlike_flows(arrows: Sequence[Arrow]) -> list[Line]:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from graphviz_ad._internal.graph.gradient_sizes import EXPLODES, VANISHES
 from graphviz_ad._internal.maths.number_format import short_number
@@ -559,26 +560,46 @@ OF_FOLDS = (
 )
 
 
-# what is left out first where the legend of such a picture would have too many rows: signs that say most of themselves
-MISSED, MOST_ROWS = ("gradless, said", "contribution", "of result", "copy", "copy of data", "number", "of leaf"), 2
+# what is left out first where the legend of such a picture would have too many rows: signs that say most of themselves;
+# that most boxes have stays longest
+MISSED = ("gradless, said", "contribution", "copy", "copy of data", "number", "of leaf", "of result")
+MOST_ROWS = 2
+NORM_OF_IT = "its norm"  # of a gradient that the entry before explains
 
 
 def legend_items(scene: Scene) -> list[tuple[str, str, str]]:
     """(role, sample, words) for each role of ``scene.legend``."""
     beside = scene.beside and f"that of {scene.beside}"
     more = {"far off": beside or "the last one"}
-    return [(role, sample, words + more.get(role, "")) for role in scene.legend for sample, words in [LEGEND[role]]]
+    follows = ("gradient", "of result") in pairwise(scene.legend)
+    short = {"of result": NORM_OF_IT} if scene.of_folds and follows else {}
+    return [
+        (role, sample, short.get(role, words) + more.get(role, ""))
+        for role in scene.legend
+        for sample, words in [LEGEND[role]]
+    ]
 
 
 def legend_rows(scene: Scene, width: float) -> list[list[tuple[str, str, str]]]:
     """The entries in rows that fit; below a picture of folds in two, if need be without those that can be missed."""
-    items = legend_items(scene)
-    rows = wrap_legend(items, width)
+    every = legend_items(scene)
+    left_out: list[str] = []
     for role in MISSED if scene.of_folds else ():
-        if len(rows) > MOST_ROWS:
-            items = [item for item in items if item[0] != role]
-            rows = wrap_legend(items, width)
+        if len(legend_without(every, left_out, width)) > MOST_ROWS:
+            left_out.append(role)
+    rows = legend_without(every, left_out, width)
+    for role in reversed(left_out):  # what has room in these rows is told after all
+        others = [other for other in left_out if other != role]
+        if len(found := legend_without(every, others, width)) <= len(rows):
+            left_out, rows = others, found
     return rows
+
+
+def legend_without(
+    items: Sequence[tuple[str, str, str]], roles: Sequence[str], width: float
+) -> list[list[tuple[str, str, str]]]:
+    """The entries of all but some roles, in rows."""
+    return wrap_legend([item for item in items if item[0] not in roles], width)
 
 
 @lru_cache(256)

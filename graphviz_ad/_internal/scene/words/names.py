@@ -115,7 +115,7 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
     not ``called`` something.
     """
     taken = {node.name for node in graph.node_list}
-    often = Counter(node.name for node in graph.node_list)
+    often = Counter(node.name for node in graph.node_list if node.kind != "module" or is_called_by_result(node))
     numbers = (name for name in map("v{}".format, count(1)) if name not in taken)
     seen: dict[str, int] = {}
     names: dict[str, str] = {}

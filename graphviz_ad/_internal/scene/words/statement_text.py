@@ -4,14 +4,18 @@ picture; where there is no source, composed of the formulas of its operations.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graphviz_ad._internal.base.syntax_trees import syntax_tree
+from graphviz_ad._internal.graph.arguments import Argument
 from graphviz_ad._internal.graph.contraction import results_of_group
+from graphviz_ad._internal.graph.fold_boxes import NUMBER
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.graph.program_boxes import whole_statements
 from graphviz_ad._internal.maths.claims import LETTERS, Claims
-from graphviz_ad._internal.maths.program_text import mathematical
+from graphviz_ad._internal.maths.program_text import OWN, mathematical, variables_in
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
@@ -19,6 +23,7 @@ from graphviz_ad._internal.scene.words.names import Names, is_statement
 from graphviz_ad._internal.scene.words.short_text import short_elements
 
 LONGEST = 160  # characters of a formula that is composed
+UNCERTAIN = (ast.Call, ast.Constant)  # in an expression whose one number may be made of them
 LONGEST_FOLDED = 90  # of one that is written, in a box of a picture of many
 
 
@@ -48,10 +53,21 @@ class StatementTexts:
         """
         if not is_statement(node) or node.statement is None:
             return ""
-        text = self.graph.statements[node.statement].text
+        text = in_short(self.graph.statements[node.statement].text, dict(node.arguments).get(NUMBER))
         operands = [edge for edge in self.graph.in_edges(node.key) if edge.cut != "inner"]
-        written = mathematical(text, self.called(operands)) if text is not None else None
+        written = mathematical(text, self.called_in(text, node, operands)) if text is not None else None
         return written if written is not None and len(written) <= LONGEST_FOLDED else ""
+
+    def called_in(self, text: str, node: Node, operands: list[Edge]) -> Mapping[str, str]:
+        """The same of the variables of an expression: one alone that is left, where one operand alone is, is that."""
+        called = self.called(operands)
+        left = {*variables_in(text)} - {*called, *OWN}
+        others = {self.names.operand(edge) for edge in operands} - {called[name] for name in called}
+        number = dict(node.arguments).get(NUMBER)
+        is_number = number is not None and repr(number) not in text  # which one of the variables may be, then
+        if len(left) == len(others) == 1 and not is_number and called.keys() <= variables_in(text):
+            return {**called, left.pop(): others.pop()}
+        return called
 
     def called(self, operands: list[Edge]) -> Mapping[str, str]:
         """Variable of the program -> what it is called on the picture, where one operand has this name."""
@@ -102,6 +118,49 @@ class StatementTexts:
                 port = results.index((edge.tail, edge.port)) if (edge.tail, edge.port) in results else 0
             found[edge.tail, edge.port] = self.names.results[home.key][port]
         return found
+
+
+def in_short(text: str | None, number: Argument) -> str | None:
+    """An expression without the calls that only move a tensor to where another is, and with the ``number`` of the
+    program that it has in the place of the one setting of a module that it reads: "loss + 0.001 * aux" of
+    "loss + self.coef * aux.to(loss.device)"; as it is written where it is not certain which that is.
+    """
+    if text is None:
+        return None
+    try:
+        tree = Moved().visit(syntax_tree(text, "eval"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    parts = [*ast.walk(tree)]
+    settings = {ast.unparse(part) for part in parts if isinstance(part, ast.Attribute) and is_setting(part)}
+    certain = len(settings) == 1 and isinstance(number, float) and not any(isinstance(p, UNCERTAIN) for p in parts)
+    return ast.unparse(Set(settings.pop(), number).visit(tree) if certain else tree)
+
+
+def is_setting(part: ast.Attribute) -> bool:
+    """Whether this is a variable of the module whose method is written: ``self.coef``."""
+    return isinstance(part.value, ast.Name) and part.value.id == "self"
+
+
+class Moved(ast.NodeTransformer):
+    """Leaves out ``.to(…)``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """What is moved, rather than the call."""
+        inner = self.generic_visit(node)
+        is_move = isinstance(node.func, ast.Attribute) and node.func.attr == "to"
+        return node.func.value if is_move and isinstance(node.func, ast.Attribute) else inner
+
+
+class Set(ast.NodeTransformer):
+    """Writes a number in the place of a setting."""
+
+    def __init__(self, setting: str, number: float) -> None:
+        self.setting, self.number = setting, number
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """The number, where this is the setting."""
+        return ast.Constant(self.number) if ast.unparse(node) == self.setting else node
 
 
 def statement_texts(graph: Graph, names: Names) -> StatementTexts:
