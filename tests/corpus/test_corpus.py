@@ -151,14 +151,14 @@ def scaled(suffix: str) -> dict[str, Any]:
 
 
 def test_its_files_are_whole(name: str, graph: gad.Graph, tmp_path: Path) -> None:
-    for suffix in turn(STILLS, name, 4, 0):
+    for suffix in turn(STILLS, name, 6, 0):
         picture = graph.plot(layout="layered", depth=1)
         STILL_READERS[suffix](picture.save(tmp_path / f"p{suffix}", **scaled(suffix)))
-    for suffix in turn(FILMS, name, 10, 1):
+    for suffix in turn(FILMS, name, 14, 1):
         film = graph.animate(steps="module", layout="layered")
         film = replace(film, film=replace(film.film, steps=(*film.film.steps[:2], *film.film.steps[-1:])))
         FILM_READERS[suffix](film.save(tmp_path / f"f{suffix}", **scaled(suffix)))
-    for suffix in turn(SAVED, name, 4, 2):
+    for suffix in turn(SAVED, name, 6, 2):
         loaded = gad.Graph.load(graph.save(tmp_path / f"g{suffix}"))
         assert (loaded.node_list, loaded.edges, loaded.notices) == (graph.node_list, graph.edges, graph.notices)
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ from graphviz_ad._internal.diagnosis.findings import SEVERITIES, Diagnosis, Find
 from graphviz_ad._internal.diagnosis.history import history_of_steps
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.graph.history_files import run_of_file
-from graphviz_ad._internal.graph.training_history import ParameterSummary, StepSummary
+from graphviz_ad._internal.graph.training_history import MOST_STEPS, KeptSteps, ParameterSummary, StepSummary
 from graphviz_ad._internal.scene.canvas import Label
+from graphviz_ad._internal.tracing import recording, step_watch
+from graphviz_ad._internal.tracing.program_facts import living_optimizers
 from graphviz_ad.testing import assert_gradients_reach, assert_healthy
 
 DOCS = Path(__file__).parents[2] / "docs" / "diagnosis.md"
@@ -578,14 +581,16 @@ def test_a_history_is_drawn_as_curves() -> None:
 
 
 def test_steps_that_are_too_many_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_STEPS == 1024
+    monkeypatch.setattr(step_watch, "KeptSteps", partial(KeptSteps, most=100))
     m = nn.Linear(1, 1)
     with gad.record(m, every=1) as recording:
-        for _ in range(1100):
+        for _ in range(110):
             m(torch.ones(1, 1)).sum().backward()
     numbers = [one.number for one in recording.history]
-    assert len(numbers) <= 1024
+    assert 25 < len(numbers) <= 100
     assert numbers[0] == 1
-    assert numbers[-1] == 1100
+    assert numbers[-1] == 110
 
 
 def test_a_history_needs_a_model() -> None:
@@ -802,7 +807,11 @@ def test_data_that_is_not_finite_is_found_in_a_loop_of_one_line(where: str, pass
     assert where == "written" or found.evidence["element"] == [3, 0]
 
 
-def test_a_step_that_comes_after_many_passes_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_that_comes_after_many_passes_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []  # through all objects of the process
+    monkeypatch.setattr(recording, "living_optimizers", lambda: [looks.append(None), living_optimizers()][1])
     script = tmp_path / "train.py"
     script.write_text(
         "import torch\n"
@@ -819,6 +828,7 @@ def test_a_step_that_comes_after_many_passes_is_waited_for(tmp_path: Path, capsy
         said = capsys.readouterr().out
         assert said.startswith("train.py: ")
         assert f"what comes after pass {seen}, where the program was stopped" in said
+    assert len(looks) <= 2 * 4  # and not one for each pass
 
 
 MAKES = "return torch.optim.SGD(m.parameters(), 0.01)"

@@ -18,6 +18,8 @@ from graphviz_ad._internal.scene.scene import Scene
 PROGRAMS = ("square", "colah", "detach", "several_results")
 PLACES = [name for name in LAYOUTS if name != "auto"]
 BY_MATPLOTLIB = {".png", ".pdf"}  # slow, and the same marks whoever placed them
+# slow, and frames of the marks that the other formats write: of one program
+BY_PIXELS, FILMED = {".gif", ".mp4", ".png", ".webm", ".webp"}, "square"
 
 
 @cache
@@ -39,8 +41,9 @@ def test_every_still_format_writes_the_same_bytes_twice(name: str, layout: str) 
         assert first == second, suffix
 
 
-@pytest.mark.parametrize("suffix", FILMS)
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    ("name", "suffix"), [(name, each) for name in PROGRAMS for each in FILMS if name == FILMED or each not in BY_PIXELS]
+)
 def test_every_film_format_writes_the_same_bytes_twice(name: str, suffix: str) -> None:
     first, second = (FILMS[suffix](drawn(name, "layered", True, i)) for i in (0, 1))
     assert first

@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parents[1] / "depth_program.py"
 SMALL = 1 << 20
 
 
-@pytest.mark.parametrize("size", [("8000",), ("4000", "512")], ids=["main thread", "thread of 512 KiB"])
+@pytest.mark.parametrize("size", [("6000",), ("4000", "512")], ids=["main thread", "thread of 512 KiB"])
 def test_deep_graphs_are_released_without_a_crash(size: tuple[str, ...]) -> None:
     less = partial(resource.setrlimit, resource.RLIMIT_STACK, (SMALL, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     done = subprocess.run(

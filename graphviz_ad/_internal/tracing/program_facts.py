@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 from pathlib import PurePath
 from types import CodeType
 from typing import Any
@@ -152,6 +153,10 @@ class Optimizers:
         """None is known yet."""
         self._known: dict[int, tuple[weakref.ref[Any], str, list[weakref.ref[torch.Tensor]], float | None]] = {}
 
+    def living(self) -> Iterator[Any]:
+        """Those that were looked at and are still there."""
+        yield from (one for reference, *_ in self._known.values() if (one := reference()) is not None)
+
     def look(self, optimizers: Iterable[Any]) -> None:
         """Note what they hold now."""
         for one in optimizers:
@@ -186,12 +191,18 @@ class Optimizers:
 
 def living_optimizers() -> list[torch.optim.Optimizer]:
     """The optimizers of this process, in the order in which the collector tracks them, which is that of their birth."""
-    return [
-        thing
-        for thing in gc.get_objects()
-        if torch.optim.Optimizer in type.__dict__["__mro__"].__get__(type(thing))
-        and isinstance(getattr(thing, "param_groups", None), list)
-    ]
+    kinds = {id(kind) for kind in _with_subclasses(torch.optim.Optimizer)}
+    things = gc.get_objects()  # a million, of which each is asked without a line of Python
+    found = compress(things, map(kinds.__contains__, map(id, map(type, things))))
+    return [thing for thing in found if isinstance(getattr(thing, "param_groups", None), list)]
+
+
+def _with_subclasses(kind: type) -> Iterator[type]:
+    """A class and all that are made of it, some more than once; nothing of theirs is run."""
+    waiting = [kind]
+    while waiting:
+        yield (now := waiting.pop())
+        waiting += type.__subclasses__(now)
 
 
 # --- lines of the program

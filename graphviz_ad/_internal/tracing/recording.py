@@ -329,12 +329,20 @@ class Recording:
         self._rounds += any(operation.place.step is not None for operation in new)
         if self._most_passes is None or len(self._calls) < self._most_passes:
             return False
-        living = living_optimizers()
-        if self._rounds < ENOUGH_STEPS:
-            return not living or len(self._calls) >= self._patience * self._most_passes
+        have_stepped = self._rounds >= ENOUGH_STEPS
+        patience = min(self._patience, PATIENCE_WITH_OTHERS) if have_stepped else self._patience
+        if len(self._calls) >= patience * self._most_passes:
+            return True
+        others = self._stepped_or_of_others() if have_stepped else set()
+        # all objects of the process are looked through for the rest, where none that is known tells
+        return not any(id(one) not in others for one in self._optimizers.living()) and not any(
+            id(one) not in others for one in living_optimizers()
+        )
+
+    def _stepped_or_of_others(self) -> set[int]:
+        """The optimizers that nobody has to wait for."""
         stepped = {id(one()) for one in self._steppers()} | {id(one) for one in self._tape.living_steppers()}
-        idle = [one for one in living if id(one) not in self._earlier and id(one) not in stepped]
-        return not idle or len(self._calls) >= min(self._patience, PATIENCE_WITH_OTHERS) * self._most_passes
+        return stepped | self._earlier
 
     def _steppers(self) -> list[weakref.ref[Any]]:
         """The optimizers whose step() was called, each as often; also where it found nothing to do."""
