@@ -97,8 +97,9 @@ def test_letters_can_be_read_in_every_step_but_those_that_show_the_whole(name: s
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_what_a_step_lights_up_is_in_its_view(name: str) -> None:
+def test_what_a_step_lights_up_is_in_its_view_and_not_behind_the_overview(name: str) -> None:
     made = film(name)
+    inset = made.rooms().overview((made.whole.width, made.whole.height)).grown(EDGE)
     for i, step in enumerate(made.steps):
         boxes = [
             made.stage.box_by_key[c.key] for c in step.changes if c.emphasis == "active" and c.key in boxes_of(made)
@@ -107,6 +108,7 @@ def test_what_a_step_lights_up_is_in_its_view(name: str) -> None:
             assert box.center is not None
             x, y = box.center[0] - box.width / 2, box.center[1] - box.height / 2
             assert made.view(i).holds(Area(x, y, box.width, box.height)), (i, box.name)
+            assert made.view(i) == made.whole or not area_of(box, made.fit(made.view(i))).meets(inset), (i, box.name)
 
 
 def boxes_of(made: Film) -> set[str]:
