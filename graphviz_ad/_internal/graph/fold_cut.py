@@ -201,7 +201,7 @@ class Cutting:
         forced = self.urgency(unit[0]) == FORCED
         parts = [self.opened(fold) for fold in unit]
         cost = sum(len(each) - 1 for each in parts)
-        if self.shown + cost > self.wish.boxes and len(unit) == 1:
+        if self.shown + cost > self.wish.boxes and len(unit) == 1 and (forced or self.is_opened_in_part(unit[0])):
             parts = [self.opened(unit[0], flat=False)]
             cost = len(parts[0]) - 1
         inside = len(flattened(parts[0][0].children)) if self.urgency(unit[0]) == FOR_EXAMPLE else 0
@@ -212,6 +212,10 @@ class Cutting:
         for fold, each in zip(unit, parts, strict=True):
             self.parts[id(fold)] = each
         self.put(part for each in parts for part in each)
+
+    def is_opened_in_part(self, fold: Fold) -> bool:
+        """Whether a fold that has no room for all of its parts is opened as the chains of them."""
+        return fold.kind == CHAIN or (fold.kind == MODULE and 2 * fold.operations > self.tree.operations)
 
     def is_trifle(self, unit: Sequence[Fold]) -> bool:
         """Whether little would be seen in these folds, beside what stayed closed."""
