@@ -695,9 +695,9 @@ class BodyAndHead(nn.Module):
         return self.head(self.body(x)).sum()
 
 
-@pytest.mark.parametrize(("boxes", "is_open"), [(12, False), (150, True)])
+@pytest.mark.parametrize(("boxes", "is_open"), [(12, False), (500, True)])
 def test_no_trifle_is_opened_beside_a_large_part_that_has_no_room(boxes: int, is_open: bool) -> None:
-    graph = gad.trace(BodyAndHead(80), torch.ones(2))
+    graph = gad.trace(BodyAndHead(200), torch.ones(2))
     names = {fold.name for fold in cut_of(fold_tree(graph), Wish(boxes)) if fold.kind != NODE}
     assert ("head" in names) is not is_open
     assert ("head.0" in names) is is_open
