@@ -46,6 +46,7 @@ SOMETHING_ELSE: Mapping[str, tuple[str, set[str]]] = {
     "maths/claims.py": ("values of the argument 'reduction'", {"sum", "mean"}),
     "maths/masked_elements.py": ("an argument of triangles", {"diagonal"}),
     "maths/tex_labels.py": ("commands of TeX", OPERATIONS),
+    "scene/words/statement_text.py": ("a method, in the text of the program", {"to"}),
     "scene/words/in_place_text.py": ("an argument", {"index"}),
     "scene/paint.py": ("a kind of line in a box", {"sum"}),
     "scene/words/box_lines.py": ("a kind of line in a box", {"sum"}),

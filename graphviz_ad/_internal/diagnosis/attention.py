@@ -10,12 +10,18 @@ from graphviz_ad._internal.diagnosis.course import Course, argument, module_of, 
 from graphviz_ad._internal.diagnosis.findings import WARNING, Finding
 from graphviz_ad._internal.diagnosis.units import is_by_chance
 from graphviz_ad._internal.graph.graph import Edge, Node
-from graphviz_ad._internal.operations.training import DROPOUT, MOVES, OVER, SOFTMAX_ITSELF, TIMES
+from graphviz_ad._internal.operations.training import (
+    DROPOUT,
+    FILLS,
+    MAKES_SCORES,
+    MASKS_SCORES,
+    MOVES,
+    SCALED_OR_MASKED,
+    SOFTMAX_ITSELF,
+    SUMS_BY_WEIGHTS,
+    TIMES,
+)
 
-PRODUCTS = ("matmul", "bmm")
-MAKES_SCORES = (*PRODUCTS, "einsum")
-FILLS = "masked_fill"
-SCALED_OR_MASKED = (TIMES, OVER, "add", "sub", FILLS, "where", "float")  # of scores, before their softmax
 FARTHEST = 12  # operations that are looked at on the way
 
 
@@ -28,7 +34,7 @@ def attention(course: Course) -> Iterator[Finding]:
             continue
         summed, *between = reversed(way)
         yield from _along_other_dimension(course, weights, summed)
-        if not any(operation(node) in (FILLS, "where", "add") for node in scores):
+        if not any(operation(node) in MASKS_SCORES for node in scores):
             yield from _masked_too_late(course, weights, between)
 
 
@@ -60,7 +66,7 @@ def _way_to_sum(course: Course, weights: Node) -> list[Node] | None:
             return None
         node = course.graph.nodes[uses[0].head]
         way.append(node)
-        if operation(node) in PRODUCTS:
+        if operation(node) in SUMS_BY_WEIGHTS:
             return way if uses[0].slot == 0 else None
         if operation(node) not in (DROPOUT, FILLS, TIMES):
             return None

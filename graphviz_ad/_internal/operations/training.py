@@ -79,7 +79,12 @@ SCALES = frozenset({"mul", "div", "neg"})
 PUT_TOGETHER = ADDS_UP | SCALES | {"sum", MEAN}  # what a loss is made of its terms by
 ROUNDS = frozenset({"round"})  # to what is meant to go on; floor and sign stand beside what they are of, mostly
 AS_NUMBERS = frozenset({"item", "tolist", "detach"})  # methods that give the numbers of a result without its graph
+FILLS = "masked_fill"
+SUMS_BY_WEIGHTS = ("matmul", "bmm")  # as attention by hand does
+MAKES_SCORES = (*SUMS_BY_WEIGHTS, "einsum")
+MASKS_SCORES = (FILLS, "where", "add")  # before their softmax
 TIMES, OVER = "mul", "div"  # what their operands are off by, their results are off by as a part of their own size
+SCALED_OR_MASKED = (TIMES, OVER, "sub", "float", *MASKS_SCORES)  # of scores, before their softmax
 
 OWN_FUNCTION: Mapping[str, str] = MappingProxyType({  # that a loss applies itself
     "cross_entropy": SOFTMAX_ITSELF, "binary_cross_entropy_with_logits": SIGMOID,
