@@ -163,7 +163,8 @@ def assert_hint_opens_one_box(graph: Graph, boxes: int) -> str:
     gone = Counter(map(looks, before.node_list)) - Counter(map(looks, after.node_list))
     ((_, op, name, inside, first, _),) = gone.elements()
     assert inside >= 1
-    assert names[0] in (name, first, f"{titled(op)} {first_number(first)}") or names[0] in (op or "")
+    variables = {node.name for node in graph.node_list}  # which the lines in a box fill
+    assert names[0] in (name, first, f"{titled(op)} {first_number(first)}", *variables) or names[0] in (op or "")
     assert len(after.node_list) > len(before.node_list)
     return str(names[0])
 

@@ -870,6 +870,22 @@ def test_a_loss_of_several_parts_is_told_as_a_formula_with_its_weights():
     assert all(word not in said for word in ("weight_of_size", ".to(", ": ×"))
 
 
+def test_a_sum_that_a_function_returns_has_its_name_and_says_its_terms_by_their_variables():
+    layers = nn.Sequential(*(layer for _ in range(35) for layer in (nn.Linear(3, 3), nn.Tanh())))
+
+    def loss(x):
+        y = layers(x)
+        naming = (y * x).exp().mean(0).sum()
+        placing = (y - x).square().mean(0).sum()
+        return naming + 5 * placing
+
+    drawn = gad.trace(loss, torch.ones(2, 3)).plot(fit="slide", boxes=8)
+    box = next(box for box in drawn.scene.boxes if box.key == drawn.graph.outputs[0].key)
+    said = " ".join(line.text for line in box.lines if line.role in ("name", "formula"))
+    assert "loss" in said
+    assert "= naming + 5·placing" in said
+
+
 @pytest.mark.parametrize(
     ("text", "number", "short"),
     [

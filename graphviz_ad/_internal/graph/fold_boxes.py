@@ -264,7 +264,7 @@ def box_of_fold(
         if fold.kind == LINE
         else node.statement,
     )
-    if fold.kind == LINE and node.name is None and node.op == members[-1].name:  # the variable that it fills
+    if fold.kind == LINE and node.name is None and node.op == called_at_the_end(graph, fold):
         node = replace(node, name=node.op)
     node = replace(node, far_off=far_off_in(node, layers))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
@@ -404,7 +404,7 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
     once = len(called) == len(parts) and all(map(partial(has_sign, graph), parts))
     if len(called) > MOST_CALLS or once:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
-    named = graph.nodes[fold.keys()[-1]].name
+    named = called_at_the_end(graph, fold)
     nameless = not any(map(partial(has_name, graph), parts))
     if named and nameless and (once or len(called) < len(parts)):  # "×, +" says nothing of the formula
         return named
@@ -412,6 +412,13 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
     filled = sum(node.name == named for node in graph.node_list if node.op is not None)
     alone = filled < 2 or nameless
     return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
+
+
+def called_at_the_end(graph: Graph, fold: Fold) -> str | None:
+    """The variable that a statement fills; of what a function returns as its one result the name of that function."""
+    last = graph.nodes[fold.keys()[-1]]
+    is_result = last.is_output and len(graph.outputs) == 1 and len(last.ports) == 1
+    return last.name or (graph.name if is_result and last.name is None else None)
 
 
 def has_sign(graph: Graph, part: Fold) -> bool:

@@ -148,8 +148,13 @@ def is_called_by_result(node: Node) -> bool:
 
 def is_statement(node: Node) -> bool:
     """Whether a folded node is a statement that has the name of the variable that it fills."""
+    return fills_variable(node) and node.name == node.op
+
+
+def fills_variable(node: Node) -> bool:
+    """Whether a folded node is a statement whose box says which variable it fills, be it beside what it calls."""
     is_line = node.statement is not None and node.call_op is None and node.copies is None
-    return node.kind == "module" and is_line and node.name is not None and node.name == node.op
+    return node.kind == "module" and is_line and node.name is not None
 
 
 def names_of_modules(graph: Graph) -> dict[str, str]:

@@ -19,7 +19,7 @@ from graphviz_ad._internal.maths.program_text import OWN, mathematical, variable
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import Names, is_statement
+from graphviz_ad._internal.scene.words.names import Names, fills_variable, is_statement
 from graphviz_ad._internal.scene.words.short_text import short_elements
 
 LONGEST = 160  # characters of a formula that is composed
@@ -76,7 +76,8 @@ class StatementTexts:
             tail = self.graph.nodes[edge.tail]
             name = tail.ports[edge.port].name or tail.name
             if name is not None:
-                found.setdefault(name, set()).add(self.names.operand(edge))
+                said = name if fills_variable(tail) else self.names.operand(edge)
+                found.setdefault(name, set()).add(said)
         return {name: min(called) for name, called in found.items() if len(called) == 1}
 
     def composed(self, node: Node) -> str:
