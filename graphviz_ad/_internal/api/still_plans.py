@@ -201,6 +201,7 @@ class Subject:
             brief=not manner.facts,
             flows=manner.flows,
             kept=self.says_what_is_kept,
+            apart=self.is_part and self.asked.digits is None,
             shapes=asked.values and any(node.kind == "module" for node in self.graph.node_list),
             single=manner.single,
             digits=self.asked.digits or manner.digits,
