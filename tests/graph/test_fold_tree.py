@@ -32,6 +32,7 @@ from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.notice_sentences import two_digits
 from graphviz_ad._internal.graph.notices import IN_ALL_BOXES
 from graphviz_ad._internal.graph.open_copies import call_of
+from graphviz_ad._internal.graph.quiet_views import is_quiet_view
 from graphviz_ad._internal.graph.statements import Statement
 from graphviz_ad._internal.graph.transforms import hide_all_but
 from graphviz_ad._internal.maths.detail_levels import LINES, at_detail
@@ -131,7 +132,7 @@ def test_folds_of_any_program_keep_what_flows_between_them(program: Program, a: 
     graph = gad.trace(program, a.make(), b.make())
     tree = fold_tree(graph)
     assert_is_tree(graph, tree)
-    folded = with_folds(graph, random_cut(tree, draw))
+    folded = with_folds(graph, random_cut(tree, draw), unasked=graph.nodes)
     assert_is_graph(folded)
     before = {port.name: port for node in graph.node_list for port in node.ports if port.is_output}
     after = {port.name: port for node in folded.node_list for port in node.ports if port.is_output}
@@ -265,6 +266,31 @@ def test_layers_that_all_read_one_result_from_elsewhere_are_one_box_where_nothin
         whole = [node for node in shown if node.call_op in ("TransformerDecoderLayer", "TransformerEncoderLayer")]
         assert len(whole) == (4 if separate else 1)
         assert not [node for node in fold_to_boxes(graph, 999, anomalies=False).node_list if node.copies is not None]
+
+
+def test_a_view_next_to_a_box_is_in_it_unless_somebody_asks_for_it_or_gradients_stop_at_it() -> None:
+    before, after = (nn.Sequential(*[nn.Linear(4, 4).double() for _ in range(18)]) for _ in range(2))
+
+    def program(x: Tensor) -> Tensor:
+        made = before(x)
+        split = made.view(2, 3, 4)
+        whole = split[:, :, :]
+        few = after(whole)[0]
+        stopped = made.detach()
+        turned = made.t()
+        return few.sum() + stopped.sum() * turned.exp().sum()
+
+    graph = gad.trace(program, torch.randn(6, 4).double())
+    names = {"split", "whole", "few", "stopped", "turned"}
+
+    def views(folded: Graph) -> set[str | None]:
+        assert_is_graph(folded)
+        assert wrong_sums(folded) == []
+        return names & {node.name for node in folded.node_list}
+
+    assert {node.name for node in graph.node_list if is_quiet_view(graph, node)} == {"split", "whole", "turned"}
+    assert views(fold_to_boxes(graph, 12)) == {"few", "stopped"}
+    assert views(fold_to_boxes(graph, 12, expand=("whole",))) == {"split", "whole", "few", "stopped"}
 
 
 def test_a_module_that_is_open_before_others_like_it_says_which_it_is() -> None:

@@ -51,6 +51,7 @@ from graphviz_ad._internal.scene.picture_options import AUTO, DIRECTIONS, Look
 from graphviz_ad._internal.scene.place import SLIDE, TWO_SCREENS, Place, Size, place_of
 from graphviz_ad._internal.scene.scene import Point, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene, pass_frames, slimmer
+from graphviz_ad._internal.scene.step_arrows import with_arrows_to_steps
 from graphviz_ad._internal.scene.words.describe import Options, Words, words_of_graph
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors
 from graphviz_ad._internal.tracing.tape.collector import at_rest
@@ -141,7 +142,7 @@ class Subject:
             scene = self.explaining(scene, words)
             plain = self.is_part and self.explained is None and self.forward is None
             scene = with_parameter_buses(bundled(scene, self.graph), self.graph) if plain else scene
-            scene = with_elements_once(scene, self.graph) if plain else scene
+            scene = with_arrows_to_steps(with_elements_once(scene, self.graph), self.graph) if plain else scene
         scene = with_overlay(scene, self.graph, overlay_of(asked.overlay, self.graph))
         if asked.constants == "inline":
             scene = without_boxes(scene, inline_constants(words))
@@ -201,6 +202,7 @@ class Subject:
             brief=not manner.facts,
             flows=manner.flows,
             kept=self.says_what_is_kept,
+            apart=self.is_part and self.asked.digits is None,
             shapes=asked.values and any(node.kind == "module" for node in self.graph.node_list),
             single=manner.single,
             digits=self.asked.digits or manner.digits,

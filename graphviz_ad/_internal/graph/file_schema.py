@@ -418,6 +418,7 @@ OF_THIS_VERSION: Mapping[str, Schema] = {
     "not_finite": maybe(NOT_FINITE),
     "parameter_names": TEXTS,
     "updates": TEXTS,
+    "uses_passes": COUNTS,
     "in_passes": COUNTS,
     "bounds": some(pair(TEXT, COUNT, COUNT, TRUTH)),
     "far_off": some(pair(TEXT, REAL)),

@@ -47,6 +47,7 @@ from graphviz_ad._internal.graph.layer_facts import groups_of_rows, layer_facts
 from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
+from graphviz_ad._internal.graph.quiet_views import with_quiet_views_inside
 from graphviz_ad._internal.graph.repeats import GIVEN, RESULT, Copies, copies_named
 from graphviz_ad._internal.operations.rules import rule
 
@@ -80,7 +81,15 @@ def fold_to_boxes(
     cut = cut_of(tree, wish)
     if not focus and not expand:
         cut = with_stages_closed(tree, with_copies_together(graph, tree, cut, alone), alone)
-    return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))
+    return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut), unasked_nodes(tree, wish, cut))
+
+
+def unasked_nodes(tree: Fold, wish: Wish, cut: Sequence[Fold]) -> frozenset[str]:
+    """The keys of the nodes in a cut that are in nothing that was asked for, and of which there is nothing to tell."""
+    asked = [fold for name in (*wish.focus, *wish.expand) for fold in folds_called(tree, name)]
+    told = {*wish.alone, *wish.near}
+    single = [fold for fold in cut if fold.kind == NODE and fold.first not in told]
+    return frozenset(fold.key for fold in single if not any(f.first <= fold.first < f.end for f in asked))
 
 
 def folds_of(graph: Graph) -> Fold:
@@ -165,10 +174,15 @@ def far_places(graph: Graph, tree: Fold) -> list[int]:
 
 
 def with_folds(
-    graph: Graph, shown: Sequence[Fold], tree: Fold | None = None, hint: Callable[[Set[str]], str] = lambda _: ""
+    graph: Graph,
+    shown: Sequence[Fold],
+    tree: Fold | None = None,
+    hint: Callable[[Set[str]], str] = lambda _: "",
+    unasked: Container[str] = (),
 ) -> Graph:
     """The graph with each of these folds as one node; of copies that are in none of them the ``tree`` knows. ``hint``
-    gives a name that opens one, if it can one of those that hold the nodes of which these are the keys.
+    gives a name that opens one, if it can one of those that hold the nodes of which these are the keys. Views among the
+    ``unasked`` nodes join the boxes that they stand next to.
     """
     if all(fold.kind == NODE for fold in shown):
         return graph
@@ -190,6 +204,7 @@ def with_folds(
     )
     if tree is not None:
         result = with_bounds(result, tree, shown)
+    result = with_quiet_views_inside(result, unasked)
     return renumbered(result).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
 
 

@@ -195,6 +195,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         parameter_norm=norm_of_parameters(members),
         parameter_names=names_of_parameters(members),
         updates=tuple(dict.fromkeys(name for member in members for name in member.updates)),
+        uses_passes=tuple(sorted({number for member in members for number in member.uses_passes})),
         in_passes=tuple(sorted({number for member in members for number in member.in_passes})),
         parts=parts_of(graph, members),
         not_finite=not_finite_in(graph, members),

@@ -135,7 +135,8 @@ class Node:
     says how often what stands in one box ran, and how the times differ; ``parts`` are the modules that a box holds,
     ``steps`` is what ran in it, in order, ``not_finite`` is what in it is NaN or infinite, ``parameter_names`` are
     those of the parameters that it holds, ``far_off`` the layers in it with gradients that are far too small or too
-    large, and the norms of these; ``updates`` are the names of the parameters that a step of an optimizer changes.
+    large, and the norms of these; ``updates`` are the names of the parameters that a step of an optimizer changes,
+    ``uses_passes`` the numbers of the backward passes that brought the gradients that it reads, where they are known.
     Where a picture shows several backward passes, ``in_passes`` are the numbers of those whose gradients a node has.
     ``bounds``: which copies of what is repeated begin or end with a box, see
     `graphviz_ad._internal.graph.open_copies`.
@@ -172,6 +173,7 @@ class Node:
     not_finite: NotFinite | None = None
     parameter_names: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
+    uses_passes: tuple[int, ...] = ()
     in_passes: tuple[int, ...] = ()
     bounds: tuple[tuple[str, int, int, bool], ...] = ()
     steps: tuple[Step, ...] = ()

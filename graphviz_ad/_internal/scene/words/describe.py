@@ -41,9 +41,11 @@ from graphviz_ad._internal.scene.words.names import (
 )
 from graphviz_ad._internal.scene.words.short_text import child_name, end_of_name, flow_text, short_elements
 from graphviz_ad._internal.scene.words.statement_text import StatementTexts, statement_texts
+from graphviz_ad._internal.scene.words.telling_apart import Apart, told_apart
 from graphviz_ad._internal.scene.words.tensor_grids import ALL, Tensors, rows_in_grid
 
 PROGRAM_KINDS = ("line", "call")  # of nodes that are parts of the program rather than operations
+NOTHING_ALIKE = Apart({}, {}, {})
 MOST_RULES = 60  # nodes of a picture in which edges without numbers say how they pass the gradient on
 
 
@@ -62,7 +64,8 @@ class Options:
     ``flows``: what flows back along an edge. ``shapes``: the types of large results stand on the edges where they
     change, in the place of those in boxes. ``called``: key -> name of results that would have a number, as where two
     pictures call the same thing by the same name. ``contents``: boxes of modules say what is in them, and
-    how much is ``kept`` in them for the backward pass.
+    how much is ``kept`` in them for the backward pass. ``apart``: numbers that stand side by side and differ have as
+    many digits as that takes.
     """
 
     values: bool = True
@@ -86,6 +89,7 @@ class Options:
     brief: bool = False
     flows: bool = True
     shapes: bool = False
+    apart: bool = False
     called: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -206,7 +210,13 @@ def facts_of(graph: Graph, called: Mapping[str, str]) -> FactsOfGraph:
         statement_texts(graph, names),
         box_lines.later_values(graph),
         elements_in_picture(graph, names, claims),
+        told_apart(graph, names) if is_of_parts(graph) else NOTHING_ALIKE,
     )
+
+
+def is_of_parts(graph: Graph) -> bool:
+    """Whether boxes stand for parts of the program."""
+    return any(note.kind == PARTS_IN_BOXES for note in graph.notes)
 
 
 def words_of_nodes(
@@ -252,7 +262,8 @@ class FactsOfGraph:
     """What all descriptions of one graph share, whatever is written on a picture.
 
     ``values`` and ``flows`` are results, by node and port, and gradients, by edge, in a few characters: each stands in
-    many places. ``later``: key of a value of a leaf -> that of a later value, which has the gradient.
+    many places. ``apart``: what has more digits than usual. ``later``: key of a value of a leaf -> that of a later
+    value, which has the gradient.
     """
 
     names: Names
@@ -262,6 +273,7 @@ class FactsOfGraph:
     statements: StatementTexts
     later: Mapping[str, str]
     moved: MovedElements
+    apart: Apart
 
 
 class Describer:
@@ -271,6 +283,7 @@ class Describer:
         self.graph, self.options, self.frames = graph, options, frames
         self.names, self.claims, self.values, self.flows = known.names, known.claims, known.values, known.flows
         self.statements, self.later, self.moved = known.statements, known.later, known.moved
+        self.apart = known.apart if options.apart else NOTHING_ALIKE
 
     # --- nodes
 
@@ -299,7 +312,11 @@ class Describer:
             tuple(self.title(claim, results, formula, operands)),
             tuple(self.marked(self.value_lines(node), node)),
             tuple(self.marked(self.gradients(node, sums, later), node)) if flows else (),
-            (*(box_lines.notes(graph, node, kink, later) if flows else ()), *self.saved_lines(node)),
+            (
+                *(box_lines.notes(graph, node, kink, later) if flows else ()),
+                *self.saved_lines(node),
+                *[Line("note", text, "apart", i) for i, text in enumerate(self.apart.remarks.get(node.key, ()))],
+            ),
             tuple(example_lines(examples, graph, names)) if self.options.examples else (),
             sums,
             descriptions.facts_about_node(node, formula, kink, has_gradients=graph.has_gradients),
@@ -320,7 +337,8 @@ class Describer:
         if unknown and (autograd_labels.is_finished(self.graph) or is_unread(self.graph, node)):
             return []
         meant, typed = not alarms(self.graph, node), not self.has_types_on_edges(node)
-        found = box_lines.value_lines(node, self.options.tensors, meant=meant, typed=typed)
+        with written_with(self.apart.values.get(node.key, how_written()[0])):
+            found = box_lines.value_lines(node, self.options.tensors, meant=meant, typed=typed)
         one = node.ports[0].value if not node.ports[1:] else None
         if not self.is_of_parts:
             return found
@@ -329,7 +347,7 @@ class Describer:
     @cached_property
     def is_of_parts(self) -> bool:
         """Whether boxes stand for parts of the program."""
-        return any(note.kind == PARTS_IN_BOXES for note in self.graph.notes)
+        return is_of_parts(self.graph)
 
     def has_types_on_edges(self, node: Node) -> bool:
         """Whether the types of the results of a node stand on its edges, or are those of what it was given."""
@@ -362,7 +380,8 @@ class Describer:
     def gradients(self, node: Node, sums: tuple[str, ...], later: str) -> list[Line]:
         """The lines that show the gradient of a node."""
         shown, tensors = self.sum_in_box(node, sums), self.options.tensors
-        return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief, scales=self.scales)
+        with written_with(self.apart.gradients.get(node.key, how_written()[0])):
+            return box_lines.gradients(node, shown, tensors, later, brief=self.options.brief, scales=self.scales)
 
     def sum_in_box(self, node: Node, sums: tuple[str, ...]) -> tuple[str, ...]:
         """The lines of the sum that a box says its gradient is."""
