@@ -29,6 +29,7 @@ from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.statements import shared_statement
+from graphviz_ad._internal.operations.traits import UNBIND
 
 LEVEL = Says("fold modules below that level", "level of modules", least=1)
 
@@ -152,7 +153,7 @@ def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) ->
             replace(
                 port,
                 name=port.name or name,
-                made_by=port.made_by or maker_of(tail),
+                made_by=port.made_by or maker_of(graph, tail),
                 requires_grad=port.requires_grad and tail.requires_grad,
             )
             for port, name, tail in zip(shown, names, tails, strict=True)
@@ -160,8 +161,15 @@ def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) ->
     )
 
 
-def maker_of(node: Node) -> str | None:
-    """What made the results of a node: the innermost module around it, by its own name, or else the operation."""
+def maker_of(graph: Graph, node: Node) -> str | None:
+    """What made the results of a node: the innermost module around it, by its own name, or else the operation; of the
+    elements of a tensor that has a name, what a program writes for one of them: "steps[i]".
+    """
+    if node.op == UNBIND and not node.arguments:
+        named = [(graph.nodes[edge.tail], edge.port) for edge in graph.in_edges(node.key)]
+        names = [tail.ports[port].name or (None if tail.ports[1:] else tail.name) for tail, port in named]
+        if len(names) == 1 and names[0] is not None:
+            return f"{names[0]}[i]"
     return node.module[-1].rpartition(".")[2] if node.module and node.kind != "module" else node.op
 
 
