@@ -504,10 +504,11 @@ def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:
     apart = (Step("q", OF_MODULE), Step("k", OF_MODULE), Step("add", OF_OPERATION, joined=True))
     assert lines_of_steps(apart, is_layer=True) == ["q, k → +"]
     many = tuple(Step(f"module_{name}", OF_MODULE, i, joined=True) for i, name in enumerate("abcdefghij"))
-    first, second = lines_of_steps(many, is_layer=True)
-    assert (first + second).count("…") == 1
-    assert "module_j" in second
-    assert max(len(first), len(second)) < 48
+    assert " ".join(lines_of_steps(many, is_layer=True)) == " → ".join(f"module_{name}" for name in "abcdefghij")
+    *others, last = lines_of_steps((*many, *many), is_layer=True)
+    assert " ".join((*others, last)).count("5 steps") == 2
+    assert last.endswith("module_i → module_j")
+    assert max(map(len, (*others, last))) <= 48
 
 
 def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do_not_repeat_those_around_them() -> None:
@@ -527,11 +528,20 @@ def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do
     norm = part("a_layer_norm_with_a_long_name")
     layer = (norm, part("self_attn", 19), drop, add, norm, part("cross_attn", 19), drop, add, norm, part("mlp", 5), add)
     assert lines_of_steps(layer, is_layer=True) == [
-        "a_layer_norm_with_a_long_name → self_attn →",
-        "+ → … → cross_attn → + → … → mlp → +",
+        "a_layer_norm_with_a_long_name → self_attn → + →",
+        "a_layer_norm_with_a_long_name → cross_attn → + →",
+        "a_layer_norm_with_a_long_name → mlp → +",
     ]
-    torn = (part("query", 9), replace(part("k"), joined=False), part("a" * 40), part("b" * 40), part("value", 9))
-    assert lines_of_steps(torn, is_layer=True) == ["query, k → … → value"]
+    classed = [replace(step, called="LayerNorm") if step.name == norm.name else step for step in layer]
+    assert lines_of_steps(classed, is_layer=True) == [
+        "LayerNorm → self_attn → + → LayerNorm →",
+        "cross_attn → + → LayerNorm → mlp → +",
+    ]
+    other = replace(block, times=1, inner=(*blocks, add))
+    assert lines_of_steps((other, block), is_layer=True)[1] == "4 of 5: SelfAttention → CrossAttention → FF"
+    between = [part(letter * 40) for letter in "abc"]
+    torn = (part("query", 9), replace(part("k"), joined=False), *between, part("value", 9))
+    assert lines_of_steps(torn, is_layer=True) == ["query, k → 2 steps →", f"{'c' * 40} → value"]
     for name, words in {"T5LayerFF": ["T5", "Layer", "FF"], "Conv2d": ["Conv2d"], "LSTMCell": ["LSTM", "Cell"]}.items():
         assert words_of(name) == words
 

@@ -23,6 +23,7 @@ from graphviz_ad._internal.graph.fold_cut import (
     cut_of,
     flattened,
     folds_called,
+    named_folds,
     places_of,
 )
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
@@ -77,10 +78,18 @@ def fold_to_boxes(
     named = tuple([name for name in focus if name != AUTO])
     near = tuple(sorted({*alone[:MOST_ALONE], *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
+    cut = partial(cut_in_stages, graph, tree)
+    shown = cut(wish)
+    return with_folds(graph, shown, tree, partial(name_that_opens, tree, wish, shown, cut=cut))
+
+
+def cut_in_stages(graph: Graph, tree: Fold, wish: Wish) -> list[Fold]:
+    """The cut, with stages of copies closed, and copies together that read the same, but for what is asked for."""
     cut = cut_of(tree, wish)
-    if not focus and not expand:
-        cut = with_stages_closed(tree, with_copies_together(graph, tree, cut, alone), alone)
-    return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut))
+    if wish.focus or wish.near:
+        return cut
+    alone = (*wish.alone, *[fold.first for name in wish.expand for fold in named_folds(tree, name)])
+    return with_stages_closed(tree, with_copies_together(graph, tree, cut, alone), alone)
 
 
 def folds_of(graph: Graph) -> Fold:

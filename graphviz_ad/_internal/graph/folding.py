@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -39,8 +39,12 @@ def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
     return collapse_modules_but(graph, depth, ())
 
 
-def collapse_modules_but(graph: Graph, depth: int, opened: Collection[str]) -> Graph:
-    """The same, but modules of an ``opened`` name are open, with those in them as a single node each."""
+def collapse_modules_but(
+    graph: Graph, depth: int, opened: Collection[str], with_calls: Callable[[Graph], Graph] = lambda folded: folded
+) -> Graph:
+    """The same, but modules of an ``opened`` name are open, with those in them as a single node each; ``with_calls``
+    has boxes say which call of their module they are, while these have the keys of the last node in them.
+    """
     position = {node.key: i for i, node in enumerate(graph.node_list)}
     groups = module_runs(graph, Levels(depth, paths_called(graph, opened)))
     groups = {
@@ -56,7 +60,7 @@ def collapse_modules_but(graph: Graph, depth: int, opened: Collection[str]) -> G
     boxes = [
         replace(node, far_off=far_off_in(node, layers)) if node.key in groups else node for node in result.node_list
     ]
-    result = replace(result, node_list=tuple(boxes))
+    result = with_calls(replace(result, node_list=tuple(boxes)))
     hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
     names = [result.nodes[key].op or key for key in groups]
     return renumbered(result).saying(notice("modules folded", names, inside=hidden))
