@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import graphviz_ad as gad
-from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.anomalies import anomalous
 from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, outermost
@@ -750,3 +750,61 @@ def test_a_stage_of_copies_is_one_box_and_what_is_open_of_a_repeat_has_a_frame()
             assert box.center is not None
             x, y = box.center[0] - frame.corner[0], box.center[1] - frame.corner[1]
             assert (box.key in frame.boxes) == (0 < x < frame.size[0] and 0 < y < frame.size[1])
+
+
+class Stages(nn.Module):
+    """Three rows of blocks, of which the first is unlike the others, and their head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for i in range(3):
+            setattr(self, f"stage{i}", nn.Sequential(*[self.block(first=j == 0) for j in range(6)]))
+        self.head = nn.Linear(4, 1)
+
+    def block(self, *, first: bool) -> nn.Module:
+        """Some layers."""
+        return nn.Sequential(*[part for _ in range(2 + first) for part in (nn.Linear(4, 4), nn.Tanh())])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What comes out."""
+        return self.head(self.stage2(self.stage1(self.stage0(x)))).sum()
+
+
+def test_what_opens_one_stage_leaves_the_others_closed_and_is_told() -> None:
+    torch.manual_seed(0)
+    graph = gad.trace(Stages(), torch.ones(2, 4))
+    closed = titles(fold_to_boxes(graph, 8))
+    assert {"stage0", "stage1", "stage2"} <= {*closed}
+    (parts,) = (note for note in fold_to_boxes(graph, 8).notes if note.kind == "parts in boxes")
+    assert parts["opens"] in closed
+    then = titles(fold_to_boxes(graph, 8, (), (str(parts["opens"]),)))
+    assert {*closed} - {*then} == {parts["opens"]}
+
+
+def test_a_depth_tells_calls_of_one_module_apart_as_folds_do() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+
+    def program(x: Tensor, y: Tensor) -> Tensor:
+        a = net(x)
+        s = a * 2
+        b = net(y)
+        return (s - b).sum()
+
+    graph = gad.trace(program, torch.ones(1, 2), torch.zeros(1, 2))
+    for picture in (graph.plot(depth=1), graph.plot(detail="module")):
+        calls = [call_of(node) for node in picture.graph.node_list if node.op == "net"]
+        assert calls == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("level", [{"depth": 1}, {"detail": "module"}])
+@pytest.mark.parametrize("other", [{"boxes": 3}, {"focus": "auto"}, {"focus": ["0", "auto"]}])
+def test_two_options_that_say_in_two_ways_what_is_folded_exclude_each_other(
+    level: dict[str, Any], other: dict[str, Any]
+) -> None:
+    graph = gad.trace(nn.Sequential(nn.Linear(1, 1), nn.Tanh()), torch.ones(1, 1))
+    (wrong,) = other
+    for draw in (graph.plot, graph.animate):
+        with pytest.raises(OptionError, match=f"{next(iter(level))}=.*{wrong}=.*leave one of them out"):
+            draw(**level, **other)
+    graph.plot(**level, focus="0")

@@ -35,6 +35,7 @@ from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.scene.bundles import said_of
 from graphviz_ad._internal.scene.canvas import Canvas, Label, Rect
 from graphviz_ad._internal.scene.charts import chart_marks, chart_size
+from graphviz_ad._internal.scene.leaf_copies import copy_of, reads_of_pairs
 from graphviz_ad._internal.scene.paint import LEGEND, MISSED, legend_items, legend_rows, wrap_legend
 from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
 from graphviz_ad._internal.scene.scene import Box, Grid, Scene
@@ -176,10 +177,10 @@ def test_results_of_a_box_are_called_as_in_the_program_or_by_what_made_them() ->
         return h.sum()
 
     picture = gad.trace(program, torch.randn(60, 2, 4)).plot(fit="slide")
-    (box,) = (box for box in picture.scene.boxes if box.name == "prepared data: h, c, …" and box.kind != "copy")
+    (box,) = (box for box in picture.scene.boxes if box.name == "prepared data" and box.kind != "copy")
     texts = lines(box, "value", "statistic")
     assert [text.partition(" ")[0] for text in texts[:2]] == ["h", "c"]
-    assert any(text.startswith("60 × unbind: mean ") for text in texts)
+    assert any(text.startswith("60 × steps[i]: mean ") for text in texts)
     assert not any("result " in text for text in texts)
     assert "number" in picture.scene.legend
 
@@ -503,10 +504,11 @@ def test_a_box_says_in_two_lines_what_ran_in_it_in_order() -> None:
     apart = (Step("q", OF_MODULE), Step("k", OF_MODULE), Step("add", OF_OPERATION, joined=True))
     assert lines_of_steps(apart, is_layer=True) == ["q, k → +"]
     many = tuple(Step(f"module_{name}", OF_MODULE, i, joined=True) for i, name in enumerate("abcdefghij"))
-    first, second = lines_of_steps(many, is_layer=True)
-    assert (first + second).count("…") == 1
-    assert "module_j" in second
-    assert max(len(first), len(second)) < 48
+    assert " ".join(lines_of_steps(many, is_layer=True)) == " → ".join(f"module_{name}" for name in "abcdefghij")
+    *others, last = lines_of_steps((*many, *many), is_layer=True)
+    assert " ".join((*others, last)).count("5 steps") == 2
+    assert last.endswith("module_i → module_j")
+    assert max(map(len, (*others, last))) <= 48
 
 
 def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do_not_repeat_those_around_them() -> None:
@@ -526,11 +528,20 @@ def test_what_is_left_out_of_a_box_is_dropout_and_what_does_least_and_classes_do
     norm = part("a_layer_norm_with_a_long_name")
     layer = (norm, part("self_attn", 19), drop, add, norm, part("cross_attn", 19), drop, add, norm, part("mlp", 5), add)
     assert lines_of_steps(layer, is_layer=True) == [
-        "a_layer_norm_with_a_long_name → self_attn →",
-        "+ → … → cross_attn → + → … → mlp → +",
+        "a_layer_norm_with_a_long_name → self_attn → + →",
+        "a_layer_norm_with_a_long_name → cross_attn → + →",
+        "a_layer_norm_with_a_long_name → mlp → +",
     ]
-    torn = (part("query", 9), replace(part("k"), joined=False), part("a" * 40), part("b" * 40), part("value", 9))
-    assert lines_of_steps(torn, is_layer=True) == ["query, k → … → value"]
+    classed = [replace(step, called="LayerNorm") if step.name == norm.name else step for step in layer]
+    assert lines_of_steps(classed, is_layer=True) == [
+        "LayerNorm → self_attn → + → LayerNorm →",
+        "cross_attn → + → LayerNorm → mlp → +",
+    ]
+    other = replace(block, times=1, inner=(*blocks, add))
+    assert lines_of_steps((other, block), is_layer=True)[1] == "4 of 5: SelfAttention → CrossAttention → FF"
+    between = [part(letter * 40) for letter in "abc"]
+    torn = (part("query", 9), replace(part("k"), joined=False), *between, part("value", 9))
+    assert lines_of_steps(torn, is_layer=True) == ["query, k → 2 steps →", f"{'c' * 40} → value"]
     for name, words in {"T5LayerFF": ["T5", "Layer", "FF"], "Conv2d": ["Conv2d"], "LSTMCell": ["LSTM", "Cell"]}.items():
         assert words_of(name) == words
 
@@ -918,3 +929,27 @@ def test_the_legend_leaves_out_only_what_would_need_another_row():
         for left_out in set(legend_items(scene)) - set(shown):
             others = [item for item in legend_items(scene) if item in (*shown, left_out)]
             assert len(wrap_legend(others, width)) > len(rows)
+
+
+def test_a_box_drawn_again_is_called_by_what_is_read_of_it_there() -> None:
+    torch.manual_seed(0)
+    layers = nn.ModuleList([nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4)) for _ in range(8)])
+
+    def program(x: Tensor, tokens: Tensor) -> Tensor:
+        mask = (tokens > 0).float() * 2
+        ids = tokens.clone() + 1
+        h = x * mask
+        for layer in layers:
+            h = layer(h).sin().cos() * mask
+        return F.embedding(ids, torch.ones(9, 4)).sum() + (h * mask).sum()
+
+    picture = gad.trace(program, torch.ones(4, 4, requires_grad=True), torch.tensor([1, 2, 3, 4])).plot(boxes=12)
+    (prepared,) = (box for box in picture.scene.boxes if box.name == "prepared data: mask, ids")
+    led = [arrow for arrow in picture.scene.arrows if arrow.reads]
+    assert {arrow.reads for arrow in led} == {"mask", "ids"}
+    reads = reads_of_pairs(led)
+    assert {copy_of(prepared, "", reads[arrow.tail, arrow.head]).name for arrow in led} == {"mask", "ids"}
+    both = [replace(arrow, tail=prepared.key, head=led[0].head) for arrow in led]
+    assert set(reads_of_pairs(both).values()) == {"mask, ids"}
+    again = {box.name for box in picture.scene.boxes if box.kind == "copy"}
+    assert not any(name.startswith("prepared data") for name in again)

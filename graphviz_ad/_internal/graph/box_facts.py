@@ -31,7 +31,8 @@ class Part:
 class Step:
     """What ran in a box, in order: the module, the function of the program or the operation of this ``name``, by
     ``kind``; ``times`` in a row, where these are modules of one class; ``joined``: it read what the one before made.
-    ``chosen``: it takes so many of so many, as routers do, and what is in it then is ``inner``.
+    ``chosen``: it takes so many of so many, as routers do, and what is in it then is ``inner``. ``called`` is the class
+    of a module that has no modules in it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Step:
     joined: bool = False
     inner: tuple[Step, ...] = ()
     chosen: tuple[int, ...] = ()
+    called: str = ""
 
 
 def neighbours_in(parts: Sequence[Part], operations: int) -> Copies | None:

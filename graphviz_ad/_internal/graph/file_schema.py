@@ -401,6 +401,7 @@ STEP = record_schema(
     joined=TRUTH,
     inner=some(ref("step")),
     chosen=some(COUNT),
+    called=TEXT,
 )
 OF_THIS_VERSION: Mapping[str, Schema] = {
     "arguments": some(pair(TEXT, ref("argument"))),

@@ -23,6 +23,7 @@ from graphviz_ad._internal.graph.fold_cut import (
     cut_of,
     flattened,
     folds_called,
+    named_folds,
     places_of,
 )
 from graphviz_ad._internal.graph.fold_hint import name_that_opens
@@ -47,6 +48,7 @@ from graphviz_ad._internal.graph.layer_facts import groups_of_rows, layer_facts
 from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
+from graphviz_ad._internal.graph.prepared_data import title_of_data
 from graphviz_ad._internal.graph.quiet_views import with_quiet_views_inside
 from graphviz_ad._internal.graph.repeats import GIVEN, RESULT, Copies, copies_named
 from graphviz_ad._internal.operations.rules import rule
@@ -54,7 +56,6 @@ from graphviz_ad._internal.operations.rules import rule
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
 NUMBER = "number"  # what the one number of a line is called among its facts
 MANY_STEPS = 4  # of optimizers
-ROOM_OF_NAMES = 14  # characters, of what prepared data is
 MOST_CALLS, ROOM_OF_CALLS = 4, 30  # of a statement, that it is called by; characters for whole names
 BOXES = 40  # what is aimed at once folding is needed
 AUTO = "auto"  # in focus=: where something goes wrong
@@ -78,10 +79,19 @@ def fold_to_boxes(
     named = tuple([name for name in focus if name != AUTO])
     near = tuple(sorted({*alone[:MOST_ALONE], *far_places(graph, tree)})) if AUTO in focus else ()
     wish = Wish(boxes or BOXES, named, tuple(expand), alone, near)
+    cut = partial(cut_in_stages, graph, tree)
+    shown = cut(wish)
+    opens = partial(name_that_opens, tree, wish, shown, cut=cut)
+    return with_folds(graph, shown, tree, opens, unasked_nodes(tree, wish, shown))
+
+
+def cut_in_stages(graph: Graph, tree: Fold, wish: Wish) -> list[Fold]:
+    """The cut, with stages of copies closed, and copies together that read the same, but for what is asked for."""
     cut = cut_of(tree, wish)
-    if not focus and not expand:
-        cut = with_stages_closed(tree, with_copies_together(graph, tree, cut, alone), alone)
-    return with_folds(graph, cut, tree, partial(name_that_opens, tree, wish, cut), unasked_nodes(tree, wish, cut))
+    if wish.focus or wish.near:
+        return cut
+    alone = (*wish.alone, *[fold.first for name in wish.expand for fold in named_folds(tree, name)])
+    return with_stages_closed(tree, with_copies_together(graph, tree, cut, alone), alone)
 
 
 def unasked_nodes(tree: Fold, wish: Wish, cut: Sequence[Fold]) -> frozenset[str]:
@@ -356,7 +366,7 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind == FUNCTION:
         return f"{fold.name}()"
     if fold.kind == DATA:
-        return said_of_data(graph, fold)
+        return title_of_data(graph, [*fold.keys()])
     if fold.kind == SHARED:
         what = "parameters" if any(graph.nodes[leaf.key].kind == "leaf" for leaf in fold.leaves()) else "tensors"
         return f"{what} of {fold.name}" if fold.name else what
@@ -367,28 +377,6 @@ def title_of(graph: Graph, fold: Fold) -> str:
     if fold.kind in (CHAIN, ROUND):
         return said_of_operations(graph, fold)
     return fold.name
-
-
-def said_of_data(graph: Graph, fold: Fold) -> str:
-    """What stands on what takes no gradient: that data is prepared, or, of results and steps, its last result."""
-    keys = {*fold.keys()}
-    needs = [graph.nodes[edge.tail] for key in keys for edge in graph.in_edges(key) if edge.tail not in keys]
-    if not any(node.is_step or (node.op is not None and node.requires_grad) for node in needs):
-        return f"prepared data{names_of_data(graph, [*fold.keys()])}"
-    results = [node.name for node in map(graph.nodes.__getitem__, fold.keys()) if node.op is not None and node.name]
-    return f"{results[-1]}, without gradient" if results else "without gradient"
-
-
-def names_of_data(graph: Graph, keys: Sequence[str]) -> str:
-    """What prepared data is, where that is known, and short: ": cos, sin"."""
-    places = {key: place for place, key in enumerate(keys)}
-    read = [edge for key in keys for edge in graph.out_edges(key) if edge.head not in places]
-    results = sorted({(places[edge.tail], edge.port) for edge in read})
-    nodes = [(graph.nodes[keys[place]], port) for place, port in results]
-    names = dict.fromkeys(node.ports[port].name or (None if node.ports[1:] else node.name) for node, port in nodes)
-    known = [name for name in names if name]
-    text = ", ".join([*known, *(["…"] if None in names else [])])
-    return f": {text}" if known and len(text) <= ROOM_OF_NAMES else ""
 
 
 def title_of_copies(graph: Graph, first: Fold, last: Fold) -> str:

@@ -99,10 +99,12 @@ def step_of(graph: Graph, part: Fold) -> Step:
     if local.isdigit() and is_composed(part):
         return Step(class_of(graph, part), OF_MODULE, part.operations, inner=steps_of(graph, part))
     is_layer = local[-1:].isdigit() and not part.is_structured
-    called = class_of(graph, part) if local.isdigit() or is_layer else local
+    kind = class_of(graph, part)
+    name = kind if local.isdigit() or is_layer else local
     chosen = choice_in(graph, part)
     inner = routed(steps_of(graph, part)) if chosen else ()
-    return Step(called, OF_MODULE, part.operations, inner=inner, chosen=chosen)
+    called = "" if part.is_structured else kind
+    return Step(name, OF_MODULE, part.operations, inner=inner, chosen=chosen, called=called)
 
 
 def routed(steps: Sequence[Step]) -> tuple[Step, ...]:

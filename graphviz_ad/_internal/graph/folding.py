@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -29,6 +29,7 @@ from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.precision import sum_of_snapshots
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.graph.statements import shared_statement
+from graphviz_ad._internal.operations.traits import UNBIND
 
 LEVEL = Says("fold modules below that level", "level of modules", least=1)
 
@@ -38,8 +39,12 @@ def collapse_modules(graph: Graph, depth: Annotated[int, LEVEL] = 1) -> Graph:
     return collapse_modules_but(graph, depth, ())
 
 
-def collapse_modules_but(graph: Graph, depth: int, opened: Collection[str]) -> Graph:
-    """The same, but modules of an ``opened`` name are open, with those in them as a single node each."""
+def collapse_modules_but(
+    graph: Graph, depth: int, opened: Collection[str], with_calls: Callable[[Graph], Graph] = lambda folded: folded
+) -> Graph:
+    """The same, but modules of an ``opened`` name are open, with those in them as a single node each; ``with_calls``
+    has boxes say which call of their module they are, while these have the keys of the last node in them.
+    """
     position = {node.key: i for i, node in enumerate(graph.node_list)}
     groups = module_runs(graph, Levels(depth, paths_called(graph, opened)))
     groups = {
@@ -55,7 +60,7 @@ def collapse_modules_but(graph: Graph, depth: int, opened: Collection[str]) -> G
     boxes = [
         replace(node, far_off=far_off_in(node, layers)) if node.key in groups else node for node in result.node_list
     ]
-    result = replace(result, node_list=tuple(boxes))
+    result = with_calls(replace(result, node_list=tuple(boxes)))
     hidden = sum(len(nodes) for nodes in groups.values()) - len(groups)
     names = [result.nodes[key].op or key for key in groups]
     return renumbered(result).saying(notice("modules folded", names, inside=hidden))
@@ -152,7 +157,7 @@ def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) ->
             replace(
                 port,
                 name=port.name or name,
-                made_by=port.made_by or maker_of(tail),
+                made_by=port.made_by or maker_of(graph, tail),
                 requires_grad=port.requires_grad and tail.requires_grad,
             )
             for port, name, tail in zip(shown, names, tails, strict=True)
@@ -160,8 +165,15 @@ def named_results(graph: Graph, members: list[Node], shown: tuple[Port, ...]) ->
     )
 
 
-def maker_of(node: Node) -> str | None:
-    """What made the results of a node: the innermost module around it, by its own name, or else the operation."""
+def maker_of(graph: Graph, node: Node) -> str | None:
+    """What made the results of a node: the innermost module around it, by its own name, or else the operation; of the
+    elements of a tensor that has a name, what a program writes for one of them: "steps[i]".
+    """
+    if node.op == UNBIND and not node.arguments:
+        named = [(graph.nodes[edge.tail], edge.port) for edge in graph.in_edges(node.key)]
+        names = [tail.ports[port].name or (None if tail.ports[1:] else tail.name) for tail, port in named]
+        if len(names) == 1 and names[0] is not None:
+            return f"{names[0]}[i]"
     return node.module[-1].rpartition(".")[2] if node.module and node.kind != "module" else node.op
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from graphviz_ad._internal.graph.fold_cut import folds_called
 from graphviz_ad._internal.graph.fold_scopes import FUNCTION, MODULE
 from graphviz_ad._internal.graph.fold_tree import REPEAT, Fold
-from graphviz_ad._internal.graph.graph import Node
+from graphviz_ad._internal.graph.graph import Graph, Node
 
 Bound = tuple[str, int, int, bool]  # what is repeated, which copy it is, of how many, and whether it ends here
 
@@ -63,6 +64,22 @@ def whole_calls(tree: Fold, shown: Sequence[Fold]) -> Iterator[tuple[str, tuple[
         if id(fold) in numbers:
             call = title_of_copy(fold), numbers[id(fold)], len(calls[fold.name])
             yield fold.keys()[-1], ((*call, False), (*call, True))
+
+
+def with_calls_numbered(graph: Graph, tree: Fold) -> Graph:
+    """The graph whose boxes say which call of its module each is all of, where every call of that is a box."""
+    boxes: dict[str, list[str]] = {}
+    for node in graph.node_list:
+        if node.kind == "module" and node.call_op is not None and node.op is not None:
+            boxes.setdefault(node.op, []).append(node.key)
+    found: dict[str, tuple[Bound, ...]] = {}
+    for name, keys in boxes.items():
+        calls = [fold for fold in folds_called(tree, name) if fold.kind == MODULE] if keys[1:] else []
+        if keys == [call.keys()[-1] for call in calls]:
+            for number, key in enumerate(keys, 1):
+                found[key] = tuple([(name, number, len(keys), ends) for ends in (False, True)])
+    nodes = [replace(node, bounds=found[node.key]) if node.key in found else node for node in graph.node_list]
+    return replace(graph, node_list=tuple(nodes)) if found else graph
 
 
 def call_of(node: Node) -> tuple[int, int] | None:

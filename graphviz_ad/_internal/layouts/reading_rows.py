@@ -38,7 +38,7 @@ from graphviz_ad._internal.layouts.satellites import (
     orbits,
     with_ports_above,
 )
-from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, with_copies_in_legend
+from graphviz_ad._internal.scene.leaf_copies import COPY, copy_of, reads_of_pairs, with_copies_in_legend
 from graphviz_ad._internal.scene.scene import Arrow, Box, Point, Scene
 from graphviz_ad._internal.scene.scene_building import with_grids_abreast
 
@@ -300,7 +300,9 @@ class ReadingOrder:
     @cached_property
     def full(self) -> tuple[Scene, ...]:
         """The scene with all boxes that may be drawn again, and the places where lines come to boxes, in each shape."""
-        made = [copy_of(self.scene.boxes[tail], f"beside{i}") for i, (tail, _) in enumerate(self.tags)]
+        boxes, reads = self.scene.boxes, reads_of_pairs(self.scene.arrows)
+        pairs = [(boxes[tail], boxes[head]) for tail, head in self.tags]
+        made = [copy_of(tail, f"beside{i}", reads[tail.key, head.key]) for i, (tail, head) in enumerate(pairs)]
         width, height = (2 * INSET, 0.0) if self.flat else (0.0, 2 * INSET)
         ports = [Box(f"port{arrow}", "copy", (), width, height) for arrow in self.ports]
         return tuple([replace(shape, boxes=(*shape.boxes, *made, *ports)) for shape in self.shapes])

@@ -104,7 +104,7 @@ def start(strip: Strip, cuts: Sequence[Cut], number: int, count: int, *, again: 
             rest, row = (split(rest, cut.u) if row else strip.split(number, cut.u))[1], index + 1
     if not again:
         return Start(number, row, None, (0.0, 0.0), rest, SHORTEST, rest[0][1], (0.0, 0.0))
-    box = copy_of(strip.scene.box_by_key[arrow.tail], f"row{count}")
+    box = copy_of(strip.scene.box_by_key[arrow.tail], f"row{count}", arrow.reads)
     moves = arrow.label_center is not None and strip.turn(arrow.label_center)[0] < cuts[row - 1].u
     words = strip.turn((arrow.width, arrow.height)) if moves else (0.0, 0.0)
     size = strip.turn((box.width, box.height))

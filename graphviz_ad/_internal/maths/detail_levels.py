@@ -5,10 +5,13 @@ or modules.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from graphviz_ad._internal.base.errors import UnknownNameError
+from graphviz_ad._internal.graph.fold_boxes import folds_of
 from graphviz_ad._internal.graph.folding import collapse_modules_but, is_name_of
 from graphviz_ad._internal.graph.graph import Graph, Node
+from graphviz_ad._internal.graph.open_copies import with_calls_numbered
 from graphviz_ad._internal.graph.program_boxes import Derivative, Derive, Result, fold_calls, fold_lines
 from graphviz_ad._internal.maths.box_derivatives import derivatives_of_box
 
@@ -41,7 +44,8 @@ def modules_as_boxes(graph: Graph, opened: Collection[str] = (), derive: Derive 
     """Each call of a module right below what was traced as a box; but those of an ``opened`` name."""
     del derive
     modules = {name for node in graph.node_list for name in node.module}
-    return collapse_modules_but(graph, 1, [name for name in opened if is_name_of(name, modules)])
+    with_calls = partial(with_calls_numbered, tree=folds_of(graph))
+    return collapse_modules_but(graph, 1, [name for name in opened if is_name_of(name, modules)], with_calls)
 
 
 LEVELS: Mapping[str, Callable[[Graph, Collection[str], Derive], Graph]] = {  # from fine to coarse

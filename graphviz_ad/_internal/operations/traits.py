@@ -14,6 +14,7 @@ from graphviz_ad._internal.operations.names import public_name
 # --- single ones that are like no other
 
 GETITEM, SETITEM = "getitem", "setitem"  # x[i], and x[i] = y
+UNBIND = "unbind"  # what a loop over a tensor calls
 TRANSPOSITION = "t"
 MAKES_GRADIENTS = frozenset({"grad"})  # functions that return gradients, as a program calls them
 NEVER_SEEN = "view"  # what an operation without a node of its own is taken for

@@ -12,6 +12,7 @@ import numpy as np
 from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.graph import Edge, Graph
 from graphviz_ad._internal.maths.number_format import short_number
+from graphviz_ad._internal.scene.leaf_copies import reads_of_pairs
 from graphviz_ad._internal.scene.paint import label_size
 from graphviz_ad._internal.scene.scene import Arrow, Fact, Line, Scene
 
@@ -49,7 +50,14 @@ def bundle(arrows: Sequence[Arrow], edges: dict[str, Edge]) -> Arrow:
     said = said_of(len(flowing), norms) if any(arrow.lines for arrow in arrows) else ""
     lines = [*([Line("contribution", said)] if said else []), *unlike_flows(arrows)]
     width, height = label_size(tuple(lines))
-    return replace(first, lines=tuple(lines), width=width, height=height, hover=said_when_pointed_at(arrows))
+    return replace(
+        first,
+        lines=tuple(lines),
+        width=width,
+        height=height,
+        hover=said_when_pointed_at(arrows),
+        reads=reads_of_pairs(arrows)[first.tail, first.head],
+    )
 
 
 def said_of(count: int, norms: Sequence[float]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from graphviz_ad._internal.graph.graph import Graph
 from graphviz_ad._internal.scene.paint import box_size
 from graphviz_ad._internal.scene.scene import Arrow, Box, Group, Line, Scene
+from graphviz_ad._internal.scene.words.box_lines import NAME_ROOM
 from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import is_constant
 
@@ -58,6 +59,7 @@ def with_copies(scene: Scene) -> Scene:
     entering = {arrow.head for arrow in scene.arrows}
     uses = Counter(arrow.tail for arrow in scene.arrows)
     spread = {key for key in kinds if uses[key] > 1 and key not in entering}
+    reads = reads_of_pairs(scene.arrows)
     copies: dict[tuple[str, str], Box] = {}
     first: dict[str, str] = {}
     arrows: list[Arrow] = []
@@ -65,7 +67,8 @@ def with_copies(scene: Scene) -> Scene:
         if arrow.tail not in spread or first.setdefault(arrow.tail, arrow.head) == arrow.head:
             arrows.append(arrow)
             continue
-        made = copies.setdefault((arrow.tail, arrow.head), copy_of(kinds[arrow.tail], f"use{len(copies)}"))
+        pair = arrow.tail, arrow.head
+        made = copies.setdefault(pair, copy_of(kinds[arrow.tail], f"use{len(copies)}", reads[pair]))
         arrows.append(replace(arrow, tail=made.key))
     if not copies:
         return scene
@@ -98,9 +101,20 @@ def in_order_of_use(scene: Scene) -> list[Arrow]:
     return sorted(scene.arrows, key=lambda arrow: (place[arrow.head], arrow.slot))
 
 
-def copy_of(box: Box, mark: str) -> Box:
-    """A small box with the name of another; ``mark`` tells its key apart."""
-    lines = (Line("name", box.name),)
+def reads_of_pairs(arrows: Iterable[Arrow]) -> dict[tuple[str, str], str]:
+    """Tail and head -> what the results are called that the one has of the other: "cos, sin"; "" where the name of the
+    box says it, or that would be long.
+    """
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for arrow in arrows:
+        found.setdefault((arrow.tail, arrow.head), {})[arrow.reads] = None
+    said = {pair: ", ".join(names) if all(names) else "" for pair, names in found.items()}
+    return {pair: text if len(text) <= NAME_ROOM else "" for pair, text in said.items()}
+
+
+def copy_of(box: Box, mark: str, reads: str = "") -> Box:
+    """A small box with the name of another, or of those of its results that are read; ``mark`` tells its key apart."""
+    lines = (Line("name", reads or box.name),)
     width, height = box_size(lines)
     return Box(
         f"{box.key}~{mark}",
@@ -108,7 +122,7 @@ def copy_of(box: Box, mark: str) -> Box:
         lines,
         width,
         height,
-        name=box.name,
+        name=reads or box.name,
         hover=box.hover,
         gradless=box.gradless or box.kind == "data",
     )

@@ -6,11 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.base.made_once import made_once
 from graphviz_ad._internal.graph.calls import with_passes_opened
-from graphviz_ad._internal.graph.fold_boxes import is_too_large
+from graphviz_ad._internal.graph.fold_boxes import folds_of, is_too_large
 from graphviz_ad._internal.graph.folding import collapse_modules_but, paths_called
 from graphviz_ad._internal.graph.graph import Graph
+from graphviz_ad._internal.graph.open_copies import with_calls_numbered
 from graphviz_ad._internal.graph.program_boxes import Derive, names_of_program
 from graphviz_ad._internal.graph.transforms import Transform, fold_to_boxes, hide_all_but
 from graphviz_ad._internal.maths.box_derivatives import derivatives_of_box
@@ -58,7 +60,8 @@ class Look:
         if self.detail == MODULES and self.depth is None:
             return whole
         if self.depth is not None:
-            return collapse_modules_but(whole, self.depth, self.opened)
+            with_calls = partial(with_calls_numbered, tree=folds_of(whole))
+            return collapse_modules_but(whole, self.depth, self.opened, with_calls)
         if needed and self.boxes is None and not self.focus and not any(node.module for node in whole.node_list):
             return whole  # what is asked about leads through loops, whose rounds would be one box
         folded = fold_to_boxes(whole, self.boxes, self.focus, self.expand, anomalies=self.anomalies)
@@ -144,6 +147,7 @@ def picture_look(
     """
     if direction is None:
         direction = "TB" if graph is not None and len(graph.node_list) > 40 else "LR"
+    check_folds(depth, detail, boxes, names_given(focus))
     options = Options(values, gradients, bool(local), labels=labels, saved=saved, matrices=local == MATRIX)
     return Look(
         theme(theme_name),
@@ -158,6 +162,23 @@ def picture_look(
         names_given(expand),
         anomalies,
     )
+
+
+def check_folds(depth: int | None, detail: str, boxes: int | None, focus: Sequence[str]) -> None:
+    """An error where two options say in two ways what is folded."""
+    if depth is None and detail != MODULES:
+        return
+    level = f"depth={depth}" if depth is not None else f"detail={detail!r}"
+    if boxes is not None:
+        raise OptionError(
+            f"{level} says which modules are folded, and boxes={boxes} how many boxes are left, which need not be the"
+            " same; leave one of them out"
+        )
+    if AUTO in focus:
+        raise OptionError(
+            f"{level} says which modules are folded, and focus={AUTO!r} opens what goes wrong wherever it is; leave one"
+            " of them out, or name in focus= what is to be open"
+        )
 
 
 def names_given(given: str | Sequence[str] | None) -> tuple[str, ...]:

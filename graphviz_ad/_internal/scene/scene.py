@@ -212,8 +212,9 @@ class Arrow:
     ``path`` is a chain of cubic Béziers, 3n + 1 points, from the border of the tail to the border of the head, where
     the arrowhead points. ``style`` is "solid", "cut" (no gradient flows), "guess" or, where lines pass boxes, "passing"
     for these and "main" for what leads to the next box. ``trails`` are the numbers of the chain-rule paths along it;
-    ``slot`` counts the operands of the head; ``drawings`` are its own marks in each emphasis, which stand where shaft
-    and head would.
+    ``slot`` counts the operands of the head; ``reads`` is what the result is called that it carries, where the name of
+    the tail does not say which of its results that is; ``drawings`` are its own marks in each emphasis, which stand
+    where shaft and head would.
     """
 
     key: str
@@ -230,6 +231,7 @@ class Arrow:
     label_center: Point | None = None
     path: tuple[Point, ...] = ()
     slot: int = 0
+    reads: str = ""
     drawings: Drawings = ()
 
 

@@ -11,6 +11,7 @@ from graphviz_ad._internal.graph.anomalies import is_born
 from graphviz_ad._internal.graph.calls import is_pass
 from graphviz_ad._internal.graph.folding import common_path
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
+from graphviz_ad._internal.graph.prepared_data import name_on_box
 from graphviz_ad._internal.graph.small_print import small_print
 from graphviz_ad._internal.graph.unread_parameters import is_unread
 from graphviz_ad._internal.scene.font_metrics import text_width
@@ -167,6 +168,7 @@ def arrow(words: Words, edge: Edge) -> Arrow:
         style,
         edge.cut or "",
         slot=edge.slot,
+        reads=shortened_text(name_on_box(words.graph.nodes[edge.tail], edge.port), NAME_ROOM),
         hover=said.hover,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.box_facts import OF_FUNCTION, OF_MODULE, OF_OPERATION, Step
 from graphviz_ad._internal.operations.rules import rule
 from graphviz_ad._internal.operations.traits import DROPS
@@ -19,40 +20,50 @@ STEPS_ROOM, WIDE, LONGEST_PIECE, EACH = 34, 44, 48, "each: "  # characters; befo
 def lines_of_steps(
     steps: Sequence[Step], *, is_layer: bool, room: int = STEPS_ROOM, around: str | None = None
 ) -> list[str]:
-    """What ran, in order; of what is mostly a row of modules of one class, what ran in each of them in a line of its
-    own. Nothing of a layer that is no more than operations, as its class says what it is, nor of many of them.
-    ``around`` is the class of the module that the steps are of.
+    """What ran, in order; of what is mostly a row of modules of one class, what ran in each of them, or in most, in
+    lines of its own. Nothing of a layer that is no more than operations, as its class says what it is, nor of many of
+    them. ``around`` is the class of the module that the steps are of.
     """
-    joined = rows_joined(steps)
+    rows = rows_joined(steps)
+    joined = [step for step, _ in rows]
     room = WIDE if any(step.times > 1 for step in joined) else room
     bare = all(step.kind == OF_OPERATION for step in steps)
     if (bare and (is_layer or len(steps) > MOST_OPERATIONS)) or (len(steps) < 2 and not bare and steps[0].times == 1):
         return []
-    main = max(joined, key=lambda step: step.times)
+    main, alike = max(rows, key=lambda row: row[0].times)
     if main.times == 1 or not main.inner:
         return fitting(joined, MOST_LINES + any(step.chosen for step in steps), room, around=around)
+    each = EACH if alike == main.times else f"{alike} of {main.times}: "
     return [
         *fitting(joined, 1, room, around=around, main=joined.index(main)),
-        *fitting(main.inner, 1, room, EACH, around=main.name),
+        *fitting(main.inner, 1, room, each, around=main.name),
     ]
 
 
 def fitting(
     steps: Sequence[Step], most: int, room: int, before: str = "", *, around: str | None = None, main: int | None = None
 ) -> list[str]:
-    """Steps in so few lines: all where they have room there, else without dropout, then in lines as wide as any, and at
-    last without those of which there is least to tell, but never without that at the place ``main``.
+    """Steps in so few lines: all where they have room there, else without dropout, then in lines as wide as any, layers
+    by their classes where these are shorter, in one line more, and at last without those of which there is least to
+    tell, which are only counted, but never without that at the place ``main``.
     """
     named = shortly_named(steps, around)
     telling = [i for i, step in enumerate(named) if not is_dropout(step)]
     brief = without_others(named, telling) or named
-    for said, wide in ((named, room), (brief, room), (brief, WIDE)):
+    classed = [by_class(step) for step in brief]
+    tries = ((named, room, most), (brief, room, most), (brief, WIDE, most), (classed, WIDE, most))
+    for said, wide, rows in (*tries, (brief, WIDE, most + 1), (classed, LONGEST_PIECE, most + 1)):
         lines = broken(pieces_of(said), wide, before)
-        if len(lines) <= most:
+        if len(lines) <= rows:
             return lines
-    pieces = pieces_of(brief)
-    row = next((piece for piece in pieces if main is not None and said_of_step(named[main]) in piece.text), None)
-    return in_lines(pieces, most, LONGEST_PIECE if before else WIDE, before, row)
+    pieces = pieces_of(classed)
+    row = next((piece for piece in pieces if main is not None and said_of_step(classed[main]) in piece.text), None)
+    return in_lines(pieces, most + 1, LONGEST_PIECE, before, row)
+
+
+def by_class(step: Step) -> Step:
+    """A layer under the name of its class, where that is shorter than its own."""
+    return replace(step, name=step.called) if 0 < len(step.called) < len(step.name) else step
 
 
 Joined = TypeVar("Joined", Step, "Piece")
@@ -100,30 +111,40 @@ def shared_words(names: Sequence[Sequence[str]]) -> int:
     return next((i for i, words in enumerate(zip(*names, strict=False)) if len({*words}) > 1), min(map(len, names)))
 
 
-def rows_joined(steps: Sequence[Step]) -> list[Step]:
-    """The steps with neighbours that are composed modules of one class as one."""
-    found: list[Step] = []
+def rows_joined(steps: Sequence[Step]) -> list[tuple[Step, int]]:
+    """The steps with neighbours that are composed modules of one class as one; in how many of these the same ran."""
+    rows: list[list[Step]] = []
     for step in steps:
-        if found and step.inner and found[-1].inner and step.name == found[-1].name:
-            found[-1] = replace(found[-1], times=found[-1].times + step.times)
+        if rows and step.inner and rows[-1][-1].inner and step.name == rows[-1][-1].name:
+            rows[-1].append(step)
         else:
-            found.append(step)
-    return found
+            rows.append([step])
+    return [as_one(row) for row in rows]
+
+
+def as_one(row: Sequence[Step]) -> tuple[Step, int]:
+    """Neighbours of one class as one, with what ran in most of them, and how many these are."""
+    alike: dict[tuple[str, ...], list[Step]] = {}
+    for step in row:
+        alike.setdefault(tuple([piece.text for piece in pieces_of(step.inner)]), []).append(step)
+    counts = {said: sum(step.times for step in same) for said, same in alike.items()}
+    most = max(counts, key=lambda said: counts[said])
+    times = sum(step.times for step in row)
+    return replace(row[0], times=times, inner=alike[most][0].inner), counts[most]
 
 
 @dataclass(frozen=True)
 class Piece:
     """A step, or several again and again, in words; ``weight``: how many operations its modules ran; ``joined``: it
-    reads what the one before makes; ``defining``: a sum, which is what a residual block has its name from, or a choice.
+    reads what the one before makes; ``defining``: a sum, which is what a residual block has its name from, or a choice;
+    ``count``: how many steps it is.
     """
 
     text: str
     weight: int = 0
     joined: bool = False
     defining: bool = False
-
-
-LEFT_OUT = Piece("…")
+    count: int = 1
 
 
 def pieces_of(steps: Sequence[Step]) -> list[Piece]:
@@ -137,7 +158,7 @@ def pieces_of(steps: Sequence[Step]) -> list[Piece]:
         said = inside if times == 1 else f"{times} × ({inside})" if size > 1 else f"{times} × {inside}"
         told = steps[at : at + size * times]
         weight = sum(step.operations for step in told if step.kind == OF_MODULE)
-        found.append(Piece(said, weight, steps[at].joined, any(map(is_defining, told))))
+        found.append(Piece(said, weight, steps[at].joined, any(map(is_defining, told)), len(told)))
         at += size * times
     return found
 
@@ -176,7 +197,7 @@ def said_of_step(step: Step) -> str:
 def in_lines(pieces: Sequence[Piece], most: int, room: int, before: str = "", main: Piece | None = None) -> list[str]:
     """Pieces in so few lines; where they have no room there, those in which least is done are left out, of these first
     the longest, which make most room, and of those in the middle; what is defining as the last, and never the ``main``
-    one. Dots stand where some were.
+    one. How many they are stands where some were.
     """
     kept, shown = [*range(len(pieces))], [*pieces]
     while len(broken(shown, room, before)) > most and len(kept) > 1:
@@ -187,20 +208,25 @@ def in_lines(pieces: Sequence[Piece], most: int, room: int, before: str = "", ma
             if pieces[i] != main
         }
         kept.remove(min(ranks, key=lambda i: ranks[i]))
-        shown = with_dots(pieces, kept)
+        shown = with_counts(pieces, kept)
     lines = broken(shown, room, before)
     last = " ".join(lines[most - 1 :])
     return [*lines[: most - 1], *([shortened_text(last, LONGEST_PIECE)] if last else [])]
 
 
-def with_dots(pieces: Sequence[Piece], kept: Sequence[int]) -> list[Piece]:
-    """The pieces at these places, with dots where there were others."""
+def with_counts(pieces: Sequence[Piece], kept: Sequence[int]) -> list[Piece]:
+    """The pieces at these places, and where there were others, how many steps these are: "2 steps"."""
     shown: list[Piece] = []
+    left: list[Piece] = []
     for i, piece in enumerate(pieces):
-        if i in kept:
+        left = [] if i in kept else [*left, piece]
+        if len(left) > 1:
+            shown.pop()
+        if left:
+            said = counted_noun(sum(each.count for each in left), "step")
+            shown.append(Piece(said, joined=left[0].joined))
+        else:
             shown.append(piece)
-        elif not shown or shown[-1].text != LEFT_OUT.text:
-            shown.append(replace(LEFT_OUT, joined=piece.joined))
     return shown
 
 

@@ -431,12 +431,15 @@ class Describer:
 
     @cached_property
     def first_of_class(self) -> frozenset[str]:
-        """The folded modules that are the first of their class, or have something else in them."""
+        """The folded modules that are the first of their class, or have something else in them, or counted modules."""
         found: dict[object, str] = {}
         for node in self.graph.node_list:
             if node.kind == "module":
                 names = tuple([(step.name, step.times, *[each.name for each in step.inner]) for step in node.steps])
-                found.setdefault((node.call_op, names) if node.call_op and names else node.key, node.key)
+                counted = any(step.times > 1 for step in node.steps)
+                found.setdefault(
+                    (node.call_op, names) if node.call_op and names and not counted else node.key, node.key
+                )
         return frozenset(found.values())
 
     # --- edges
