@@ -18,7 +18,7 @@ each way adds to it, the Graph made, and how many times as much TorchLens adds.
 
 ``--table`` prints the table of the README, of its programs and ways alone. ``--spread`` prints, on one thread and on
 two, the median over the rounds of each ratio and its least and most, by the clock on the wall: so let the machine be
-quiet.
+quiet. Its floor is a dispatch mode and hooks that do nothing, below which no way of ours can come.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
+from graphviz_ad._internal.tracing.assembly.autograd_graph import walk
 
 STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
 FULL = gad.Capture(values="full", gradients="full")
@@ -153,6 +155,31 @@ def recorded(program: Program, clock: Callable[[], float] = time.process_time) -
     return taken
 
 
+class Empty(TorchDispatchMode):
+    """A dispatch mode that does nothing."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation."""
+        return func(*args, **kwargs) if kwargs else func(*args)
+
+
+def floor(program: Program) -> None:
+    """What it costs to be told of each operation and each gradient, without a look at them."""
+    with Empty():
+        output = program.function(*program.inputs)
+    graph = walk([output.grad_fn])
+    handles = [node.register_hook(_looks_away) for node in graph.nodes]
+    torch.autograd.grad(output, program.leaves, allow_unused=True)
+    while handles:
+        handles.pop().remove()
+    del output
+    graph.release()
+
+
+def _looks_away(*gradients: Any) -> None:
+    pass
+
+
 def traced(program: Program, capture: gad.Capture) -> gad.Graph:
     return gad.trace(program.function, *program.inputs, capture=capture)
 
@@ -194,6 +221,7 @@ def torchlens(program: Program) -> None:
 
 WAYS: dict[str, Way] = {
     "plain": plain,
+    "floor": floor,
     "recorded": recorded,
     "structure": noted(STRUCTURE),
     "+ graph": asked(STRUCTURE),
@@ -204,7 +232,7 @@ WAYS: dict[str, Way] = {
     "networkx": with_networkx,
 }
 IN_TABLE = ("plain", "recorded", "structure", "everything", "+ graph ")  # of the README
-SPREAD = ("recorded", "structure", "everything", "full")
+SPREAD = ("floor", "recorded", "structure", "everything", "full")
 FORWARD: dict[str, Way] = {
     "forward": forward,
     "structure": asked(STRUCTURE),

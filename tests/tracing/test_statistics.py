@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +19,10 @@ from torch import Tensor
 
 import graphviz_ad as gad
 from graphviz_ad._internal.graph.snapshot import Array
+from graphviz_ad._internal.operations.traits import COMPUTED_IN_THREADS
 from graphviz_ad._internal.tracing.tape import one_pass, torch_private
 from graphviz_ad._internal.tracing.tape.one_pass import BLOCK, FOLDED, LANES, by_numpy, compiled, row_of_array
-from graphviz_ad._internal.tracing.tape.statistics import statistics_of_tensor
+from graphviz_ad._internal.tracing.tape.statistics import COMPUTED_BY_SEVERAL, statistics_of_tensor
 from graphviz_ad._internal.tracing.tape.torch_private import parallel_region
 
 SIZES = (257, BLOCK - 1, BLOCK, 3 * BLOCK + 5)
@@ -153,7 +158,7 @@ def test_compiled_code_says_the_same_to_the_last_bit(
     monkeypatch.setattr(one_pass, "SHARED", 1)  # however short a row is, threads share it
     for row in [row for count in ROWS_OF for row in rows(dtype, count)]:
         expected = by_numpy(row)
-        ways = [(threads, region) for threads in (1, 2, 3, 100) for region in dict.fromkeys((None, parallel_region()))]
+        ways = [(threads, region) for threads in (1, 2, 3, 100) for region in dict.fromkeys((None, computed_here()))]
         assert all(same_bits(row_of_array(row, *way), expected) for way in ways)
 
 
@@ -168,11 +173,66 @@ def test_no_thread_is_left_that_went_through_a_long_row(built: str, monkeypatch:
     assert same_bits(found, row_of_array(row))
 
 
-def test_threads_of_torch_are_called_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    is_known = sys.platform == "linux" and "backend: OpenMP" in torch.__config__.parallel_info()
-    assert (parallel_region() is not None) == is_known
-    monkeypatch.setattr(torch_private, "_process", -1)
-    assert parallel_region() is None  # in a process that was forked off, a call would wait for them for ever
+OPENMP = sys.platform == "linux" and "backend: OpenMP" in torch.__config__.parallel_info()
+TRACED_THEN_FORKED = """
+import os, signal, numpy, torch, graphviz_ad as gad
+torch.set_num_threads(2)
+number, row = torch.tensor(1.0, requires_grad=True), torch.from_numpy(numpy.ones(1 << 21, numpy.float32))
+kept = gad.trace(lambda number, row: number * row[5], number, row).node_list
+assert any(node.value is not None and node.value.stats is not None for node in kept)
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    (torch.ones(1 << 20) + 1).sum()
+    os._exit(0)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def in_a_thread(run: Callable[[], Any]) -> list[Any]:
+    """What is returned there, where torch has not computed anything yet."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(run()))
+    thread.start()
+    thread.join()
+    return found
+
+
+def computed_here() -> int | None:
+    """What may be called once torch has computed something large in this thread."""
+    torch_private.computed_in_threads()
+    return parallel_region()
+
+
+def test_threads_of_torch_are_called_where_they_are_and_were_used() -> None:
+    assert in_a_thread(parallel_region) == [None]
+    assert (in_a_thread(computed_here)[0] is not None) == OPENMP
+
+
+@pytest.mark.skipif(not OPENMP, reason="torch computes in other threads here")
+@pytest.mark.parametrize("name", sorted(COMPUTED_IN_THREADS))
+def test_operations_that_torch_is_taken_to_compute_in_threads_start_them(name: str) -> None:
+    rows = [torch.from_numpy(np.ones(COMPUTED_BY_SEVERAL, np.float32)) for _ in range(2)]
+    packet = getattr(torch.ops.aten, name)
+    operands = rows if "Tensor" in packet.overloads() else rows[:1]
+
+    def started() -> bool:
+        before = set(Path("/proc/self/task").iterdir())
+        packet(*operands)
+        return bool(set(Path("/proc/self/task").iterdir()) - before)
+
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert in_a_thread(started) == [True]
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.skipif(not OPENMP, reason="torch computes in other threads here")
+def test_a_process_that_is_forked_off_after_a_trace_computes_as_if_there_had_been_none() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", TRACED_THEN_FORKED], timeout=120, check=False)
+    assert done.returncode == 0
 
 
 def test_what_was_compiled_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ UNINITIALISED = frozenset({  # of ATen: what they hold means nothing
 
 # --- where the formulas hold
 
+# of ATen, also in place: computed by several threads, if there are to be several and the result is not small
+COMPUTED_IN_THREADS = frozenset({"add", "sub", "mul", "div", "relu", "sigmoid", "tanh", "exp"})
 OF_ONE_MATRIX = frozenset({"det"})  # not of a batch
 UNDEFINED_AT_KINKS = frozenset({"norm"})
 KINKS_BY_SETTINGS = frozenset({"hardtanh"})

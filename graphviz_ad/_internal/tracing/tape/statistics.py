@@ -11,7 +11,13 @@ from torch import Tensor
 from graphviz_ad._internal.graph.snapshot import Stats
 from graphviz_ad._internal.tracing.tape.one_pass import SHARED, Row, row_of_array, row_of_memory
 from graphviz_ad._internal.tracing.tape.reading import NUMPY, demand_memory, readable_address, shown_memory
-from graphviz_ad._internal.tracing.tape.torch_private import is_zeros, memory_of_tensor, parallel_region, version_of
+from graphviz_ad._internal.tracing.tape.torch_private import (
+    computed_in_threads,
+    is_zeros,
+    memory_of_tensor,
+    parallel_region,
+    version_of,
+)
 
 # dtypes that numpy lacks -> a wider one that holds every value exactly.
 WIDER = {torch.bfloat16: torch.float32} | {
@@ -20,7 +26,15 @@ WIDER = {torch.bfloat16: torch.float32} | {
 UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)  # of which torch computes next to nothing
 DIRECT = (torch.float32, torch.float64)  # are read where they lie
 Where = tuple[int | None, int, int, torch.dtype]  # a memory, where elements begin, how many, of which dtype
+COMPUTED_BY_SEVERAL = 1 << 16  # elements: twice as many as torch gives one thread
 MOST_PUT_IN_ORDER = 1 << 20  # elements that lie in another order in memory; more would take longer than all the rest
+
+
+def note_threads(result: Tensor) -> None:
+    """Note that torch has just computed this in its threads, if it is so large that it did."""
+    is_large = result.numel() >= COMPUTED_BY_SEVERAL and type(result) is Tensor
+    if is_large and result.is_cpu and result.layout == torch.strided and torch.get_num_threads() > 1:
+        computed_in_threads()
 
 
 def statistics_of_tensor(tensor: Tensor) -> Stats | None:

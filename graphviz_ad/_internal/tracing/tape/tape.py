@@ -29,6 +29,7 @@ from graphviz_ad._internal.tracing.tape.kept_alive import owner_of
 from graphviz_ad._internal.tracing.tape.parts_written import part_written
 from graphviz_ad._internal.tracing.tape.stack import Place, StackReader
 from graphviz_ad._internal.tracing.tape.stand_ins import StandIns, may_have_stand_ins
+from graphviz_ad._internal.tracing.tape.statistics import note_threads
 from graphviz_ad._internal.tracing.tape.tape_entries import Edge, Operation, Schema, Use, Value
 from graphviz_ad._internal.tracing.tape.torch_private import (
     SAVED_TENSOR,
@@ -228,6 +229,8 @@ class Tape:
     def _result(self, tensor: Tensor, operation: Operation, port: int) -> int:
         """The number of the new value that an operation made."""
         level = self.capture.values
+        if operation.schema.in_threads:
+            note_threads(tensor)
         if level == "none":
             held: Held = None
         elif operation.schema.makes_nothing_known:

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from graphviz_ad._internal.graph.snapshot import Snapshot
-from graphviz_ad._internal.operations.traits import OVERWRITES, UNINITIALISED, keeps_elements
+from graphviz_ad._internal.operations.traits import (
+    COMPUTED_IN_THREADS,
+    OVERWRITES,
+    UNINITIALISED,
+    keeps_elements,
+)
 from graphviz_ad._internal.tracing.tape.stack import Place
 from graphviz_ad._internal.tracing.tape.torch_private import signature
 from graphviz_ad._internal.tracing.tape.values import Held, dtype_name
@@ -130,6 +135,7 @@ class Schema:
         self.recorded = computes and namespace not in PLUMBING
         self.makes_nothing_known = self.name in UNINITIALISED
         self.keeps_elements = keeps_elements(self.name)
+        self.in_threads = namespace == "aten" and self.name.removesuffix("_") in COMPUTED_IN_THREADS
         self.flag, self.overwritten = OVERWRITES.get(self.name, NOT_OVERWRITING)
         # as t_() and set_(): what lies in memory stays as it was
         self.only_moves = torch.Tag.inplace_view in getattr(overload, "tags", ())

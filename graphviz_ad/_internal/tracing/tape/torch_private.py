@@ -308,16 +308,22 @@ def _unrecorded() -> Iterator[None]:
 # --- Threads
 
 
-_process = os.getpid()
+_here = threading.local()  # OpenMP has threads of their own for each thread that computes
+
+
+def computed_in_threads() -> None:
+    """Torch has just computed something of this thread in the threads that it has for that."""
+    _here.process = os.getpid()
 
 
 def parallel_region() -> int | None:
     """The address of what runs a function in the threads that torch computes in, as GCC's OpenMP calls it; None where
-    it computes in others, and in a process that was forked off, which has none of them.
+    it computes in others, or is not known to have computed in them here.
 
-    For a while after an operation they keep the processors busy, so that other threads would wait for them.
+    For a while after an operation they keep the processors busy, so that other threads would wait for them. They are
+    not to be started by us: in a process that is forked off once there are any, computing waits for them for ever.
     """
-    return _region() if os.getpid() == _process else None
+    return _region() if getattr(_here, "process", None) == os.getpid() else None
 
 
 @cache

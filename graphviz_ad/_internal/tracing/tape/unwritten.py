@@ -105,7 +105,8 @@ class Unwritten:
         """Note what an operation made that wrote to none of its operands."""
         if operation.reads_unwritten or (operation.schema.makes_nothing_known and not operation.schema.written):
             memory = memory_of_tensor(result)
-            if memory is not None and memory not in self.regions and result.is_cpu:
+            # of a memory without a byte, such as batch norms make each time, there is nothing to be written
+            if memory is not None and memory not in self.regions and result.is_cpu and bytes_of_memory(result):
                 self._mark(memory, result)
 
     def grew(self, tensor: Tensor, before: int) -> None:
