@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import graphviz_ad as gad
+from graphviz_ad._internal.graph.graph import Node, Port
+from graphviz_ad._internal.graph.prepared_data import name_on_box
 
 
 class Prepared(nn.Module):
@@ -52,3 +55,10 @@ def test_each_result_of_a_folded_module_has_its_own(tmp_path: Path) -> None:
     assert found == said(gad.Graph.load(tmp_path / "graph.json"), depth=1)
     assert {name: text.split()[-1] for name, text in found.items() if name != "seen"} == {"mask": "—", "unused": "None"}
     assert "None" not in found["seen"]
+
+
+def test_what_an_optimizer_made_is_read_from_its_step() -> None:
+    made = tuple(Port((2,), "float32", made_by="Adam.step") for _ in range(2))
+    step = Node("n0", "module", op="of_critic.step()", call_op="Adam.step", ports=made)
+    assert name_on_box(step, 1) == ""
+    assert name_on_box(replace(step, op="prepare()", call_op=None), 1) == "Adam.step"

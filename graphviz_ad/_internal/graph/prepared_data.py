@@ -41,9 +41,9 @@ def names_of_data(graph: Graph, keys: Sequence[str]) -> list[str | None]:
 
 def name_on_box(node: Node, place: int) -> str:
     """By what name a box of several nodes shows one of its results: of several its own, of prepared data that in its
-    title; "" where the name of the box says it.
+    title; "" where the name of the box says it, as that of an optimizer's steps does.
     """
-    if node.kind != "module" or node.copies is not None:
+    if node.kind != "module" or node.copies is not None or node.is_of_steps:
         return ""
     port = node.ports[place]
     if node.ports[1:]:
