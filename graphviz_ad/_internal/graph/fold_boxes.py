@@ -197,6 +197,10 @@ def with_folds(
     if all(fold.kind == NODE for fold in shown):
         return graph
     result = with_boxes(graph, shown, tree)
+    if tree is not None:
+        result = with_bounds(result, tree, shown)
+    drawn = with_quiet_views_inside(result, unasked)
+    views = len(result.node_list) - len(drawn.node_list)
     folded = [fold for fold in shown if fold.kind != NODE]
     boxes = [result.nodes[fold.keys()[-1]] for fold in folded]
     whole = notice_of_all(graph, boxes)
@@ -206,16 +210,13 @@ def with_folds(
     parts = notice(
         "parts in boxes",
         [node.op or node.key for node in boxes],
-        inside=sum(fold.size for fold in folded) - len(folded),
-        operations=sum(node.inside for node in boxes),
+        inside=sum(fold.size for fold in folded) - len(folded) + views,
+        operations=sum(node.inside for node in boxes) + views,
         opens=opens,
         clicks=opens in graph.class_of_module and not first and any(is_opened_by(opens, node) for node in boxes),
         first=first,
     )
-    if tree is not None:
-        result = with_bounds(result, tree, shown)
-    result = with_quiet_views_inside(result, unasked)
-    return renumbered(result).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
+    return renumbered(drawn).saying(*(note for note, _ in found), parts, *([whole] if whole else []))
 
 
 def is_opened_by(name: str, box: Node) -> bool:
