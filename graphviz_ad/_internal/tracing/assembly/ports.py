@@ -138,9 +138,18 @@ def taken_by(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> 
     if returned:
         ports = tuple(replace(port, name=port.name or returned.get(n)) for n, port in enumerate(ports))
     given = next((value.name for value in units.values[unit].values() if value.name), None)
+    names = without_star(names, len(ports))
     if len(names) > 1 and len(names) >= len(ports) > 1:
         return given, tuple(replace(port, name=port.name or name) for port, name in zip(ports, names, strict=False))
     return given or (names[0] if names else None) or next((port.name for port in ports if port.name), None), ports
+
+
+def without_star(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The names of so many results, of which the last variable takes all that are left: of ``a, *b``, a, b[0], b[1]."""
+    if not names or not names[-1].startswith("*"):
+        return names
+    single, rest = names[:-1], names[-1].removeprefix("*")
+    return (*single, *[f"{rest}[{n}]" for n in range(max(count - len(single), 0))])
 
 
 def returned_as(units: Units, unit: Unit) -> Mapping[int, str]:
