@@ -444,3 +444,55 @@ def test_the_two_states_of_a_cell_have_the_values_that_its_variables_had() -> No
     values = {port.name: plain(port) for port in steps[0].ports if port.value is not None}
     assert values["h"] == h.tolist()
     assert values["c"] == c.tolist()
+
+
+# --- loops over tensors
+
+
+W, XS, YS = leaf(2), leaf(1, 2), leaf(2, 5)
+
+
+def side_by_side(w: Tensor) -> Any:
+    loss: Any = 0.0
+    for x, y in zip(XS, YS, strict=True):
+        loss = loss + (w * x - y) ** 2
+    return loss.sum()
+
+
+def numbered_rows(w: Tensor) -> Any:
+    loss: Any = 0.0
+    for n, x in enumerate(XS):
+        loss = loss + w * x * n
+    return loss.sum()
+
+
+def in_a_generator(w: Tensor) -> Any:
+    return sum((w * x).sum() for x in XS)
+
+
+def of_two_names(w: Tensor) -> Any:
+    loss: Any = 0.0
+    for x in XS:
+        same = x
+        loss = loss + w * x + same.exp()
+    return loss.sum()
+
+
+ROUNDS: list[tuple[Callable[[Tensor], Any], list[str | None]]] = [
+    (side_by_side, ["x₀", "x₁", "y₀", "y₁"]),
+    (numbered_rows, ["x₀", "x₁"]),
+    (in_a_generator, ["x₀", "x₁"]),
+    (of_two_names, [None, None]),
+]
+
+
+@pytest.mark.parametrize(("program", "expected"), ROUNDS, ids=[program.__name__ for program, _ in ROUNDS])
+def test_what_a_loop_takes_of_a_tensor_has_the_name_of_its_round(program: Any, expected: list[str | None]) -> None:
+    graph = gad.trace(program, W)
+    assert [port.name for node in graph.node_list if node.op == "unbind" for port in node.ports] == expected
+
+
+def test_a_statement_in_a_loop_says_of_which_round_its_operands_are() -> None:
+    said = gad.trace(side_by_side, W).animate().transcript()
+    assert "(w·x₁ − y₁)²" in said
+    assert "[1]" not in said.split("zip")[1].split("=")[0]

@@ -11,14 +11,12 @@ from types import CodeType, MappingProxyType
 
 from torch import nn
 
-from graphviz_ad._internal.operations.traits import DETACHES
+from graphviz_ad._internal.operations.traits import BENT, CELL_KERNEL, DETACHES, GATED, RECURRENT_KERNELS, UNBATCHED
 from graphviz_ad._internal.tracing.tape.call_sites import Target
 from graphviz_ad._internal.tracing.tape.stack import ModuleCall
 from graphviz_ad._internal.tracing.tape.tape import Tape
 from graphviz_ad._internal.tracing.tape.tape_entries import Operation, Value
 
-KERNELS = frozenset(("mkldnn_rnn_layer", "_cudnn_rnn"))  # each gives out, h, c and what it needs for itself
-CELL_KERNEL = "_thnn_fused_lstm_cell"
 Found = list[int]  # numbers of values, in the order in which they are returned
 
 
@@ -83,8 +81,8 @@ def _of_lstm(tape: Tape, operations: Sequence[Operation], count: int) -> Found:
 
 def _is_hidden(tape: Tape, makers: Mapping[int, Operation], number: int, outs: Collection[int]) -> bool:
     """Whether a state is h: made of what out is made of too, or what a kernel for all steps gives second."""
-    parts = [number] if makers[number].op in KERNELS else _read_by(makers, [number])
-    by_kernel = [part for part in parts if part in makers and makers[part].op in KERNELS]
+    parts = [number] if makers[number].op in RECURRENT_KERNELS else _read_by(makers, [number])
+    by_kernel = [part for part in parts if part in makers and makers[part].op in RECURRENT_KERNELS]
     return any(tape.values[part].port == 1 for part in by_kernel) if by_kernel else not set(outs).isdisjoint(parts)
 
 
@@ -95,7 +93,7 @@ def _read_by(makers: Mapping[int, Operation], numbers: Sequence[int]) -> Found:
 def _squeezed(operations: Sequence[Operation], count: int) -> Found:
     """What a module gives where there is no batch: all with that dimension taken away, one after the other."""
     last = [one for one in operations if one.op not in DETACHES][-count:]
-    return [one.results[0] for one in last] if all(one.op == "squeeze" for one in last) else []
+    return [one.results[0] for one in last] if all(one.op == UNBATCHED for one in last) else []
 
 
 def _of_lstm_cell(tape: Tape, operations: Sequence[Operation], count: int) -> Found:
@@ -105,8 +103,8 @@ def _of_lstm_cell(tape: Tape, operations: Sequence[Operation], count: int) -> Fo
     if squeezed or last.op == CELL_KERNEL:
         return squeezed or list(last.results[:count])
     makers = {number: one for one in operations for number in one.results}
-    bent = makers.get(last.uses[-1][1]) if last.op == "mul" and len(last.uses) == count else None
-    return [last.results[0], bent.uses[0][1]] if bent is not None and bent.op == "tanh" else []
+    bent = makers.get(last.uses[-1][1]) if last.op == GATED and len(last.uses) == count else None
+    return [last.results[0], bent.uses[0][1]] if bent is not None and bent.op == BENT else []
 
 
 RETURNED: Mapping[CodeType | None, tuple[Callable[[Tape, Sequence[Operation], int], Found], Shape]] = MappingProxyType(
