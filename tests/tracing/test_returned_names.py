@@ -231,7 +231,7 @@ def test_a_result_has_the_name_of_the_caller_beside_that_in_the_module() -> None
     assert recorded.graph.find("fake").op == "tanh"
 
 
-def test_a_loop_over_results_names_none_of_them_by_its_variable_alone() -> None:
+def test_a_loop_over_results_names_each_by_its_variable_and_the_round() -> None:
     w = torch.ones(3, requires_grad=True)
     with gad.record() as recorded:
         total = 0.0
@@ -239,7 +239,7 @@ def test_a_loop_over_results_names_none_of_them_by_its_variable_alone() -> None:
             total = total + part * part
         total.backward()
     (unbound,) = (node for node in recorded.graph.node_list if node.op == "unbind")
-    assert [port.name for port in unbound.ports] == [None] * 3
+    assert [port.name for port in unbound.ports] == ["part₀", "part₁", "part₂"]
 
 
 def test_a_result_of_several_is_called_as_it_is_read_whatever_the_method_runs_as() -> None:

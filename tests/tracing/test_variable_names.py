@@ -327,3 +327,172 @@ def test_what_stands_before_brackets_is_named_but_nothing_that_a_collection_of_t
             (xs[i] * pairs[i][0]).backward()
     named = {tuple(node.value.array): node.name for node in recorded.graph.node_list if node.kind == "leaf"}
     assert named == {(1.0, 2.0): "xs", (3.0, 4.0): None}
+
+
+# --- unpacked
+
+
+class Kept:
+    """Something with attributes."""
+
+
+X = randoms(3, 1, 2).detach().requires_grad_()
+KIND = torch.float64
+LSTM, GRU = torch.nn.LSTM(2, 2, dtype=KIND), torch.nn.GRU(2, 2, dtype=KIND)
+CELL = torch.nn.LSTMCell(2, 2, dtype=KIND)
+STATE = torch.zeros(1, 2, dtype=KIND)
+
+
+def into_a_nest(x: Tensor) -> Any:
+    out, (h, c) = LSTM(x)
+    return (out * 2).sum() * h.sum() + c.exp().sum()
+
+
+def only_the_first_is_read(x: Tensor) -> Any:
+    out, (_h, _c) = LSTM(x)
+    return out.sum()
+
+
+def without_a_batch(x: Tensor) -> Any:
+    out, (h, c) = LSTM(x[:, 0])
+    return out.sum() * h.sum() + c.sum()
+
+
+def of_a_unit_with_gates(x: Tensor) -> Any:
+    out, _ = GRU(x)
+    return out.sum()
+
+
+def of_a_cell_step_by_step(x: Tensor) -> Any:
+    h = c = STATE
+    for t in range(2):
+        h, c = CELL(x[t], (h, c))
+    return (h[0] + h[0]).sum()
+
+
+def into_attributes(x: Tensor) -> Any:
+    kept: Any = Kept()
+    kept.h, kept.c = torch.chunk(x, 2)
+    return kept.h.sum() * kept.c.sum()
+
+
+def with_a_star(x: Tensor) -> Any:
+    a, *b = torch.chunk(x, 3)
+    return a.sum() * b[0].sum() + b[1].sum()
+
+
+def through_a_walrus(x: Tensor) -> Any:
+    (p, q), _ = (both := torch.chunk(x, 2)), 1
+    return p.sum() * q.sum() + both[0].sum()
+
+
+UNPACKED: list[tuple[Callable[[Tensor], Any], list[str]]] = [
+    (into_a_nest, ["out", "h", "c"]),
+    (only_the_first_is_read, ["out"]),
+    (without_a_batch, ["out", "h", "c"]),
+    (of_a_unit_with_gates, ["out"]),
+    (of_a_cell_step_by_step, ["h", "c", "h"]),
+    (into_attributes, ["h", "c"]),
+    (with_a_star, ["a", "b[0]", "b[1]"]),
+    (through_a_walrus, ["p", "q"]),
+]
+
+
+def plain(port: Any) -> Any:
+    """The value of a result as numbers."""
+    return port.value.array.tolist()
+
+
+def what_results_are_called(graph: gad.Graph) -> list[tuple[str, tuple[int, ...] | None]]:
+    """Names of all that was computed, with shapes."""
+    found: list[tuple[str, tuple[int, ...] | None]] = []
+    for node in graph.node_list:
+        if node.kind == "op":
+            single = len(node.ports) == 1 and node.name
+            found += [(name, port.shape) for port in node.ports if (name := (single or port.name))]
+    return found
+
+
+@pytest.mark.parametrize(("program", "expected"), UNPACKED, ids=[program.__name__ for program, _ in UNPACKED])
+def test_what_a_result_is_unpacked_into_is_called_so(program: Any, expected: list[str]) -> None:
+    graph = gad.trace(program, X)
+    assert sorted(name for name, _ in what_results_are_called(graph)) == sorted(expected)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("kind", [torch.float32, KIND])  # they run in different ways
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 2}, {"bidirectional": True}, {"proj_size": 1}], ids=str)
+def test_what_an_lstm_returns_has_the_values_that_its_variables_had(kind: Any, settings: Any) -> None:
+    lstm = torch.nn.LSTM(2, 2, **settings).to(kind)
+
+    def program(x: Tensor) -> Any:
+        out, (h, c) = lstm(x)
+        return out.exp().sum() * h.sin().sum() * c.cos().sum()
+
+    x = X.detach().to(kind)
+    graph = gad.trace(program, x)
+    ports = [port for node in graph.node_list for port in node.ports if port.name in ("out", "h", "c")]
+    out, (h, c) = lstm(x)
+    given = {"out": out.tolist(), "h": h.tolist(), "c": c.tolist()}
+    assert {port.name: plain(port) for port in ports if port.value is not None} == given
+
+
+def test_the_two_states_of_a_cell_have_the_values_that_its_variables_had() -> None:
+    graph = gad.trace(of_a_cell_step_by_step, X)
+    h, c = CELL(X[0], (STATE, STATE))
+    steps = [node for node in graph.node_list if node.op == "lstm_cell"]
+    values = {port.name: plain(port) for port in steps[0].ports if port.value is not None}
+    assert values["h"] == h.tolist()
+    assert values["c"] == c.tolist()
+
+
+# --- loops over tensors
+
+
+W, XS, YS = leaf(2), leaf(1, 2), leaf(2, 5)
+
+
+def side_by_side(w: Tensor) -> Any:
+    loss: Any = 0.0
+    for x, y in zip(XS, YS, strict=True):
+        loss = loss + (w * x - y) ** 2
+    return loss.sum()
+
+
+def numbered_rows(w: Tensor) -> Any:
+    loss: Any = 0.0
+    for n, x in enumerate(XS):
+        loss = loss + w * x * n
+    return loss.sum()
+
+
+def in_a_generator(w: Tensor) -> Any:
+    return sum((w * x).sum() for x in XS)
+
+
+def of_two_names(w: Tensor) -> Any:
+    loss: Any = 0.0
+    for x in XS:
+        same = x
+        loss = loss + w * x + same.exp()
+    return loss.sum()
+
+
+ROUNDS: list[tuple[Callable[[Tensor], Any], list[str | None]]] = [
+    (side_by_side, ["x₀", "x₁", "y₀", "y₁"]),
+    (numbered_rows, ["x₀", "x₁"]),
+    (in_a_generator, ["x₀", "x₁"]),
+    (of_two_names, [None, None]),
+]
+
+
+@pytest.mark.parametrize(("program", "expected"), ROUNDS, ids=[program.__name__ for program, _ in ROUNDS])
+def test_what_a_loop_takes_of_a_tensor_has_the_name_of_its_round(program: Any, expected: list[str | None]) -> None:
+    graph = gad.trace(program, W)
+    assert [port.name for node in graph.node_list if node.op == "unbind" for port in node.ports] == expected
+
+
+def test_a_statement_in_a_loop_says_of_which_round_its_operands_are() -> None:
+    said = gad.trace(side_by_side, W).animate().transcript()
+    assert "(w·x₁ − y₁)²" in said
+    assert "[1]" not in said.split("zip")[1].split("=")[0]

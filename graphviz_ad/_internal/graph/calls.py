@@ -191,7 +191,9 @@ def merged_call(
     results = results_of_group(graph, members)
     main = graph.nodes[results[-1][0]]
     shown = shown_ports(graph, members)
-    name = next((node.name for node in reversed(members) if node.name), None)
+    own = [graph.nodes[key].name for key, _ in results]  # what the call also computed may have a name that is not read
+    named = own[0] if len(own) == 1 else None
+    name = named or next((node.name for node in reversed(members) if node.name), None)
     if len(shown) > 1:  # each by its own name
         of_one = [graph.nodes[key].name if len(graph.nodes[key].ports) == 1 else None for key, _ in results]
         has_names = any(port.name for port in shown)

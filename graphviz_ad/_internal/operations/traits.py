@@ -16,6 +16,10 @@ from graphviz_ad._internal.operations.names import public_name
 GETITEM, SETITEM = "getitem", "setitem"  # x[i], and x[i] = y
 UNBIND = "unbind"  # what a loop over a tensor calls
 TRANSPOSITION = "t"
+UNBIND = "unbind"  # what a loop over a tensor runs as
+RECURRENT_KERNELS = frozenset({"mkldnn_rnn_layer", "_cudnn_rnn"})  # each gives out, h, c and what it needs for itself
+CELL_KERNEL = "_thnn_fused_lstm_cell"
+BENT, GATED, UNBATCHED = "tanh", "mul", "squeeze"  # of the h = o * tanh(c) of an LSTM cell, and how a batch of one ends
 MAKES_GRADIENTS = frozenset({"grad"})  # functions that return gradients, as a program calls them
 NEVER_SEEN = "view"  # what an operation without a node of its own is taken for
 LIFTED = "lift_fresh"  # ATen's: what torch.tensor(…) runs as

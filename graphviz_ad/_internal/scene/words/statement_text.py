@@ -72,13 +72,17 @@ class StatementTexts:
     def called(self, operands: list[Edge]) -> Mapping[str, str]:
         """Variable of the program -> what it is called on the picture, where one operand has this name."""
         found: dict[str, set[str]] = {}
+        beside: dict[str, set[str]] = {}  # as x, of what is x₁ in a loop's second round
         for edge in operands:
             tail = self.graph.nodes[edge.tail]
-            name = tail.ports[edge.port].name or tail.name
+            port = tail.ports[edge.port]
+            name = port.name or tail.name
             if name is not None:
                 said = name if fills_variable(tail) else self.names.operand(edge)
                 found.setdefault(name, set()).add(said)
-        return {name: min(called) for name, called in found.items() if len(called) == 1}
+            for other in port.also:
+                beside.setdefault(other, set()).add(self.names.operand(edge))
+        return {name: min(called) for name, called in {**beside, **found}.items() if len(called) == 1}
 
     def composed(self, node: Node) -> str:
         """The formulas of the operations put into each other; "" where that gets too long, or there are several

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphviz_ad._internal.graph.graph import Port
 from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
+from graphviz_ad._internal.operations.traits import UNBIND
 from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.units import Unit, Units
 from graphviz_ad._internal.tracing.tape.tape_entries import Value
 from graphviz_ad._internal.tracing.tape.values import device_name, dtype_name
 
 Ports = tuple[Port, ...]
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 DECOMPOSITIONS = {
     "_linalg_svd",
@@ -109,11 +111,20 @@ def named_ports(
         return name, (replace(ports[0], also=tuple([each for each in called if each != name])),)
     often = Counter([each for names in read.values() for each in names])  # as the x of ``for x in xs.unbind()``
     alone = {n: next((each for each in names if often[each] == 1), None) for n, names in read.items()}
+    if unit.operation is not None and unit.operation.op == UNBIND:  # a loop over a tensor
+        alone = {n: alone[n] or _of_round(names, n) for n, names in read.items()}
     named = [port.name or alone.get(n) for n, port in enumerate(ports)]
     return name, tuple(
         replace(port, name=own, also=tuple([each for each in read.get(n, ()) if each != own]))
         for n, (port, own) in enumerate(zip(ports, named, strict=True))
     )
+
+
+def _of_round(names: Sequence[str], number: int) -> str | None:
+    """The variable of a loop in the round of this number, as x₁ in the second, where the program has one name for it:
+    no name of Python's ends so.
+    """
+    return names[0] + str(number).translate(LOWERED) if len(names) == 1 else None
 
 
 def read_from(units: Units, unit: Unit) -> Mapping[int, tuple[str, ...]]:
@@ -138,9 +149,18 @@ def taken_by(units: Units, unit: Unit, ports: Ports, names: tuple[str, ...]) -> 
     if returned:
         ports = tuple(replace(port, name=port.name or returned.get(n)) for n, port in enumerate(ports))
     given = next((value.name for value in units.values[unit].values() if value.name), None)
+    names = without_star(names, len(ports))
     if len(names) > 1 and len(names) >= len(ports) > 1:
         return given, tuple(replace(port, name=port.name or name) for port, name in zip(ports, names, strict=False))
     return given or (names[0] if names else None) or next((port.name for port in ports if port.name), None), ports
+
+
+def without_star(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The names of so many results, of which the last variable takes all that are left: of ``a, *b``, a, b[0], b[1]."""
+    if not names or not names[-1].startswith("*"):
+        return names
+    single, rest = names[:-1], names[-1].removeprefix("*")
+    return (*single, *[f"{rest}[{n}]" for n in range(max(count - len(single), 0))])
 
 
 def returned_as(units: Units, unit: Unit) -> Mapping[int, str]:

@@ -59,7 +59,7 @@ def read_sites(tape: Tape) -> None:
     steps.update((id(site), site) for call in calls for site in (call.site, call.namer))
     for site in steps.values():
         if site is not None:
-            _ = site.text, site.written, site.names
+            _ = site.text, site.written, site.names, site.targets
     for site in {id(place.site): place.site for place in places}.values():
         if site is not None:
             _ = site.operands, site.receiver, site.subscripted

@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import CodeType
 
 from graphviz_ad._internal.operations.traits import DETACHES
+from graphviz_ad._internal.tracing.naming.unpacked_results import results_unpacked
 from graphviz_ad._internal.tracing.naming.variable_names import results_read
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite
 from graphviz_ad._internal.tracing.tape.stack import ModuleCall, PathStep
@@ -26,6 +27,8 @@ def name_returned(tape: Tape) -> None:
     if tape.program is not None:
         tape.read_names = results_read(tape, tape.program)
     for call, operations in _runs_of_modules(tape):
+        for number, name in results_unpacked(tape, call, operations):
+            tape.read_names[number] = tuple(dict.fromkeys([name, *tape.read_names.get(number, ())]))
         names = [name for name in call.namer.names if name != "_"] if call.namer is not None else []
         found = _left_over(tape, operations) if len(names) == 1 else []
         if len(found) == 1 and _is_returned(tape, found[0], call):

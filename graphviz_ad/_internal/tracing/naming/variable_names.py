@@ -19,6 +19,7 @@ from graphviz_ad._internal.operations.names import OPERATORS, public_name
 from graphviz_ad._internal.operations.traits import GETITEM, LINEAR, LINEAR_RUNS_AS, SIDES
 from graphviz_ad._internal.tracing.naming.as_written import is_operand, reflected
 from graphviz_ad._internal.tracing.naming.variables_at_rest import at_rest
+from graphviz_ad._internal.tracing.naming.written_statements import FOR_EACH
 from graphviz_ad._internal.tracing.tape.call_sites import CallSite, Operand, numbers_in
 from graphviz_ad._internal.tracing.tape.stack import ModuleCall
 from graphviz_ad._internal.tracing.tape.tape import Tape
@@ -118,11 +119,12 @@ def _codes_within(code: CodeType) -> Iterator[tuple[CodeType, Collection[str]]]:
     while waiting:
         within, own = waiting.pop()
         yield within, own
-        waiting += [
-            (const, {*own, *const.co_varnames, *const.co_cellvars})
-            for const in within.co_consts
-            if isinstance(const, CodeType)
-        ]
+        for const in within.co_consts:
+            if isinstance(const, CodeType):
+                variables = {*const.co_varnames, *const.co_cellvars}
+                if const.co_name in FOR_EACH:  # whose variables are read beside those around it
+                    variables &= {*within.co_varnames, *within.co_cellvars, *within.co_freevars, *within.co_names}
+                waiting.append((const, {*own, *variables}))
 
 
 def _variables_applied_to(tape: Tape, operation: Operation) -> tuple[str | None, ...]:

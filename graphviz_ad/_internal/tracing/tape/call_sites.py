@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice, pairwise
+from itertools import chain, pairwise
 from pathlib import PurePath
 from types import CodeType
 from typing import NamedTuple
@@ -33,11 +33,13 @@ JUMPS = {*dis.hasjrel, *dis.hasjabs}
 LEAVES_NOTHING = ("STORE_", "POP_", "DELETE_", "END_FOR")
 TAKES = {"LOAD_METHOD": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 3, "UNPACK_SEQUENCE": 1, "COPY": 0}
 TWO_AT_ONCE = re.compile(r"((?:LOAD|STORE)_FAST(?:_BORROW)?)_((?:LOAD|STORE)_FAST(?:_BORROW)?)")
+UNPACKS = ("UNPACK_SEQUENCE", "UNPACK_EX")
 SUBSCRIPTS = ("BINARY_SUBSCR", "BINARY_SLICE", "STORE_SUBSCR", "STORE_SLICE")
 LOCAL = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
 # methods that torch calls instead of what the program calls
 HANDLERS = ("__torch_function__", "__torch_dispatch__")
 LOADS = (*LOCAL, "LOAD_GLOBAL", "LOAD_NAME")
+Target = str | tuple["Target", ...] | None
 
 
 class Operand(NamedTuple):
@@ -153,12 +155,12 @@ class CallSite:
             return ()
         if step.opname.startswith(STORES):
             return _stored(step)
-        if step.opname == "UNPACK_SEQUENCE":
-            count = int(step.arg or 0)
-            names = [
-                name for taker in islice(following, count) if taker.opname.startswith(STORES) for name in _stored(taker)
-            ]
-            return tuple(names) if len(names) == count else ()
+        if step.opname in UNPACKS:
+            return _in_a_row(self.targets)
+        if step.opname.startswith(LOADS):
+            attribute = _target(chain((step,), following))
+            if isinstance(attribute, str):
+                return (attribute,)
         if (
             step.opname == "POP_TOP"
             and self.receiver is not None
@@ -167,6 +169,17 @@ class CallSite:
         ):
             return (self.receiver.variable.rpartition(".")[2],) if self.receiver.variable else ()
         return self._taken_later
+
+    @cached_property
+    def targets(self) -> Target:
+        """What the result is put into, unpacked as it is there: ``("out", ("h", "c"))`` of ``out, (h, c) = lstm(x)``;
+        what takes the rest has its star, and what is no variable None.
+        """
+        following = self._following()
+        step = next(following, None)
+        if step is not None and step.opname == "COPY":
+            step = next(following, None)
+        return _target(chain((step,), following)) if step is not None else None
 
     @cached_property
     def aliases(self) -> tuple[str, ...]:
@@ -348,6 +361,45 @@ class CallSite:
         place = self.instruction.positions if self.instruction else None
         line = place.lineno if place and place.lineno else self.code.co_firstlineno
         return f"{PurePath(self.code.co_filename).name}:{line}"
+
+
+def _target(steps: Iterator[dis.Instruction]) -> Target:
+    """What the next of the steps put the thing into that lies on the stack; reads these steps and no further."""
+    step = next(steps, None)
+    if step is None:
+        return None
+    if step.opname in UNPACKS:
+        first, behind = (int(step.arg or 0), None) if step.opname == UNPACKS[0] else _around_star(int(step.arg or 0))
+        found = [_target(steps) for _ in range(first)]
+        if behind is not None:
+            rest = _target(steps)
+            found += [f"*{rest}" if isinstance(rest, str) else None, *[_target(steps) for _ in range(behind)]]
+        return tuple(found)
+    if step.opname in STORES_OF_VARIABLES:
+        return next(iter(_stored(step)), None)
+    while step is not None and step.opname.startswith(("LOAD_FAST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF")):
+        step = next(steps, None)
+        while step is not None and step.opname == "LOAD_ATTR":
+            step = next(steps, None)
+    if step is not None and step.opname == "STORE_ATTR":
+        return next(iter(_stored(step)), None)
+    return None
+
+
+def _around_star(argument: int) -> tuple[int, int]:
+    """How many things stand before the star, and how many behind it."""
+    return argument & 0xFF, argument >> 8
+
+
+def _in_a_row(targets: Target) -> tuple[str, ...]:
+    """The variables that a result is unpacked into, where each takes one thing and a star at most all that is left."""
+    if not isinstance(targets, tuple):
+        return ()
+    names = [each for each in targets if isinstance(each, str)]
+    starred = [n for n, name in enumerate(names) if name.startswith("*")]
+    return (
+        tuple(names) if len(names) == len(targets) and starred in ([], [len(names) - 1]) and names[0][0] != "*" else ()
+    )
 
 
 @lru_cache(maxsize=4096)
