@@ -18,7 +18,7 @@ each way adds to it, the Graph made, and how many times as much TorchLens adds.
 
 ``--table`` prints the table of the README, of its programs and ways alone. ``--spread`` prints, on one thread and on
 two, the median over the rounds of each ratio and its least and most, by the clock on the wall: so let the machine be
-quiet. Its floor is a dispatch mode and hooks that do nothing, below which no way of ours can come.
+quiet. Its floor, for what has gradients of all nodes, is a dispatch mode and hooks that do nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphviz_ad as gad
 from graphviz_ad._internal.tracing.assembly.autograd_graph import walk
+from graphviz_ad._internal.tracing.tape.collector import at_rest
 
 STRUCTURE = gad.Capture(values="none", gradients="none", local=False)
 FULL = gad.Capture(values="full", gradients="full")
@@ -167,13 +168,14 @@ def floor(program: Program) -> None:
     """What it costs to be told of each operation and each gradient, without a look at them."""
     with Empty():
         output = program.function(*program.inputs)
-    graph = walk([output.grad_fn])
-    handles = [node.register_hook(_looks_away) for node in graph.nodes]
-    torch.autograd.grad(output, program.leaves, allow_unused=True)
-    while handles:
-        handles.pop().remove()
-    del output
-    graph.release()
+    with at_rest():  # as `trace` does it
+        graph = walk([output.grad_fn])
+        handles = [node.register_hook(_looks_away) for node in graph.nodes]
+        torch.autograd.grad(output, program.leaves, allow_unused=True)
+        while handles:
+            handles.pop().remove()
+        del output
+        graph.release()
 
 
 def _looks_away(*gradients: Any) -> None:

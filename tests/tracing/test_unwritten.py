@@ -112,6 +112,7 @@ PROGRAMS: dict[str, Callable[[Tensor], Any]] = {
     "layer norm": module(lambda: nn.LayerNorm(3)),
     "lstm": module(lambda: nn.LSTM(3, 2), (2, 1, 3)),
     "resized": resized,
+    "garbage resized from nothing": lambda x: (x.sin(), torch.empty(0).resize_(8) + 1)[0],
     "garbage resized": lambda x: (x.sin(), torch.ones(2).resize_(8) + torch.empty(3).resize_(8))[0],
     "garbage resized and written": resized_garbage,
     "place for a result": operator_with_place_for_result,

@@ -121,12 +121,12 @@ def statements_run(tape: Tape, written: Written) -> Ran:
 def statements_in_order(tape: Tape, written: Written) -> Ran:
     """The same, found anew."""
     running, found = Running(), dict[int, int]()
-    on_paths: dict[int, Sequence[Line]] = {}
+    on_paths: dict[int, Sequence[Line]] = {}  # by the identity of a place, which the tape keeps
     for operation in tape.operations:
-        path = operation.place.path
-        lines = on_paths.get(id(path))
+        place = operation.place
+        lines = on_paths.get(id(place))
         if lines is None:
-            lines = on_paths[id(path)] = lines_on(path, written.statements)
+            lines = on_paths[id(place)] = lines_on(place.path, written.statements)
         if lines:
             found[operation.number] = running.at(lines, tape.call(operation.call), operation.op)
     parts = [written.part_of[id(code)] for code, _ in running.written]

@@ -126,7 +126,7 @@ def nameless(recorded: Recorded, place: Place, names: dict[int, tuple[Any, Any]]
         if id(function) not in names:
             names[id(function)] = function, NameOfFunction(label_of(function))
     modules = tuple([names[id(module)][1] for module in place.modules])
-    named = place.with_modules(modules, place.module_calls, place.path)
+    named = place.with_modules(modules, place.module_calls, place.numbers)
     if not place.functions:  # the usual case
         return named
     return named._replace(functions=tuple([names[id(function)][1] for function in place.functions]))

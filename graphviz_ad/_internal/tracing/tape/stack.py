@@ -40,6 +40,7 @@ PASSES_ON = ("/site-packages/einops/", "/site-packages/opt_einsum/")
 BETWEEN = ("/tape/communication.py", "/tracing/recording.py", "/tape/torch_private.py", "/tape/collector.py")
 MODULE_FILE = "/nn/modules/module.py"
 Way = tuple[int, ...]  # instructions of frames, outermost first
+A_MODULE = 0  # what stands on a way where a module is called
 PathStep: TypeAlias = CallSite | tuple[CodeType, int] | int
 _Places: TypeAlias = "dict[tuple[int, ...], tuple[Place, int]]"  # by the modules that run, innermost first
 
@@ -75,10 +76,10 @@ class Place(NamedTuple):
     are the identities of what the outermost of the custom ``functions`` was applied to; ``step`` is the optimizer's
     step that this is part of: its name and the identity of its frame; ``transform`` names the outermost of torch.func's
     transforms that runs here, such as "jacrev": all that happens in it is one call of the user's. ``module_calls``:
-    those that this is part of, innermost first; ``path`` are the frames that lead here, outermost first: lines of the
-    user's are call sites, those of torch's plain steps, and where a module is called stands its identity. ``called`` is
-    what the site calls, whatever the program calls it. ``lines`` are the call sites on the path, the same tuple at all
-    places at the same instructions.
+    those that this is part of, innermost first; ``way`` are the frames that lead here, outermost first: lines of the
+    user's are call sites, those of torch's plain steps, and `A_MODULE` stands where a module is called. ``called`` is
+    what the site calls, whatever the program calls it. ``lines`` are the call sites on the way. Way and lines are the
+    same tuples at all places at the same instructions. ``numbers`` are the identities of the modules, innermost first.
     """
 
     depth: int
@@ -93,26 +94,33 @@ class Place(NamedTuple):
     step: tuple[str, int] | None = None
     transform: str = ""
     module_calls: tuple[ModuleCall, ...] = ()
-    path: tuple[PathStep, ...] = ()
+    way: tuple[PathStep, ...] = ()
     called: Callee = UNTOLD
     lines: tuple[CallSite, ...] = ()
+    numbers: tuple[int, ...] = ()
 
-    def in_modules(self, modules: tuple[Any, ...]) -> Place | None:
+    @property
+    def path(self) -> tuple[PathStep, ...]:
+        """The way, and where a module is called stands its identity."""
+        numbers = reversed(self.numbers)
+        return tuple([next(numbers) if type(step) is int else step for step in self.way])
+
+    def in_modules(self, modules: tuple[Any, ...], numbers: tuple[int, ...]) -> Place | None:
         """The place at the same instructions in a run of other modules; None where a module stands twice in this one,
         so that this is not clear.
         """
-        number = dict(zip(map(id, self.modules), map(id, modules), strict=False))
-        if len(number) != len(modules):
+        before = self.numbers
+        if len(set(before)) != len(numbers):
             return None
-        calls = [call.in_module(number.get(call.module, 0)) for call in self.module_calls]
-        path = [number[step] if type(step) is int else step for step in self.path]
-        return self.with_modules(modules, tuple(calls), tuple(path))
+        calls = [
+            call.in_module(numbers[before.index(call.module)] if call.module in before else 0)
+            for call in self.module_calls
+        ]
+        return self.with_modules(modules, tuple(calls), numbers)
 
-    def with_modules(
-        self, modules: tuple[Any, ...], calls: tuple[ModuleCall, ...], path: tuple[PathStep, ...]
-    ) -> Place:
+    def with_modules(self, modules: tuple[Any, ...], calls: tuple[ModuleCall, ...], numbers: tuple[int, ...]) -> Place:
         """With these for its own; faster than `_replace`, as there are many."""
-        return Place(*self[:6], modules, *self[7:11], calls, path, *self[13:])
+        return Place(*self[:6], modules, *self[7:11], calls, *self[12:15], numbers)
 
 
 @dataclass
@@ -296,7 +304,7 @@ class _Walk:
         """A module is called."""
         self.modules.append(module_that_runs(frame))
         self.calls.module = id(self.modules[-1])
-        self.steps.append(self.calls.module)
+        self.steps.append(A_MODULE)
 
     def meet_function(self, applied: Applied) -> None:
         """A custom Function is applied."""
@@ -354,6 +362,7 @@ class _Walk:
             tuple(reversed(self.steps)),
             self.called,
             tuple([step for step in reversed(self.steps) if isinstance(step, CallSite)]),
+            tuple(map(id, self.modules)),
         )
 
 
@@ -479,7 +488,7 @@ class StackReader:
         known = places.get(modules)
         if known is not None and known[0].called.fixed:  # the usual case
             return known[0]
-        known = known or _alike(places, running)
+        known = known or _alike(places, running, modules)
         if known is None or not (known[0].called.fixed or self._calls_the_same(*known, frame)):
             known = self._walk(frame)
             # Which Function it is, or how far a transform has come, the same instructions do not say.
@@ -529,12 +538,12 @@ class StackReader:
         return [(0, count), (id(entry), -runs)]
 
 
-def _alike(places: _Places, running: list[Any]) -> tuple[Place, int] | None:
+def _alike(places: _Places, running: list[Any], numbers: tuple[int, ...]) -> tuple[Place, int] | None:
     """What the place of other modules, at the same instructions, says of that of these; None where that is not
     clear.
     """
     for place, above in places.values():
-        alike = place.in_modules(tuple(reversed(running)))
+        alike = place.in_modules(tuple(reversed(running)), numbers)
         return None if alike is None else (alike, above)
     return None
 
