@@ -59,7 +59,9 @@ class FilmPlan:
         """The graph that is shown, which says so where its boxes are lines of the program or modules unasked."""
         if not self.unasked:
             return self.told.shown
-        return self.told.shown.saying(notice(f"told by {'' if self.is_readable else 'larger '}{self.unasked}"))
+        if self.unasked == "line":
+            return self.told.shown.saying(notice("told by line" if self.is_readable else "told by larger line"))
+        return self.told.shown.saying(notice("told by module" if self.is_readable else "told by larger module"))
 
     @property
     def is_readable(self) -> bool:
