@@ -115,6 +115,45 @@ def boxes_of(made: Film) -> set[str]:
     return set(made.stage.box_by_key)
 
 
+def trained(model: torch.nn.Module, times: int) -> gad.Graph:
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam(model.parameters())
+    inputs = torch.randn(4, 2)
+    with gad.record(model) as recording:
+        for _ in range(times):
+            optimizer.zero_grad()
+            result = model(inputs)
+            (result[0] if isinstance(result, tuple) else result).square().mean().backward()
+            optimizer.step()
+    return recording.graph
+
+
+@pytest.mark.parametrize("detail", ["op", "line"])
+@pytest.mark.parametrize(
+    ("make", "times"),
+    [
+        (lambda: torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)), 2),
+        (lambda: torch.nn.LSTMCell(2, 2), 1),
+    ],
+    ids=["all parameters at once", "a box larger than views"],
+)
+def test_a_step_that_lights_up_more_than_can_be_read_shows_what_it_speaks_of(
+    make: Any, times: int, detail: str
+) -> None:
+    made = trained(make(), times).animate(detail=detail).film
+    between = range(1, len(made.steps) - 1)
+    assert made.views
+    assert min(made.fit(made.view(step))[0] for step in between) >= LEAST - 1e-9
+    for step in filter(lambda step: made.steps[step].look_at, between):
+        boxes = [made.stage.box_by_key[key] for key in made.steps[step].look_at]
+        seen = made.view(step)
+        assert any(
+            box.center is not None
+            and seen.holds(Area(box.center[0] - box.width / 2, box.center[1] - box.height / 2, box.width, box.height))
+            for box in boxes
+        ), made.steps[step].caption
+
+
 @pytest.mark.parametrize("name", LONG)
 def test_it_begins_and_ends_on_the_whole_and_has_one_scale_in_between(name: str) -> None:
     made = film(name)

@@ -317,5 +317,8 @@ def test_operations_that_cannot_be_read_wherever_they_stand_are_placed_only_wher
     traced = gad.trace(net, 1.0, 0.5, -1.0, 0.1, 0.5, 0.8, 0.1)
     calls = counted(lambda: made.append(traced.animate()))
     assert [note.kind for note in made[0].graph.notes] == ["told by line"]
+    assert repr(made[0]).endswith(" s, told by line to be read at once>")
+    assert repr(made[0]).endswith(" s, told by line to be read at once>")
+    assert repr(traced.animate(detail="op")).endswith(" s>")
     assert calls.of(place_automatically) <= 5  # in two directions with and without derivatives, and with large letters
     assert traced.animate(detail="op").film.views

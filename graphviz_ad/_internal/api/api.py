@@ -432,6 +432,15 @@ class Picture(ShowsItself):
         return self.scene.alt
 
 
+# kinds of notices about the level on which a film is told -> the same in a few words
+TOLD = {
+    "told by line": "told by line to be read at once",
+    "told by larger line": "told by line for larger letters and fewer steps",
+    "told by module": "told by module to be read at once",
+    "told by larger module": "told by module for larger letters",
+}
+
+
 @dataclass(frozen=True)
 class Animation(ShowsItself):
     """A film; the last expression of a notebook cell shows it as a player."""
@@ -515,8 +524,9 @@ class Animation(ShowsItself):
         return dict(film_bundle(self.film, self.theme, self.transcript(), include=include, exclude=exclude))
 
     def __repr__(self) -> str:
-        """How long the film is and of what."""
-        return f"<Animation of {self.film.title}: {len(self.steps)} steps, {self.duration:.0f} s>"
+        """How long the film is and of what; on which level it is told, and why, where nobody asked for that."""
+        level = next((f", {TOLD[note.kind]}" for note in self.graph.notes if note.kind in TOLD), "")
+        return f"<Animation of {self.film.title}: {len(self.steps)} steps, {self.duration:.0f} s{level}>"
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,16 @@ class FilmPlan:
     staged: Staged
     screen: Screen
     listing: Listing | None = None
-    by_line: bool = False
+    unasked: str = ""  # "line" or "module", where the film is told by these though nobody asked for them
 
     @property
     def graph(self) -> Graph:
-        """The graph that is shown, which says so where its boxes are lines of the program unasked."""
-        if not self.by_line:
+        """The graph that is shown, which says so where its boxes are lines of the program or modules unasked."""
+        if not self.unasked:
             return self.told.shown
-        return self.told.shown.saying(notice("told by line" if self.is_readable else "told by larger line"))
+        if self.unasked == "line":
+            return self.told.shown.saying(notice("told by line" if self.is_readable else "told by larger line"))
+        return self.told.shown.saying(notice("told by module" if self.is_readable else "told by larger module"))
 
     @property
     def is_readable(self) -> bool:

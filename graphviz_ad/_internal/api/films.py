@@ -63,10 +63,10 @@ def made_film(graph: Graph, asked: AnimateOptions) -> tuple[Graph, Film, Theme]:
     ):
         levels = (plan_of(told_of(whole, rounds, look, asked), asked) for look in looks_by_module(chosen, rounds))
         if (by_module := clearer(levels, planned)) is not None:
-            return film_of_plan(by_module, asked, chosen.theme)
+            return film_of_plan(replace(by_module, unasked="module"), asked, chosen.theme)
         lines = told_of(whole, rounds, replace(chosen, detail=LINES), asked)
         if tells_steps(lines.shown, usual.shown, SPARED):
-            by_line = replace(plan_of(lines, asked), by_line=True)
+            by_line = replace(plan_of(lines, asked), unasked="line")
             if is_better_by_line(by_line, usual.shown, planned):
                 return film_of_plan(by_line, asked, chosen.theme)
     return film_of_plan(planned(), asked, chosen.theme)

@@ -50,7 +50,7 @@ def planned(film: Film, usual: float) -> list[Area]:
     """The view of each step."""
     whole = film.whole
     clear = film.rooms().clear((whole.width, whole.height))
-    wanted = [wanted_in(film.stage, step) for step in film.steps]
+    wanted = [wanted_at_once(film.stage, step, clear) for step in film.steps]
     scale = scale_of_camera(filter(None, wanted), clear, usual)
     size = clear.width / scale, clear.height / scale
     views: list[Area] = [whole]
@@ -68,6 +68,8 @@ def planned(film: Film, usual: float) -> list[Area]:
 def wider_view(area: Area, clear: Area, whole: Area) -> Area:
     """The view of a step that lights up more than views hold: as far away as need be, or the whole."""
     scale = scale_in((area.width, area.height), clear)
+    bare = area.grown(-MARGIN)
+    scale = max(scale, min(LEAST, scale_in((bare.width, bare.height), clear)))  # letters are worth a margin
     return (
         whole
         if scale < WORTH * scale_in((whole.width, whole.height), clear)
@@ -95,6 +97,17 @@ def held_from(wanted: Sequence[Wanted | None], size: Pair) -> tuple[int, Area | 
 def first_that_fits(areas: Iterable[Area], size: Pair) -> Area | None:
     """The first of some areas that a view of that size can hold."""
     return next((area for area in areas if fits(area, size)), None)
+
+
+def wanted_at_once(stage: Scene, step: Step, clear: Area) -> Wanted | None:
+    """What a view of a step should hold: all that lights up, or what it names to be looked at where that is too much to
+    be read.
+    """
+    wanted = wanted_in(stage, step)
+    if wanted is None or not step.look_at or scale_in((wanted.boxes.width, wanted.boxes.height), clear) >= LEAST:
+        return wanted
+    keys = {*step.about} & {*step.look_at} or {*step.look_at[-1:]}
+    return wanted_in(stage, replace(step, changes=tuple([change for change in step.changes if change.key in keys])))
 
 
 def wanted_in(stage: Scene, step: Step) -> Wanted | None:

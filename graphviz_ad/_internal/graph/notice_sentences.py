@@ -632,6 +632,12 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         "Each line of the program is one box, so that letters are larger and steps fewer; detail='op' shows its"
         " operations."
     ),
+    "told by module": lambda _: (
+        "Modules are one box each, so that the whole can be read at once; detail='op' shows their operations."
+    ),
+    "told by larger module": lambda _: (
+        "Modules are one box each, so that letters are larger; detail='op' shows their operations."
+    ),
     "unused": unused,
     # several ranks
     "uneven passes": lambda note: (

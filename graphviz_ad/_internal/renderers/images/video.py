@@ -1,7 +1,8 @@
 """Shots -> MP4 (H.264) and WebM (VP9) with PyAV, which brings its encoders along; no program on PATH is ever run.
 
 A picture is coded once and then repeated, which costs next to nothing: in an MP4 30 times a second, since programs
-that cut films and slides know no other pace; in a WebM now and then, for players that expect something to come.
+that cut films and slides know no other pace, without asking the encoder again; in a WebM now and then, for players
+that expect something to come.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from graphviz_ad._internal.base.errors import MissingDependencyError, SaveError
 from graphviz_ad._internal.base.needed_packages import broken
+from graphviz_ad._internal.renderers.images.repeated_pictures import Repeater
 from graphviz_ad._internal.renderers.images.shots import PixelBox, Pixels, Shot
 
 Planes = NDArray[np.uint8]  # (3/2 height, width): all of the brightness, then a quarter of each colour difference
@@ -41,16 +43,16 @@ class Codec:
     ticks: int  # of the clock, a second
     pulse: int  # so many ticks after which a picture is repeated
     shortest: int  # so many ticks a picture lasts
+    fresh: int = 0  # so many ticks after which a picture stands on its own; 0 where repeating is the encoder's work
 
 
-# A constant quantiser and no filter across blocks: what is still stays still, with no second thoughts when a picture is
-# repeated. No frames that refer to later ones: each is shown when it is read.
-# Looking ahead, several references and several slices would make each repeated picture longer, in time and in bytes.
+# A constant quantiser and no filter across blocks: what is still stays still. No frames that refer to later ones: each
+# is shown when it is read. One reference, which is what pictures that are repeated without the encoder need; a wide
+# search in it finds where a number on its way was, and spares more bytes than more references do.
 LEAN = "no-deblock=1:trellis=1:rc-lookahead=0:scenecut=0:weightp=0:ref=1:sliced-threads=0"
 STEADY = {"qp": "26", "preset": "veryfast", "bf": "0", "g": "900", "x264-params": LEAN}
-MP4 = Codec(".mp4", "mp4", "libx264", STEADY, ticks=30, pulse=1, shortest=1)
-# what a number on its way uncovers was there a few pictures before
-MOVING = replace(MP4, options={**STEADY, "x264-params": LEAN.replace("ref=1", "ref=4:me=umh:subme=6")})
+MP4 = Codec(".mp4", "mp4", "libx264", STEADY, ticks=30, pulse=1, shortest=1, fresh=900)
+MOVING = replace(MP4, options={**STEADY, "x264-params": f"{LEAN}:me=umh:subme=2:merange=24:no-psy=1"})
 STILL = {"crf": "18", "qmin": "18", "qmax": "18", "b": "0", "static-thresh": "2000", "tune-content": "screen"}
 QUICK = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", **STILL}
 WEBM = Codec(".webm", "webm", "libvpx-vp9", QUICK, ticks=1000, pulse=500, shortest=20)
@@ -89,17 +91,14 @@ def video(shots: Iterable[Shot], codec: Codec, chapters: Chapters = ()) -> bytes
             if chapters and hasattr(container, "set_chapters"):  # older PyAV cannot
                 container.set_chapters([_chapter(i, *chapter) for i, chapter in enumerate(chapters)])
             stream: Any = None
-            spells: dict[int, int] = {}
             for planes, repeats in pulses(shots, codec):
                 if stream is None:
                     stream = _stream(container, codec, planes)
-                frame = _video_frame(av, planes)
-                for frame.pts, length in repeats:
-                    spells[frame.pts] = length
-                    _put(container, stream.encode(frame), spells)
+                    put = (Repeating if codec.fresh else Plain)(av, container, stream, codec)
+                put.picture(_video_frame(av, planes), repeats)
             if stream is None:
                 raise ValueError("a film needs at least one picture; none was given")
-            _put(container, stream.encode(), spells)
+            put.flush()
     except FFmpegError as error:
         raise SaveError(
             f"a {codec.suffix} film could not be encoded: {error}; save as .gif, .webp or .png instead"
@@ -135,10 +134,78 @@ def _video_frame(av: Any, planes: Planes) -> Any:
     return frame
 
 
-def _put(container: Any, packets: Iterable[Any], spells: Mapping[int, int]) -> None:
-    for packet in packets:
-        packet.duration = spells[packet.pts]  # or the last picture would have none
-        container.mux(packet)
+class Plain:
+    """Pictures -> a container, each coded as often as it is repeated."""
+
+    def __init__(self, av: Any, container: Any, stream: Any, codec: Codec) -> None:
+        self.av, self.container, self.stream, self.codec = av, container, stream, codec
+        self.spells: dict[int, list[Spell]] = {}  # of packets to come, by when they begin
+
+    def picture(self, frame: Any, repeats: Sequence[Spell]) -> None:
+        """A picture, with when it is shown and for how long."""
+        for spell in repeats:
+            self.code(frame, [spell])
+
+    def code(self, frame: Any, spells: Sequence[Spell]) -> None:
+        """Let the encoder have it."""
+        frame.pts = spells[0][0]
+        self.spells[frame.pts] = list(spells)
+        self.put(self.stream.encode(frame))
+
+    def flush(self) -> None:
+        """All that the encoder has kept back."""
+        self.put(self.stream.encode())
+
+    def put(self, packets: Iterable[Any]) -> None:
+        """What the encoder has made."""
+        for packet in packets:
+            packet.duration = self.spells.pop(packet.pts)[0][1]  # or the last picture would have none
+            self.container.mux(packet)
+
+
+class Repeating(Plain):
+    """The same, with each coded once and then repeated by us."""
+
+    def __init__(self, av: Any, container: Any, stream: Any, codec: Codec) -> None:
+        super().__init__(av, container, stream, codec)
+        self.repeater: Repeater | None = None
+        self.fresh = 0
+
+    def picture(self, frame: Any, repeats: Sequence[Spell]) -> None:
+        """A picture, which stands on its own where the last that does is long ago."""
+        if repeats[0][0] - self.fresh >= self.codec.fresh:
+            frame.pict_type, self.fresh = self.av.video.frame.PictureType.I, repeats[0][0]
+        self.code(frame, repeats)
+
+    def put(self, packets: Iterable[Any]) -> None:
+        """What the encoder has made, each followed by its repetitions."""
+        for packet in packets:
+            self.repeater = self.repeater or repeater(self.av, self.stream, self.codec)
+            spells = self.spells.pop(packet.pts)
+            self.mux(self.repeater.coded(bytes(packet)), spells[0], key=packet.is_keyframe)
+            for spell in spells[1:]:
+                self.mux(self.repeater.repeated(), spell)
+
+    def mux(self, data: bytes, spell: Spell, *, key: bool = False) -> None:
+        """One picture of the file."""
+        packet = self.av.Packet(data)
+        packet.stream, packet.time_base, packet.is_keyframe = self.stream, self.stream.codec_context.time_base, key
+        (packet.pts, packet.duration), packet.dts = spell, spell[0]
+        self.container.mux(packet)
+
+
+def repeater(av: Any, stream: Any, codec: Codec) -> Repeater:
+    """What repeats pictures of a stream, learnt from what its encoder makes of a grey one that comes twice."""
+    context = av.CodecContext.create(codec.name, "w")
+    context.width, context.height, context.pix_fmt = stream.width, stream.height, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, codec.ticks), codec.ticks
+    context.options, context.thread_count = {**codec.options, "flags": "+bitexact"}, THREADS
+    grey = _video_frame(av, np.full((stream.height * 3 // 2, stream.width), 128, np.uint8))
+    packets = []
+    for grey.pts in range(2):
+        packets += context.encode(grey)
+    first, second = map(bytes, [*packets, *context.encode(None)])
+    return Repeater(first, second)
 
 
 def pulses(shots: Iterable[Shot], codec: Codec) -> Iterator[tuple[Planes, list[Spell]]]:
