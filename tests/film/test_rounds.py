@@ -830,7 +830,7 @@ def test_a_training_of_modules_is_told_by_modules_where_its_operations_cannot_be
     (told_first, _) = (step for step in film.steps if step.phase == "update")
     assert told_first.caption[0].startswith("Pass 1 of 2: SGD.step moves 12 parameters against the gradient")
     assert told_first.caption[1].startswith(
-        f"together they move by {short_number(far)}: [0] by {short_number(alone)}, "
+        f"each p ← p − 0.1 × p.grad; together they move by {short_number(far)}: [0] by {short_number(alone)}, "
     )
     modules = {box.key for box in film.stage.boxes if box.kind == "module"}
     for step in film.steps:  # what becomes of parameters is seen where these are
