@@ -96,15 +96,24 @@ def names_at(name: str, deed: Deed, n: int, letters: Mapping[str, str]) -> Mappi
 
 
 def rule_of_each(deeds: Sequence[Deed], words: Words, letters: Mapping[str, str]) -> str:
-    """ "each p ← p − 0.1 × p.grad": the last line of a step of leaves that have no names on the picture; nothing where
-    it is not known of all, or not the same.
+    """ "each p ← p − 0.1 × p.grad": what a step makes of the gradients and values of leaves that have no names on the
+    picture; nothing where that is not known of all, or not the same.
     """
     lines = deeds[0].lines if len({way_of(deed) for deed in deeds}) == 1 else ()
     if not lines:
         return ""
     name = ANY if ANY not in {*words.names.of.values(), *letters.values()} else "parameter"
-    names = names_at(name, deeds[0], len(lines) - 1, letters)
-    return f"each {name} ← {to_unicode(lines[-1].formula, names)}"
+    targets = {PARAMETER: name, GRADIENT: letters[GRADIENT]}
+    said = [
+        f"{targets[line.result]} ← {to_unicode(line.formula, names_at(name, deeds[0], n, letters))}"
+        for n, line in enumerate(lines)
+        if line.result in targets
+    ]
+    return (
+        f"each {', '.join(said)}"
+        if all(line.result != GRADIENT for line in lines)
+        else f"of each {name}: {', '.join(said)}"
+    )
 
 
 def example_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str], *, alone: bool) -> str:
