@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError
 from graphviz_ad._internal.film.film_frames import film_frames
-from graphviz_ad._internal.film.memories import ROLE
+from graphviz_ad._internal.film.memories import ROLE, moved_in
 from graphviz_ad._internal.film.rounds import rounds_of
 from graphviz_ad._internal.film.story_choice import PassStory, Telling
 from graphviz_ad._internal.film.story_passes import on_one_picture
@@ -372,13 +372,33 @@ def test_a_step_is_told_by_its_rule_in_numbers_and_one_whose_rule_is_not_known_b
         "s′ = [1, 4] / (1 − 0.75¹) = [4, 16]",
         "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−8) = [0.5, 1.5]",
     ]
-    assert said(torch.optim.Adam, amsgrad=True) == ["w goes from [1, 2] to [0.5, 1.5]"]
+    assert said(torch.optim.Adam, betas=(0.5, 0.75), amsgrad=True)[2:] == [
+        "V = max([0, 0], [1, 4]) = [1, 4]",
+        "m′ = [1, 2] / (1 − 0.5¹) = [2, 4]",
+        "s′ = [1, 4] / (1 − 0.75¹) = [4, 16]",
+        "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−8) = [0.5, 1.5]",
+    ]
     assert said(torch.optim.Adagrad) == [
         "s = [0, 0] + [2, 4]² = [4, 16]",
         "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−10) = [0.5, 1.5]",
     ]
-    assert said(torch.optim.Adagrad, lr_decay=0.1) == ["w goes from [1, 2] to [0.5, 1.5]"]
-    assert said(torch.optim.Adadelta) == ["w goes from [1, 2] to [0.9984, 1.998]"]
+    assert said(torch.optim.Adagrad, lr_decay=0.1)[1:] == [
+        "η = 0.5 / (1 + (1 − 1) × 0.1) = 0.5",
+        "w = [1, 2] − 0.5 × [2, 4] / (√[4, 16] + 1e−10) = [0.5, 1.5]",
+    ]
+    assert said(torch.optim.Adamax, betas=(0.5, 0.75), eps=0.0) == [
+        "m = 0.5 × [0, 0] + 0.5 × [2, 4] = [1, 2]",
+        "u = max(0.75 × [0, 0], |[2, 4]| + 0) = [2, 4]",
+        "m′ = [1, 2] / (1 − 0.5¹) = [2, 4]",
+        "w = [1, 2] − 0.5 × [2, 4] / [2, 4] = [0.5, 1.5]",
+    ]
+    assert said(torch.optim.Adadelta, rho=0.75, eps=0.0) == [
+        "s = 0.75 × [0, 0] + 0.25 × [2, 4]² = [1, 4]",
+        "Δ = √([0, 0] + 0) × [2, 4] / √([1, 4] + 0) = [0, 0]",
+        "u = 0.75 × [0, 0] + 0.25 × [0, 0]² = [0, 0]",
+        "w = [1, 2] − 0.5 × [0, 0] = [1, 2]",
+    ]
+    assert said(torch.optim.Rprop) == ["w goes from [1, 2] to [0.5, 1.5]"]
     assert said(Odd, momentum=0.9) == ["w goes from [1, 2] to [0, 1]"]
 
 
@@ -810,7 +830,7 @@ def test_a_training_of_modules_is_told_by_modules_where_its_operations_cannot_be
     (told_first, _) = (step for step in film.steps if step.phase == "update")
     assert told_first.caption[0].startswith("Pass 1 of 2: SGD.step moves 12 parameters against the gradient")
     assert told_first.caption[1].startswith(
-        f"together they move by {short_number(far)}: [0] by {short_number(alone)}, "
+        f"each p ← p − 0.1 × p.grad; together they move by {short_number(far)}: [0] by {short_number(alone)}, "
     )
     modules = {box.key for box in film.stage.boxes if box.kind == "module"}
     for step in film.steps:  # what becomes of parameters is seen where these are
@@ -928,3 +948,55 @@ def test_losses_stand_over_powers_of_ten_where_they_are_far_apart_and_else_over_
     assert bool(axis) == far
     assert lines == pytest.approx([dots[0] + slope * (power - heights[0]) for power in powers])
     assert all(mark.x - text_width(mark.text, mark.size) >= 0 for mark in axis)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (torch.optim.Adam, {"amsgrad": True, "weight_decay": 0.1}),
+        (torch.optim.AdamW, {"amsgrad": True, "maximize": True}),
+        (torch.optim.RMSprop, {"centered": True}),
+        (torch.optim.RMSprop, {"centered": True, "momentum": 0.9}),
+        (torch.optim.Adagrad, {"lr_decay": 0.3, "initial_accumulator_value": 0.2}),
+        (torch.optim.Adadelta, {"lr": 0.7, "weight_decay": 0.1}),
+        (torch.optim.Adamax, {"lr": 0.1, "maximize": True}),
+        (torch.optim.RAdam, {"lr": 0.1, "weight_decay": 0.1, "betas": (0.9, 0.99)}),
+        (torch.optim.RAdam, {"lr": 0.1, "weight_decay": 0.1, "betas": (0.5, 0.7), "decoupled_weight_decay": True}),
+    ],
+)
+def test_every_step_of_an_optimizer_is_told_by_lines_that_give_what_torch_has(
+    make: Any, options: dict[str, Any], dtype: torch.dtype
+) -> None:
+    w = torch.tensor([1.3, -0.7], dtype=dtype, requires_grad=True)
+    optimizer, scales = make([w], **options), [1.0, -3.0, 0.1]
+    with gad.record() as recorded:
+        for scale in scales:
+            optimizer.zero_grad()
+            (scale * w**3).sum().backward()
+            optimizer.step()
+    moved = list(moved_in(rounds_of(recorded.graph, True)))
+    assert [bool(deed.lines) for deed in moved] == [True] * len(scales)
+    assert np.array_equal(moved[-1].lines[-1].made.array, w.detach().numpy())
+
+
+def test_a_step_by_hand_of_no_rate_is_told_by_its_rule() -> None:
+    w = torch.tensor(2.0, requires_grad=True)
+    with gad.record() as recorded:
+        for rate in (0.5, 0.0):
+            w.grad = None
+            (w * w).backward()
+            with torch.no_grad():
+                w -= rate * w.grad
+    steps = [step for step in recorded.graph.animate(layout="layered").steps if step.phase == "update"]
+    assert [step.caption[1] for step in steps] == ["w = 2 − 0.5 × 4 = 0", "w = 0 − 0 × 0 = 0"]
+
+
+def test_a_parameter_written_to_by_itself_makes_no_step_of_a_rate() -> None:
+    w = torch.tensor(2.0, requires_grad=True)
+    with gad.record() as recorded:
+        for _ in range(2):
+            (w * w).backward()
+            with torch.no_grad():
+                w.copy_(w * 1.0)
+    assert [moved.update for moved in moved_in(rounds_of(recorded.graph, True))] == [None, None]

@@ -13,7 +13,15 @@ from graphviz_ad._internal.film.ledger import Ledger, chapter_caption, fitting, 
 from graphviz_ad._internal.film.memories import Memories, Texts
 from graphviz_ad._internal.film.program_lines import lines_of_source
 from graphviz_ad._internal.film.scaling import scaled_by, scaling_caption
-from graphviz_ad._internal.film.update_words import LineWords, news_of_settings, told_at_once, told_lines, way_of
+from graphviz_ad._internal.film.update_words import (
+    MOST_AT_ONCE,
+    LineWords,
+    news_of_settings,
+    rule_of_each,
+    told_at_once,
+    told_lines,
+    way_of,
+)
 from graphviz_ad._internal.film.updates import MOVES, Chapter, Deed
 from graphviz_ad._internal.graph.grad_history import EMPTIED
 from graphviz_ad._internal.maths.number_format import number_in_one_line, short_number
@@ -131,7 +139,7 @@ class LeafTeller:
         caption = told_at_once(chapter, deeds, words, self.memories.letters)
         caption = (
             caption
-            or moved_out_of_sight(chapter, deeds, self.hidden(chapter.deeds), words)
+            or moved_out_of_sight(chapter, deeds, self.hidden(chapter.deeds), words, self.memories.letters)
             or chapter_caption(chapter, deeds, words)
         )
         ruled = deeds and all(deed.rule is not None or len(deed.lines) == 1 for deed in deeds)
@@ -209,10 +217,14 @@ def new_number(deed: Deed, words: Words) -> str:
 
 
 def moved_out_of_sight(
-    chapter: Chapter, deeds: Sequence[Deed], hidden: Mapping[str, Sequence[Deed]], words: Words
+    chapter: Chapter,
+    deeds: Sequence[Deed],
+    hidden: Mapping[str, Sequence[Deed]],
+    words: Words,
+    letters: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """How far parameters in folded boxes went, together and in each box; nothing where they have boxes, or it is not
-    known.
+    """By which rule parameters in folded boxes went, and how far, together and in each box; nothing where they have
+    boxes.
     """
     if deeds or not chapter.deeds:
         return ()
@@ -220,11 +232,13 @@ def moved_out_of_sight(
     far = distance(chapter.deeds)
     each = [(words.names.of.get(box), distance(held)) for box, held in hidden.items()]
     parts = [f"{name} by {own}" for name, own in each if name and own]
+    rule = rule_of_each(chapter.deeds, words, letters)
     if not far:
-        return (said, "")
+        return (said, rule)
     told = f"together they move by {far}"
     in_each = fitting([f"{told}: {parts[0]}", *parts[1:]], ", ") if parts and len(parts) == len(each) else ""
-    return (said, in_each or told)
+    tellings = ["; ".join(filter(None, (rule, way))) for way in (in_each or told, told)]
+    return (said, next((text for text in tellings if len(text) <= MOST_AT_ONCE), told))
 
 
 def distance(deeds: Sequence[Deed]) -> str:

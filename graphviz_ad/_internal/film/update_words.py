@@ -19,6 +19,7 @@ from graphviz_ad._internal.scene.words.describe import Words
 from graphviz_ad._internal.scene.words.short_text import as_term, equal_to
 from graphviz_ad._internal.scene.words.short_text import flow_text as written
 
+ANY = "p"  # what a parameter is called that stands for all
 MOST_AT_ONCE = 160  # characters of all lines of a step in one caption
 
 
@@ -77,7 +78,7 @@ def line_caption(
     """ "SGD.step: v ← 0.9v + w.grad", "v = 0.9 × (−16) + (−3.2) = −17.6"."""
     who = f"{chapter.by}: " if chapter is not None and chapter.by else ""
     first = deeds[0]
-    names = names_at(first, n, words, letters)
+    names = names_at(words.names.of[first.leaf], first, n, letters)
     line = first.lines[n]
     target = letters[GRADIENT] if line.result == GRADIENT else names[line.result]
     formula = f"{target} ← {to_unicode(line.formula, names)}"
@@ -87,12 +88,32 @@ def line_caption(
     return (f"{who}{formula}", told_of_each(said, "; "))
 
 
-def names_at(deed: Deed, n: int, words: Words, letters: Mapping[str, str]) -> Mapping[str, str]:
+def names_at(name: str, deed: Deed, n: int, letters: Mapping[str, str]) -> Mapping[str, str]:
     """What a line calls things: the gradient is that of the leaf until a line makes another of it."""
-    name = words.names.of[deed.leaf]
     changed = any(line.result == GRADIENT for line in deed.lines[:n])
     gradient = {} if changed else {GRADIENT: f"{name}.grad"}
     return {**settings_in(deed.lines[n]), **letters, PARAMETER: name, **gradient}
+
+
+def rule_of_each(deeds: Sequence[Deed], words: Words, letters: Mapping[str, str]) -> str:
+    """ "each p ← p − 0.1 × p.grad": what a step makes of the gradients and values of leaves that have no names on the
+    picture; nothing where that is not known of all, or not the same.
+    """
+    lines = deeds[0].lines if len({way_of(deed) for deed in deeds}) == 1 else ()
+    if not lines:
+        return ""
+    name = ANY if ANY not in {*words.names.of.values(), *letters.values()} else "parameter"
+    targets = {PARAMETER: name, GRADIENT: letters[GRADIENT]}
+    said = [
+        f"{targets[line.result]} ← {to_unicode(line.formula, names_at(name, deeds[0], n, letters))}"
+        for n, line in enumerate(lines)
+        if line.result in targets
+    ]
+    return (
+        f"each {', '.join(said)}"
+        if all(line.result != GRADIENT for line in lines)
+        else f"of each {name}: {', '.join(said)}"
+    )
 
 
 def example_of(deed: Deed, n: int, words: Words, letters: Mapping[str, str], *, alone: bool) -> str:

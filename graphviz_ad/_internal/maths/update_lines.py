@@ -14,6 +14,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.agreement import allowed, equal, rounding_share
 from graphviz_ad._internal.maths.formula_errors import doubted
 from graphviz_ad._internal.maths.formula_tree import Name, parsed, walked
+from graphviz_ad._internal.maths.formula_values import evaluate
 from graphviz_ad._internal.operations.optimizers import (
     FIRST,
     GRADIENT,
@@ -91,13 +92,14 @@ def update_lines(
         return ()
     was, made, read = given
     settings = {**rule.settings, **dict(update.settings)}
-    if any(settings.get(name) for name in rule.unless) or len({each.shape for each in given if each is not None}) > 1:
+    if len({each.shape for each in given if each is not None}) > 1:
         return ()
     on = {**settings, FIRST: not any(name in before for name in rule.state)}
     values = {**settings, **dict.fromkeys(rule.zeros, np.zeros_like(was)), **before, PARAMETER: was, GRADIENT: read}
     if STEPS in after:
         values[STEPS] = after[STEPS]
     values |= {name: 1 - float(settings[whole]) for name, whole in RESTS.items() if whole in settings}
+    on |= {name: bool(evaluate(formula, values)) for name, formula in rule.switches.items() if STEPS in values}
     return tuple(lines_held(rule, on, _Walk(old, values), {**after, PARAMETER: made}))
 
 

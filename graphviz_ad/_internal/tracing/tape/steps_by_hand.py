@@ -23,17 +23,18 @@ IsThat = Callable[[Value, Operation], bool]  # whether a value, as an operation 
 
 
 class Multiple(NamedTuple):
-    """So many times the parameter, and so many times its gradient."""
+    """So many times the parameter, and so many times its gradient; ``reads``: that was read, if 0 times."""
 
     own: float
     grad: float
+    reads: bool
 
     def times(self, factor: float) -> Multiple:
         """So many of it."""
-        return Multiple(self.own * factor, self.grad * factor)
+        return Multiple(self.own * factor, self.grad * factor, self.reads)
 
 
-OWN, GRADIENT = Multiple(1.0, 0.0), Multiple(0.0, 1.0)
+OWN, GRADIENT = Multiple(1.0, 0.0, False), Multiple(0.0, 1.0, True)
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class StepByHand:
     def update(self, operation: Operation) -> OptimizerUpdate | None:
         """The step that this operation takes, if it is one."""
         found = self._made(operation, 0)
-        if found is None or found.own != 1 or not found.grad:
+        if found is None or found.own != 1 or not found.reads:
             return None
         names = {operation.schema.argument(place) for place in operation.schema.written}
         written = [use[1] for use in operation.uses if use[0] in names]
         old = self.tape.values[written[0]] if len(written) == 1 else None
         known = old.snapshot if old is not None and self.is_own(old, operation) else None
-        return OptimizerUpdate(BY_HAND, ((RATE, -found.grad),), known)
+        return OptimizerUpdate(BY_HAND, ((RATE, 0.0 - found.grad),), known)
 
     def _value(self, number: int, operation: Operation, depth: int) -> Multiple | None:
         value = self.tape.values[number]
@@ -81,7 +82,7 @@ class StepByHand:
         if operation.op in SUMS and len(read) == 2 and read[0] is not None and read[1] is not None:
             factor = number_called(ADDS, operation)
             second = read[1].times(SUMS[operation.op] * (1.0 if factor is None else factor))
-            return Multiple(read[0].own + second.own, read[0].grad + second.grad)
+            return Multiple(read[0].own + second.own, read[0].grad + second.grad, read[0].reads or second.reads)
         return None
 
     def _scaled(self, operation: Operation, read: list[Multiple | None]) -> Multiple | None:
