@@ -360,7 +360,7 @@ def notes_reruns(name: str) -> bool:
     """What a checkpoint says of its runs: that there were none before the first, and that one is kept."""
     from torch.utils.checkpoint import _CheckpointFrame
 
-    frame = _CheckpointFrame(lambda: None, True, None, None)  # type: ignore[no-untyped-call]
+    frame = _CheckpointFrame(lambda: None, True, None, None)
     runs = getattr(frame, name)
     return isinstance(runs, dict) and not runs and runs[0] is False
 
