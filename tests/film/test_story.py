@@ -469,3 +469,20 @@ def test_what_flows_back_to_a_result_that_its_own_call_uses_too_is_not_told_as_a
     cells = [node for node in graph.node_list if node.op == "lstm_cell" and len(node.ports) == 2]
     assert len(of_c) == len(cells) == 3
     assert not [line for line in told if line.startswith("d run/d v₄[0] =")]
+
+
+def test_a_film_says_once_where_a_gradient_stops_and_why() -> None:
+    def losses(w: Tensor, v: Tensor) -> Tensor:
+        fake = w * 3
+        gone = fake.detach()
+        with torch.no_grad():
+            k = v * 2
+            k = k + 1
+        return v * gone + k
+
+    w, v = (torch.tensor(value, requires_grad=True) for value in (2.0, 5.0))
+    told = [step.caption[-1] for step in gad.trace(losses, w, v).animate().steps]
+    assert [said for said in told if "gradient stops" in said or "no gradient goes" in said] == [
+        "= 6, detached: its gradient stops here",
+        "= 10, autograd is switched off: no gradient goes back from here",
+    ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from graphviz_ad._internal.base.errors import UnknownNameError
 from graphviz_ad._internal.film.frozen import said_of_frozen
 from graphviz_ad._internal.film.program_lines import head_of_program, lines_of_nodes
+from graphviz_ad._internal.graph.cuts import DETACHED
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node
 from graphviz_ad._internal.maths.formulas import to_unicode
 from graphviz_ad._internal.maths.number_format import number_in_one_line
@@ -248,6 +249,12 @@ class Teller:
         return ("The forward pass starts from the inputs", counted_inputs(len(named)))
 
     def forward_caption(self, node: Node) -> tuple[str, ...]:
+        """ "q = x + y", "= −2 + 5", "= 3"; where autograd lets go of what went in, that its gradient stops there."""
+        first, numbers, result = self.computed_caption(node)
+        stop = stopping(self.words, node)
+        return (first, numbers, ", ".join(part for part in (result, stop) if part))
+
+    def computed_caption(self, node: Node) -> tuple[str, str, str]:
         """ "q = x + y", "= −2 + 5", "= 3"."""
         value = ", ".join(caption_text(port.value) for port in node.ports if port.value)
         if node.kind == "module":
@@ -464,6 +471,29 @@ def blank(words: Words, *, values: bool, gradients: bool) -> Iterator[Change]:
         lines = [line for line in edge.lines if line.role in ("local", "contribution")]
         if lines:
             yield Change(key, None, tuple([(line.key, "") for line in lines]))
+
+
+STOPS = {  # cut mark -> why nothing goes back through what was computed
+    DETACHED: "detached: its gradient stops here",
+    "no_grad": "autograd is switched off: no gradient goes back from here",
+    "inference": "inference mode: no gradient goes back from here",
+}
+AS_NUMBERS = ("item", "tolist")
+TAKEN_OUT = "a plain number: no gradient goes back from here"
+
+
+def stopping(words: Words, node: Node) -> str:
+    """That a gradient stops at an operation that lets go of something that requires grad, or inside of a line or a
+    call that does; "" where none does.
+    """
+    graph = words.graph
+    given = [edge for edge in graph.in_edges(node.key) if graph.nodes[edge.tail].requires_grad]
+    if not given:
+        return ""
+    if node.op in AS_NUMBERS or node.cut in STOPS:
+        return TAKEN_OUT if node.op in AS_NUMBERS else STOPS[str(node.cut)]
+    left = dict.fromkeys(words.names.of[edge.tail] for edge in given if edge.cut in STOPS)
+    return f"no gradient goes back to {', '.join(left)} from where it is detached or not recorded" if left else ""
 
 
 def first_frame(words: Words, direction: str) -> Step:

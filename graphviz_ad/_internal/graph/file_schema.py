@@ -156,6 +156,7 @@ FACTS: Mapping[str, Mapping[str, Schema]] = {
     "circle": {"count": COUNT},
     "unlinked": {"count": COUNT},
     "hooks untold": {"count": COUNT},
+    "ran again": {"count": COUNT},
     "untried torch": {"version": TEXT, "tested": TEXTS},
     "too deep": {"reach": COUNT},
     "other tasks": {"count": COUNT},

@@ -445,6 +445,17 @@ def caught_sentence(note: Notice) -> str:
     return f"{subject} left out, since the program went on: {few(places(note))}."
 
 
+def ran_again(note: Notice) -> str:
+    """What checkpoints computed a second time, and what of it the graph shows."""
+    count = note["count"]
+    what = "its function once more" if count == 1 else f"functions {count} times more"
+    where = f" ({few(note.subjects)})" if note.subjects else ""
+    return (
+        f"torch.utils.checkpoint ran {what}{where} during the backward pass, having kept none of what that needs from"
+        " inside. Values shown are those of the first run; those of the second are unknown."
+    )
+
+
 # --- the table
 
 NO_GRADIENTS: Mapping[str, Callable[[Notice], str]] = {  # why there are none at all
@@ -580,6 +591,7 @@ SENTENCES: Mapping[str, Callable[[Notice], str]] = {
         f"Nobody read what {few(note.subjects)} returned; shown is what it computed and did not use itself."
     ),
     "caught": caught_sentence,
+    "ran again": ran_again,
     "wrong under modes": lambda note: (
         f"Complex {' and '.join(note.subjects)}: torch computes this wrongly under any dispatch mode, so that these"
         " numbers may be wrong, as may those of this run."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import starmap
 from operator import attrgetter, call, itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from graphviz_ad._internal.graph.snapshot import Snapshot
 from graphviz_ad._internal.maths.derivative_agreement import sum_of_seeds
 from graphviz_ad._internal.operations.traits import keeps_order
 from graphviz_ad._internal.tracing.assembly.flow_rows import Numbers, Row, Rows, alone
-from graphviz_ad._internal.tracing.assembly.saved import KeptByNodes, kept_by, kept_by_all
+from graphviz_ad._internal.tracing.assembly.saved import KeptByNodes, kept_by, kept_by_all, reruns_noted_before
 from graphviz_ad._internal.tracing.tape.reading import number_in
 from graphviz_ad._internal.tracing.tape.torch_private import (
     call_first,
@@ -241,7 +241,8 @@ class BackwardPass:
     ``.grad`` held afterwards, where a pass of the user's own was recorded; ``order`` is the order in which the engine
     ran the nodes; ``problem`` says why there is nothing; ``partial``: not all gradients were asked for;
     ``other_leaves`` are leaves that only a pass inside this one reached, by identity; ``made`` is what a node made for
-    each operand, where a hook of the user on the node, whose names are in ``hooks``, then changed that.
+    each operand, where a hook of the user on the node, whose names are in ``hooks``, then changed that; ``reruns``
+    says of the checkpoints that nodes belong to how often the pass ran their functions again.
     """
 
     node_grads: MutableMapping[int, Row] = field(default_factory=Rows)
@@ -255,6 +256,7 @@ class BackwardPass:
     other_leaves: dict[int, Snapshot | None] = field(default_factory=dict)
     made: dict[int, tuple[Snapshot | None, ...]] = field(default_factory=dict)
     hooks: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    reruns: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
 
     def rows(self) -> tuple[Rows, Rows, Rows, Numbers]:
         """The tables of gradients and of local derivatives to be filled, and what they have of plain numbers, all the
@@ -387,6 +389,27 @@ def put_back(aside: Sequence[tuple[Tensor, Tensor | None]]) -> None:
         leaf.grad = grad
 
 
+class Checkpointed(NamedTuple):
+    """Where a checkpoint with use_reentrant=False notes that it ran again, the nodes that keep nothing for it, and how
+    often it had done so before a pass.
+    """
+
+    runs: Mapping[int, bool]
+    nodes: list[int]
+    before: int
+
+
+def checkpoints_of(graph: AutogradGraph) -> list[Checkpointed]:
+    """The checkpoints that nodes of a graph belong to."""
+    found: dict[int, Checkpointed] = {}
+    for i in sorted(graph.keeps.not_to_be_asked()):
+        for runs in reruns_noted_before(graph.nodes[i]):
+            one = found.setdefault(id(runs), Checkpointed(runs, [], sum(runs.values())))
+            if i not in one.nodes[-1:]:
+                one.nodes.append(i)
+    return list(found.values())
+
+
 @contextmanager
 def watching(
     graph: AutogradGraph, result: BackwardPass, keeper: Keeper, pointwise: Callable[[int], bool]
@@ -402,6 +425,7 @@ def watching(
             nodes.append(node)
             numbers.append(i)
     handles: list[Any] = []
+    checkpoints = checkpoints_of(graph)
     try:
         # in C: no interrupt can come between a hook and its handle
         registering = map(call, map(itemgetter(0), places), nodes)
@@ -422,6 +446,7 @@ def watching(
         except BaseException:  # an interrupt may come anywhere
             remove(handles)
             raise
+        result.reruns += [(tuple(one.nodes), sum(one.runs.values()) - one.before) for one in checkpoints]
 
 
 def remove(handles: list[Any]) -> None:
@@ -670,6 +695,7 @@ def merged_passes(results: Sequence[BackwardPass]) -> BackwardPass:
             )
         whole.leaf_grads.update(sums)
         whole.order += inner.order
+        whole.reruns += inner.reruns
     return whole
 
 
@@ -682,7 +708,11 @@ def in_terms_of(graph: AutogradGraph, result: BackwardPass, other: AutogradGraph
         is_rows = isinstance(table, Rows)
         moved[name] = table.renumbered(number) if is_rows else {number[i]: found for i, found in table.items()}
     return BackwardPass(
-        **moved, order=[number[i] for i in result.order], problem=result.problem, partial=result.partial
+        **moved,
+        order=[number[i] for i in result.order],
+        problem=result.problem,
+        partial=result.partial,
+        reruns=[(tuple([number[i] for i in nodes]), times) for nodes, times in result.reruns],
     )
 
 

@@ -11,6 +11,7 @@ from graphviz_ad._internal.tracing.assembly.draft import Draft
 from graphviz_ad._internal.tracing.assembly.leaf_versions import versions_in
 from graphviz_ad._internal.tracing.assembly.units import Recorded
 
+CHECKPOINTS = "torch.utils.checkpoint"
 WRONG_UNDER_MODES = {"linalg_pinv", "linalg_lstsq", "linalg_polar", "linalg_matrix_sqrth"}
 
 
@@ -123,6 +124,22 @@ def wrong_under_modes(draft: Draft) -> Notice | None:
     return notice("wrong under modes", met) if met else None
 
 
+def ran_again(draft: Draft) -> Notice | None:
+    """What checkpoints ran a second time in the backward pass, and the lines of it that are known."""
+    recorded, links = draft.units.recorded, draft.units.links.of_node
+    if recorded.result.problem is not None:
+        return None
+    custom, reached_nodes = recorded.autograd.custom, recorded.result.node_grads
+    inside = [i for i, cls in custom.items() if cls.__module__ == CHECKPOINTS and i in reached_nodes]
+    runs = [((i,), 1) for i in inside] + [(nodes, times) for nodes, times in recorded.result.reruns if times]
+    operations = [links[i].operation for nodes, _ in runs for i in nodes if i in links]
+    lines = dict.fromkeys(
+        source for one in operations if one is not None and (source := draft.words[one].source) is not None
+    )
+    count = sum(times for _, times in runs)
+    return notice("ran again", lines, count=count) if count else None
+
+
 GAPS: tuple[Callable[[Draft], Notice | None], ...] = (
     in_a_circle,
     unexplained,
@@ -135,4 +152,5 @@ GAPS: tuple[Callable[[Draft], Notice | None], ...] = (
     caught_operations,
     nobody_read,
     wrong_under_modes,
+    ran_again,
 )

@@ -23,6 +23,7 @@ from graphviz_ad._internal.tracing.tape.torch_private import (
     is_wrapper,
     memory_and_bytes,
     memory_of_tensor,
+    reruns_noted_behind,
     tells_what_is_saved,
 )
 
@@ -203,6 +204,23 @@ def _row_of_node(node: Any) -> Row:
 
 def _row_of_keeps(keeps: Keeps) -> Row:
     return None if keeps is NOTHING else keeps
+
+
+def reruns_noted_before(node: Any) -> Iterator[dict[int, bool]]:
+    """Where checkpoints note their runs whose hooks stand before what a node keeps; nothing where torch does not tell
+    of hooks.
+    """
+    if not TELLS_HOOKS:
+        return
+    for attribute, _ in _known.get(type(node)) or ():
+        try:
+            raw = getattr(node, attribute)
+        except (RuntimeError, AttributeError):  # as of what has been freed
+            continue
+        for part in raw if isinstance(raw, tuple) else (raw,):
+            runs = reruns_noted_behind(part.unpack_hook)
+            if runs is not None:
+                yield runs
 
 
 def _unpacked(node: Any, attributes: Iterable[tuple[str, str]]) -> Keeps:

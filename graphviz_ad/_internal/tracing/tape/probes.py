@@ -356,6 +356,15 @@ def tells_hooks(raw: str) -> bool:
     return hooks == [_same, None, None] and torch.equal(plain.data, y) and torch.equal(of_custom.data, x)
 
 
+def notes_reruns(name: str) -> bool:
+    """What a checkpoint says of its runs: that there were none before the first, and that one is kept."""
+    from torch.utils.checkpoint import _CheckpointFrame
+
+    frame = _CheckpointFrame(lambda: None, True, None, None)
+    runs = getattr(frame, name)
+    return isinstance(runs, dict) and not runs and runs[0] is False
+
+
 def unpacks(packed: str) -> bool:
     """What a node keeps, as a tensor."""
     y = _two().exp()

@@ -558,6 +558,24 @@ def hooks_are_open() -> bool:
         return True
 
 
+# How often a checkpoint with use_reentrant=False has run its function again, by backward pass. It is only read, nothing
+# is called. Where it is not there, nobody knows whether anything ran again.
+RERUNS = believed("is_recomputed", probes.notes_reruns) or ""
+
+
+def reruns_noted_behind(hook: Any) -> dict[int, bool] | None:
+    """Where the checkpoint notes its runs that a hook before what a node keeps belongs to; None of any other hook.
+
+    The checkpoint itself is not held, as it has tensors of its own that are to go while a pass runs.
+    """
+    code = getattr(hook, "__code__", None)
+    if not RERUNS or code is None or getattr(hook, "__module__", None) != "torch.utils.checkpoint":
+        return None
+    cells = dict(zip(code.co_freevars, hook.__closure__ or (), strict=True))
+    runs = getattr(cells["frame"].cell_contents, RERUNS, None) if "frame" in cells else None
+    return runs if isinstance(runs, dict) else None
+
+
 SCHEMA = believed("_schema", probes.describes_operations) or ""
 PACKET = believed("_overloadpacket", probes.names_packets) or ""
 OVERLOAD = believed("_overloadname", probes.names_overloads) or ""
