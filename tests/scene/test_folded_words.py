@@ -38,7 +38,7 @@ from graphviz_ad._internal.scene.charts import chart_marks, chart_size
 from graphviz_ad._internal.scene.leaf_copies import copy_of, reads_of_pairs
 from graphviz_ad._internal.scene.paint import LEGEND, MISSED, legend_items, legend_rows, wrap_legend
 from graphviz_ad._internal.scene.parameter_buses import with_parameter_buses
-from graphviz_ad._internal.scene.scene import Box, Grid, Scene
+from graphviz_ad._internal.scene.scene import Box, Grid, Line, Scene
 from graphviz_ad._internal.scene.scene_building import build_scene
 from graphviz_ad._internal.scene.words import copy_charts, short_text
 from graphviz_ad._internal.scene.words.box_steps import lines_of_steps, words_of
@@ -953,3 +953,29 @@ def test_a_box_drawn_again_is_called_by_what_is_read_of_it_there() -> None:
     assert set(reads_of_pairs(both).values()) == {"mask, ids"}
     again = {box.name for box in picture.scene.boxes if box.kind == "copy"}
     assert not any(name.startswith("prepared data") for name in again)
+
+
+def test_what_a_statement_makes_is_called_by_its_variable_where_it_is_read_and_checks_are_no_part_of_a_call() -> None:
+    torch.manual_seed(0)
+    pi = nn.Linear(4, 2)
+
+    def program(seen: Tensor, done: Tensor, gain: Tensor) -> Tensor:
+        dist = torch.distributions.Categorical(logits=pi(seen), validate_args=True)
+        ratio = dist.log_prob(done).exp()
+        norm = (gain - gain.mean()) / (gain.std() + 1e-8)
+        entropy = dist.entropy().mean()
+        loss = (ratio * norm).mean() + 0.01 * entropy
+        return loss
+
+    graph = gad.trace(program, torch.randn(6, 4), torch.tensor([0, 1] * 3), torch.randn(6))
+    assert "logsumexp→sub" in {node.op for node in graph.node_list}
+    picture = graph.plot(boxes=12)
+    names = [box.name for box in picture.scene.boxes]
+    assert {"entropy", "ratio", "norm"} <= {*names}
+    assert "entropy: entropy, mean" in {line.text for box in picture.scene.boxes for line in lines_named(box)}
+    assert not any(":" in line.text for box in picture.scene.boxes for line in box.lines if line.role == "formula")
+
+
+def lines_named(box: Box) -> list[Line]:
+    """The title of a box."""
+    return [line for line in box.lines if line.role == "name"]

@@ -237,8 +237,9 @@ def name_of_call(members: list[Node], main: Node) -> str | None:
 
 
 def all_that_ran(members: list[Node]) -> str | None:
-    """ "t→addmm"; of many the first and the last."""
-    names = list(dict.fromkeys(member.op for member in members if member.kind == "op" and member.op is not None))
+    """ "t→addmm"; of many the first and the last; without what takes no gradient, as checks of arguments, if it can."""
+    lives = [member for member in members if member.requires_grad] or members
+    names = list(dict.fromkeys(member.op for member in lives if member.kind == "op" and member.op is not None))
     return "→".join(names if len(names) <= MOST_SAID else [names[0], "…", names[-1]]) or None
 
 

@@ -48,9 +48,10 @@ from graphviz_ad._internal.graph.layer_facts import groups_of_rows, layer_facts
 from graphviz_ad._internal.graph.main_findings import main_findings
 from graphviz_ad._internal.graph.notices import notice
 from graphviz_ad._internal.graph.open_copies import bounds_of_open_copies
-from graphviz_ad._internal.graph.prepared_data import title_of_data
+from graphviz_ad._internal.graph.prepared_data import names_of_data, title_of_data
 from graphviz_ad._internal.graph.quiet_views import with_quiet_views_inside
 from graphviz_ad._internal.graph.repeats import GIVEN, RESULT, Copies, copies_named
+from graphviz_ad._internal.graph.statements import head_of_line
 from graphviz_ad._internal.operations.rules import rule
 
 MOST_UNFOLDED = 60  # nodes; more than that nobody reads
@@ -290,13 +291,21 @@ def box_of_fold(
         if fold.kind == LINE
         else node.statement,
     )
-    if fold.kind == LINE and node.name is None and node.op == called_at_the_end(graph, fold):
-        node = replace(node, name=node.op)
+    filled = called_at_the_end(graph, fold)
+    if fold.kind == LINE and node.name is None and is_called_by_variable(node, filled):
+        node = replace(node, name=filled)
+    if fold.kind == DATA and node.name is None and not node.ports[1:]:
+        node = replace(node, name=next(iter(names_of_data(graph, [*fold.keys()])), None))
     node = replace(node, far_off=far_off_in(node, layers))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
+
+
+def is_called_by_variable(node: Node, name: str | None) -> bool:
+    """Whether the title of a box is the variable that it fills, be it before what is called for that."""
+    return bool(name) and (node.op == name or (not node.ports[1:] and f"{node.op}".startswith(head_of_line(f"{name}"))))
 
 
 def facts_of_fold(graph: Graph, fold: Fold, members: Sequence[Node]) -> tuple[tuple[str, Argument], ...]:
@@ -410,12 +419,15 @@ def said_of_line(graph: Graph, fold: Fold) -> str:
         called = said_of_calls(graph, [part for part in parts if part.lives] or parts, signs=True)
     named = called_at_the_end(graph, fold)
     nameless = not any(map(partial(has_name, graph), parts))
-    if named and nameless and (once or len(called) < len(parts)):  # "×, +" says nothing of the formula
+    if (
+        named and nameless and (once or len(called) < len(parts) or len(called) > MOST_CALLS)
+    ):  # "×, +" says nothing of the formula
         return named
-    calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], "…"])
+    more = f"{len(called) - MOST_CALLS + 1} more"
+    calls = ", ".join(called if len(called) <= MOST_CALLS else [*called[: MOST_CALLS - 1], more])
     filled = sum(node.name == named for node in graph.node_list if node.op is not None)
     alone = filled < 2 or nameless
-    return f"{named}: {calls}" if named and alone and [named] != called[-1:] else calls
+    return f"{head_of_line(named)}{calls}" if named and alone and [named] != called[-1:] else calls
 
 
 def called_at_the_end(graph: Graph, fold: Fold) -> str | None:

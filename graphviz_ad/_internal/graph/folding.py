@@ -174,7 +174,11 @@ def maker_of(graph: Graph, node: Node) -> str | None:
         names = [tail.ports[port].name or (None if tail.ports[1:] else tail.name) for tail, port in named]
         if len(names) == 1 and names[0] is not None:
             return f"{names[0]}[i]"
-    return node.module[-1].rpartition(".")[2] if node.module and node.kind != "module" else node.op
+    if not node.module or node.kind == "module":
+        return node.op
+    name = node.module[-1]
+    local = name.rpartition(".")[2]
+    return graph.class_of_module.get(name, local) if local.isdigit() else local  # "3 × 4" would be read as a product
 
 
 def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports: Ports) -> tuple[Node, list[Edge]]:

@@ -83,6 +83,11 @@ def later(statements: Sequence[Statement], before: int, parts: int = 0) -> tuple
     )
 
 
+def head_of_line(name: str) -> str:
+    """What stands before the calls of a statement that fills the variable of this name: "ratio: "."""
+    return f"{name}: "
+
+
 def called_as(function: str) -> str:
     """What a function is called where it stands for a call: "cell" of "make.<locals>.cell", "Net" of "Net.forward"."""
     own = function.rpartition("<locals>.")[2]

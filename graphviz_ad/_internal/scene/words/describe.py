@@ -35,6 +35,7 @@ from graphviz_ad._internal.scene.words.names import (
     Names,
     all_results,
     derivative_name,
+    has_calls_behind_name,
     is_called_by_result,
     is_only_a_part,
     mathematical_names,
@@ -505,6 +506,8 @@ def title_of_module(node: Node, name: str) -> str:
     """What stands on a folded module: its name, a number without the brackets that it has in formulas."""
     if call_of(node) is not None:
         return child_name(node.op or name)
+    if has_calls_behind_name(node):
+        return f"{name}{(node.op or '').removeprefix(node.name or '')}"
     return node.op if node.op is not None and node.op.isdigit() else name
 
 

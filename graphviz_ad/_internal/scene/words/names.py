@@ -13,6 +13,7 @@ from graphviz_ad._internal.base.text_table import counted_noun
 from graphviz_ad._internal.graph.grad_history import STEP
 from graphviz_ad._internal.graph.graph import COMPUTED, Edge, Graph, Node
 from graphviz_ad._internal.graph.open_copies import call_of
+from graphviz_ad._internal.graph.statements import head_of_line
 from graphviz_ad._internal.graph.written_program import RECORDING
 from graphviz_ad._internal.maths.formulas import local_derivative, total_derivative
 from graphviz_ad._internal.maths.number_format import number_in_one_line
@@ -141,9 +142,17 @@ def names_of_nodes(graph: Graph, called: Mapping[str, str] = PLAIN) -> dict[str,
 
 def is_called_by_result(node: Node) -> bool:
     """Whether a folded node is called by the variable that takes its result: one of several calls of a module, and a
-    statement under that name.
+    statement under that name, be it before what it calls.
     """
-    return node.kind == "module" and node.name is not None and (is_statement(node) or call_of(node) is not None)
+    if node.kind != "module" or node.name is None:
+        return False
+    return is_statement(node) or has_calls_behind_name(node) or call_of(node) is not None
+
+
+def has_calls_behind_name(node: Node) -> bool:
+    """Whether a folded node is a statement whose title is the variable that it fills, and what it calls."""
+    is_line = node.kind == "module" and node.statement is not None and node.call_op is None and node.copies is None
+    return is_line and node.name is not None and (node.op or "").startswith(head_of_line(node.name))
 
 
 def is_statement(node: Node) -> bool:
