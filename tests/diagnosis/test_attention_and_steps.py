@@ -130,3 +130,24 @@ def test_data_that_only_the_last_pass_reads_are_passed_over() -> None:
             optimizer.step()
             optimizer.zero_grad()
     assert recording.graph.diagnose().looked.passes == 3
+
+
+def kinds_of_two(train: Callable[[nn.Linear, nn.Linear, Tensor, Any], None]) -> list[str]:
+    torch.manual_seed(0)
+    one, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(one.parameters(), lr=0.01)
+    with gad.record(nn.ModuleList([one, other])) as recording:
+        for _ in range(3):
+            train(one, other, torch.randn(4, 3), optimizer)
+    return [each.kind for each in recording.graph.diagnose().findings if each.severity != NOTE]
+
+
+def test_gradients_that_no_step_reads_are_not_told_to_add_up() -> None:
+    def train(online: nn.Linear, target: nn.Linear, x: Tensor, optimizer: Any) -> None:
+        optimizer.zero_grad()
+        (online(x) - target(x)).square().mean().backward()
+        optimizer.step()
+        for slow, fast in zip(target.parameters(), online.parameters(), strict=True):
+            slow.data.mul_(0.9).add_(fast.data, alpha=0.1)
+
+    assert "not-cleared" not in kinds_of_two(train)

@@ -176,7 +176,7 @@ def _called(course: Course) -> str | None:
 
 def _never_cleared(course: Course) -> Iterator[Finding]:
     """Gradients that one step has used and the next uses again, since nobody cleared them."""
-    grown = [p for p in course.trainable if _adds_up(p)]
+    grown = [p for p in course.trainable if p.held_by != () and _adds_up(p)]  # else no step reads its gradient
     if grown:
         yield Finding(
             "not-cleared", ERROR, None, None, _called(course),
