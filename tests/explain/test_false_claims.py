@@ -69,6 +69,7 @@ def shown(tensor: Tensor) -> str:
 
 
 QUIET = {
+    "ran again",
     "several passes",
     TIED,
     "flows inside",

@@ -254,7 +254,7 @@ def test_a_step_lights_up_something_and_nothing_stays_lit(name: str, direction: 
 
 def value_of(text: str) -> np.ndarray:
     """The value of the right side of a caption's line."""
-    body = text.removeprefix("= ").partition(", summed over")[0]
+    body = re.split(", summed over|, detached", text.removeprefix("= "))[0]
     arrays: list[np.ndarray] = []
 
     def keep(match: re.Match[str]) -> str:

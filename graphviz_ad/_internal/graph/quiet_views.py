@@ -15,7 +15,7 @@ from graphviz_ad._internal.graph.folding import summed_edge
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.open_copies import call_of
 from graphviz_ad._internal.operations.traits import (
-    COPIED_TO_FIT,
+    COPIES_ALL,
     GETITEM,
     REORDERED,
     SHAPE_ONLY,
@@ -23,7 +23,6 @@ from graphviz_ad._internal.operations.traits import (
     VIEWS_IN_ORDER,
 )
 
-COPIES_ALL = COPIED_TO_FIT | {"repeat"}  # the same elements, more often
 TAKES_PARTS = SLICES | {GETITEM}  # the same elements where these take all of them
 KNOWN = VIEWS_IN_ORDER | REORDERED | COPIES_ALL | TAKES_PARTS | SHAPE_ONLY
 WITH_READERS = REORDERED | COPIES_ALL | SHAPE_ONLY  # give other elements, or in another order: no box before says these

@@ -32,6 +32,7 @@ REORDERED = frozenset({"t", "transpose", "permute"})
 # the same elements in their order, as a copy or as another dtype, too
 IN_ORDER = VIEWS_IN_ORDER | {"clone", "contiguous", "to", "positive"}
 COPIED_TO_FIT = frozenset({"expand", "broadcast_to"})  # the same elements, each as often as another shape needs it
+COPIES_ALL = COPIED_TO_FIT | {"repeat"}  # the same elements, more often
 OF_ONE_THE_SAME = frozenset({"sum", "mean", "prod", "max", "min", "amax", "amin"})  # of one number, that number
 PICKS_ONE_AT_A_TIE = frozenset({"max", "min"})  # along a dimension; all others share
 CHOICES = PICKS_ONE_AT_A_TIE | {"maximum", "minimum", "amax", "amin"}  # pick some of what they are given
