@@ -91,6 +91,7 @@ INPUTS: dict[tuple[str, str], Callable[[], tuple[Any, ...]]] = {
     ("graph/test_fold_tree.py", "Tower"): lambda: (torch.ones(2, 3),),
     ("graph/test_patterns.py", "Stem"): lambda: (torch.ones(2, 1, 4, 4),),
     ("graph/test_transforms.py", "UsesBoth"): lambda: (torch.ones(2, requires_grad=True),),
+    ("graph/test_fold_tree.py", "Scanning"): lambda: (torch.ones(2, 3),),
     ("graph/test_fold_tree.py", "Stages"): lambda: (torch.ones(2, 4),),
     ("scene/test_several_results.py", "Prepared"): lambda: (torch.ones(3),),
     ("scene/test_folded_words.py", "TwoLosses"): lambda: (torch.ones(2, 4), torch.ones(2, 4)),

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 import graphviz_ad as gad
 from graphviz_ad._internal.base.errors import OptionError, UnknownNameError
 from graphviz_ad._internal.graph.anomalies import anomalous
-from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, with_folds
+from graphviz_ad._internal.graph.fold_boxes import fold_to_boxes, odd_places, with_folds
 from graphviz_ad._internal.graph.fold_cut import Wish, cut_of, outermost
 from graphviz_ad._internal.graph.fold_repeats import repeats_in
 from graphviz_ad._internal.graph.fold_tree import NODE, REPEAT, Fold, fold_tree
@@ -808,3 +808,35 @@ def test_two_options_that_say_in_two_ways_what_is_folded_exclude_each_other(
         with pytest.raises(OptionError, match=f"{next(iter(level))}=.*{wrong}=.*leave one of them out"):
             draw(**level, **other)
     graph.plot(**level, focus="0")
+
+
+class Scanning(nn.Module):
+    """Layers with a loop in each, whose last step brings no gradient, and one layer in which an early step does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(14)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, layer in enumerate(self.layers):
+            x = self.scan(layer(x).tanh(), 3 if i == 5 else 8)
+        return x.sum()
+
+    def scan(self, x: Tensor, idle: int) -> Tensor:
+        """The sum of some results, one of which is taken 0 times."""
+        taken = torch.tensor([step not in (idle, 8) for step in range(9)], dtype=x.dtype)
+        states = []
+        for step in range(9):
+            scaled = x * (step + 1)
+            states.append(scaled.sin())
+        return (torch.stack(states) * taken[:, None, None]).sum(0) / 9
+
+
+def test_what_is_odd_in_all_copies_alike_stands_alone_in_none() -> None:
+    graph = gad.trace(Scanning(), torch.ones(2, 3))
+    tree = fold_tree(graph)
+    outer = max((fold for fold in tree.walk() if fold.kind == REPEAT), key=lambda fold: fold.size)
+    odd = outer.children[5]
+    assert all(odd.first <= place < odd.end for place in odd_places(graph, tree))
+    assert odd_places(graph, tree)
+    assert len(fold_to_boxes(graph, 40).node_list) <= 40

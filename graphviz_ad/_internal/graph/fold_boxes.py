@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import replace
@@ -161,13 +162,24 @@ def is_number(node: Node) -> bool:
 
 
 def odd_places(graph: Graph, tree: Fold) -> list[int]:
-    """The places at which copies begin whose gradients are far from those of the others."""
-    found = []
-    for fold in tree.walk():
+    """The places at which copies begin whose gradients are far from those of the others; what all copies around them
+    have alike, as the last step of a loop in each layer, is nothing odd.
+    """
+    found: list[int] = []
+    for fold in [*tree.walk()][::-1]:  # what is inside comes first, and was found last
         if fold.kind == REPEAT:
+            before = next((i for i in range(len(found), 0, -1) if found[i - 1] >= fold.end), 0)
+            found[before:] = not_in_all(found[before:], [copy.first for copy in fold.children])
             _, norms, _ = norms_of(graph, [copy.keys() for copy in fold.children])
             found += [fold.children[i].first for i in odd_ones(norms)]
     return found
+
+
+def not_in_all(places: Sequence[int], starts: Sequence[int]) -> list[int]:
+    """Those of the places that are not at the same distance behind each of the starts, which are in order."""
+    behind = [place - starts[bisect_right(starts, place) - 1] for place in places]
+    often = Counter(behind)
+    return [place for place, distance in zip(places, behind, strict=True) if often[distance] < len(starts)]
 
 
 def far_places(graph: Graph, tree: Fold) -> list[int]:
