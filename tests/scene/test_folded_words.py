@@ -979,3 +979,10 @@ def test_what_a_statement_makes_is_called_by_its_variable_where_it_is_read_and_c
 def lines_named(box: Box) -> list[Line]:
     """The title of a box."""
     return [line for line in box.lines if line.role == "name"]
+
+
+def test_every_bar_that_is_out_of_the_usual_is_black():
+    norms = [10.0 ** (i - 12) for i in range(13)]  # all but the last five are less than 1e−5 times the last
+    chart = chart_of(copies_named([f"cell.{i}" for i in range(13)], norms, RESULT), "", Scales({}, True)).chart
+    colors = [mark.fill for mark in chart_marks(chart, (0.0, 0.0), "bar", "owner") if isinstance(mark, Rect)]
+    assert colors == ["ink"] * sum(norm < 1e-5 for norm in norms) + ["bar"] * sum(norm >= 1e-5 for norm in norms)

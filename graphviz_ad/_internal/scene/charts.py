@@ -76,9 +76,8 @@ def chart_marks(chart: Chart, corner: Point, color: str, owner: str) -> Iterator
     wide, each = chart_width(chart), bar_width(chart)
     above = ROW * any(not peak.below for peak in chart.peaks)
     left, ground = corner[0] + (wide - each * len(chart.bars)) / 2, corner[1] + above + HIGH
-    dark = {peak.place for peak in chart.peaks if peak.far}
     for i, bar in enumerate(chart.bars):
-        yield from bar_marks(bar, (left + i * each, ground), each, color if i not in dark else "ink", owner)
+        yield from bar_marks(bar, (left + i * each, ground), each, color if i not in chart.far else "ink", owner)
     yield line((left, ground), (left + each * len(chart.bars), ground), GROUND, owner)
     ends = [*end_marks(chart, (corner[0] + (wide - width_of_bars(chart)) / 2, ground), owner)]
     yield from ends

@@ -40,27 +40,25 @@ class Ring:
 
 @frozen
 class Peak:
-    """A bar of a chart that is told: at which place, and what stands above it, or ``below``; ``far`` where it is out of
-    the usual.
-    """
+    """A bar of a chart that is told: at which place, and what stands above it, or ``below``."""
 
     place: int
     text: str
     below: bool = False
-    far: bool = False
 
 
 @frozen
 class Chart:
     """Bars from a common ground up, each as high as from 0 to 1; of what is not finite None, and −1 of what is unknown.
     ``peaks`` are told in words, at most one above and one below; below the ends stands what they are, ``first`` and
-    ``last``.
+    ``last``. ``far`` are the places of bars that are out of the usual, which are black.
     """
 
     bars: tuple[float | None, ...]
     peaks: tuple[Peak, ...] = ()
     first: str = ""
     last: str = ""
+    far: frozenset[int] = frozenset()
 
 
 @frozen

@@ -113,8 +113,8 @@ def chart_of(copies: Copies, said: str, scales: Scales) -> Grid:
     norms = [shown_of(copies.norms[i : i + size]) for i in range(0, copies.count, size)]
     told = {word: peak_text(copies, word, norm) for word, norm in (("most", most), ("least", least))}
     peaks = (
-        Peak(place_of(copies, most) // size, told["most"], far=place_of(copies, most) in copies.far_off),
-        Peak(place_of(copies, least) // size, told["least"], below=True, far=place_of(copies, least) in copies.far_off),
+        Peak(place_of(copies, most) // size, told["most"]),
+        Peak(place_of(copies, least) // size, told["least"], below=True),
     )
     more = [
         *([f"each bar the least of {size}"] if size > 1 else []),
@@ -123,7 +123,8 @@ def chart_of(copies: Copies, said: str, scales: Scales) -> Grid:
     heading = ", ".join((said, *more))
     bars = heights(norms, *scales.ranges.get(copies.measure, (least, most)), steep=scales.steep)
     first, last = number_at(copies, 0), number_at(copies, copies.count - 1)
-    chart = Chart(tuple(bars), peaks, f"{unit_of(copies)} {first}", last)
+    far = frozenset(place // size for place in copies.far_off)
+    chart = Chart(tuple(bars), peaks, f"{unit_of(copies)} {first}", last, far)
     return Grid(f"{said}: {', '.join(told.values())}", heading, (), (), chart=chart)
 
 
