@@ -82,7 +82,8 @@ def assert_no_more_is_known(found: Graph, told: Graph, *, hooked: bool) -> None:
         assert [(node.saved, node.saved_bytes) for node in found.node_list] == [
             (node.saved, node.saved_bytes) for node in told.node_list
         ]
-    assert found.notices == told.notices
+    again = [note for note in told.notes if note.kind == "ran again"]  # which only torch's help tells of
+    assert [note for note in told.notes if note not in again or note in found.notes] == [*found.notes]
 
 
 @settings(max_examples=60, deadline=None)
