@@ -233,12 +233,14 @@ def name_of_call(members: list[Node], main: Node) -> str | None:
     if any(member.call_op == "hessian" for member in members):
         return "hessian"
     sent = next((member.call_op for member in members if member.messages), None)
-    return main.call_op or sent or all_that_ran(members)
+    return main.call_op or sent or all_that_ran(members, main)
 
 
-def all_that_ran(members: list[Node]) -> str | None:
-    """ "t→addmm"; of many the first and the last; without what takes no gradient, as checks of arguments, if it can."""
-    lives = [member for member in members if member.requires_grad] or members
+def all_that_ran(members: list[Node], main: Node) -> str | None:
+    """ "t→addmm"; of many the first and the last; without what takes no gradient, as checks of arguments, where the
+    result is not of these.
+    """
+    lives = [member for member in members if member.requires_grad] if main.requires_grad else members
     names = list(dict.fromkeys(member.op for member in lives if member.kind == "op" and member.op is not None))
     return "→".join(names if len(names) <= MOST_SAID else [names[0], "…", names[-1]]) or None
 

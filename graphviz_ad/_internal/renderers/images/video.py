@@ -90,13 +90,13 @@ def video(shots: Iterable[Shot], codec: Codec, chapters: Chapters = ()) -> bytes
         with av.open(file, "w", format=codec.container, options={"fflags": "+bitexact"}) as container:
             if chapters and hasattr(container, "set_chapters"):  # older PyAV cannot
                 container.set_chapters([_chapter(i, *chapter) for i, chapter in enumerate(chapters)])
-            stream: Any = None
+            put: Any = None
             for planes, repeats in pulses(shots, codec):
-                if stream is None:
+                if put is None:
                     stream = _stream(container, codec, planes)
                     put = (Repeating if codec.fresh else Plain)(av, container, stream, codec)
                 put.picture(_video_frame(av, planes), repeats)
-            if stream is None:
+            if put is None:
                 raise ValueError("a film needs at least one picture; none was given")
             put.flush()
     except FFmpegError as error:

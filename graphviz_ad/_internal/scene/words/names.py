@@ -151,19 +151,18 @@ def is_called_by_result(node: Node) -> bool:
 
 def has_calls_behind_name(node: Node) -> bool:
     """Whether a folded node is a statement whose title is the variable that it fills, and what it calls."""
-    is_line = node.kind == "module" and node.statement is not None and node.call_op is None and node.copies is None
-    return is_line and node.name is not None and (node.op or "").startswith(head_of_line(node.name))
+    return is_line(node) and (node.op or "").startswith(head_of_line(node.name or ""))
 
 
 def is_statement(node: Node) -> bool:
     """Whether a folded node is a statement that has the name of the variable that it fills."""
-    return fills_variable(node) and node.name == node.op
+    return is_line(node) and node.name == node.op
 
 
-def fills_variable(node: Node) -> bool:
-    """Whether a folded node is a statement whose box says which variable it fills, be it beside what it calls."""
-    is_line = node.statement is not None and node.call_op is None and node.copies is None
-    return node.kind == "module" and is_line and node.name is not None
+def is_line(node: Node) -> bool:
+    """Whether a folded node is a line of the program that fills a variable."""
+    own = node.statement is not None and node.call_op is None and node.copies is None
+    return node.kind == "module" and own and node.name is not None
 
 
 def names_of_modules(graph: Graph) -> dict[str, str]:

@@ -19,7 +19,7 @@ from graphviz_ad._internal.maths.program_text import OWN, mathematical, variable
 from graphviz_ad._internal.maths.tex_labels import tex_to_unicode
 from graphviz_ad._internal.operations.traits import GETITEM
 from graphviz_ad._internal.scene.words import formula_text
-from graphviz_ad._internal.scene.words.names import Names, fills_variable, is_statement
+from graphviz_ad._internal.scene.words.names import Names, is_statement
 from graphviz_ad._internal.scene.words.short_text import short_elements
 
 LONGEST = 160  # characters of a formula that is composed
@@ -78,8 +78,7 @@ class StatementTexts:
             port = tail.ports[edge.port]
             name = port.name or tail.name
             if name is not None:
-                said = name if fills_variable(tail) else self.names.operand(edge)
-                found.setdefault(name, set()).add(said)
+                found.setdefault(name, set()).add(self.names.operand(edge))
             for other in port.also:
                 beside.setdefault(other, set()).add(self.names.operand(edge))
         return {name: min(called) for name, called in {**beside, **found}.items() if len(called) == 1}

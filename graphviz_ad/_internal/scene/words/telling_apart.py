@@ -51,7 +51,9 @@ def told_apart(graph: Graph, names: Names) -> Apart:
     rows = [*rows_of(graph)]
     values, alike = digits_apart(rows, {node.key: numbers_of(value_of(node)) for node in graph.node_list})
     gradients, alike_back = digits_apart(rows, {node.key: numbers_of_gradient(node) for node in graph.node_list})
-    remarks = {key: (f"differs from {names.of[other]} by {by}",) for key, (other, by) in alike.items()}
+    remarks: dict[str, tuple[str, ...]] = {
+        key: (f"differs from {names.of[other]} by {by}",) for key, (other, by) in alike.items()
+    }
     for key, (other, by) in alike_back.items():
         called = "‖grad‖" if graph.nodes[key].kind == "module" else "grad"
         remarks[key] = (*remarks.get(key, ()), f"{called} differs from that of {names.of[other]} by {by}")

@@ -428,8 +428,9 @@ def watching(
     checkpoints = checkpoints_of(graph)
     try:
         # in C: no interrupt can come between a hook and its handle
-        registering = map(call, map(itemgetter(0), places), nodes)
-        handles.extend(map(call, registering, map(partial, map(itemgetter(1), places), numbers)))
+        called: Any = call  # each time with other types
+        registering = map(called, map(itemgetter(0), places), nodes)
+        handles.extend(map(called, registering, map(partial, map(itemgetter(1), places), numbers)))
         places.clear()
         nodes.clear()
         numbers.clear()
