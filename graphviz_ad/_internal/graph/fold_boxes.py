@@ -303,16 +303,21 @@ def box_of_fold(
         if fold.kind == LINE
         else node.statement,
     )
-    filled = called_at_the_end(graph, fold)
-    if fold.kind == LINE and node.name is None and is_called_by_variable(node, filled):
-        node = replace(node, name=filled)
-    if fold.kind == DATA and node.name is None and not node.ports[1:]:
-        node = replace(node, name=next(iter(names_of_data(graph, [*fold.keys()])), None))
-    node = replace(node, far_off=far_off_in(node, layers))
+    node = replace(node, name=node.name or name_of_box(graph, fold, node), far_off=far_off_in(node, layers))
     idle = fold.operations and not fold.lives and all(port.grad is None for port in node.ports)
     if is_of_steps(fold) or idle:  # what steps make of parameters begins anew
         node = replace(node, requires_grad=False)
     return node, edges
+
+
+def name_of_box(graph: Graph, fold: Fold, box: Node) -> str | None:
+    """The variable that a statement fills, where its box says it; what is prepared, where that is one thing."""
+    if fold.kind == LINE:
+        filled = called_at_the_end(graph, fold)
+        return filled if is_called_by_variable(box, filled) else None
+    if fold.kind == DATA and not box.ports[1:]:
+        return next(iter(names_of_data(graph, [*fold.keys()])), None)
+    return None
 
 
 def is_called_by_variable(node: Node, name: str | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -186,12 +186,6 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
     last = members[-1]
     shown = named_results(graph, members, shown_ports(graph, members))
     shared = common_path([node.module for node in members if node.module]) or ("",)
-    parameters = sum(
-        (0 if node.ports[0].shape is None else int(np.prod(node.ports[0].shape)))
-        if node.kind == "leaf"
-        else node.parameters
-        for node in members
-    )
     cut_off = cut_of_group(graph, members, last, shown)
     node = Node(
         last.key,
@@ -207,7 +201,7 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
         cut=cut_off.cut,
         switched_off=cut_off.switched_off,
         inside=sum(max(member.inside, 1) for member in members if member.kind == "module" or member.kind in COMPUTED),
-        parameters=parameters,
+        parameters=sum(map(parameters_in, members)),
         parameter_norm=norm_of_parameters(members),
         parameter_names=names_of_parameters(members),
         updates=tuple(dict.fromkeys(name for member in members for name in member.updates)),
@@ -221,10 +215,22 @@ def folded_module(graph: Graph, members: list[Node], operands: list[Edge], ports
             graph.statements, [member.statement for member in members if member.kind not in ("leaf", "data")]
         ),
     )
+    return node, summed_edges(graph, operands)
+
+
+def parameters_in(node: Node) -> int:
+    """How many parameters a node is, or holds."""
+    if node.kind != "leaf":
+        return node.parameters
+    return 0 if node.ports[0].shape is None else int(np.prod(node.ports[0].shape))
+
+
+def summed_edges(graph: Graph, operands: Iterable[Edge]) -> list[Edge]:
+    """The edges to a box: one of each result that it reads, however often."""
     uses: dict[tuple[str, int], list[Edge]] = {}
     for edge in operands:
         uses.setdefault((edge.tail, edge.port), []).append(edge)
-    return node, [summed_edge(graph, source, edges, slot) for slot, (source, edges) in enumerate(uses.items())]
+    return [summed_edge(graph, source, edges, slot) for slot, (source, edges) in enumerate(uses.items())]
 
 
 def common_path(paths: list[tuple[str, ...]]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import prod
 
 from graphviz_ad._internal.graph.contraction import Ports, contract, shown_ports
-from graphviz_ad._internal.graph.folding import summed_edge
+from graphviz_ad._internal.graph.folding import summed_edges
 from graphviz_ad._internal.graph.graph import Edge, Graph, Node, Port
 from graphviz_ad._internal.graph.open_copies import call_of
 from graphviz_ad._internal.operations.traits import (
@@ -101,9 +101,5 @@ def box_with_views(graph: Graph, members: list[Node], operands: list[Edge], port
     """A box with the views before and behind it inside: what it says of itself stays."""
     del ports
     (box,) = [node for node in members if node.kind == "module"]
-    uses: dict[tuple[str, int], list[Edge]] = {}
-    for edge in operands:
-        uses.setdefault((edge.tail, edge.port), []).append(edge)
-    edges = [summed_edge(graph, source, each, slot) for slot, (source, each) in enumerate(uses.items())]
     labels = tuple([label for node in members for label in node.autograd])
-    return replace(box, ports=shown_ports(graph, members), autograd=labels), edges
+    return replace(box, ports=shown_ports(graph, members), autograd=labels), summed_edges(graph, operands)
